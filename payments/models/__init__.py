@@ -1,0 +1,21 @@
+"""What moves money, one family a file."""
+
+from payments.models.attempt import Look, PaymentAttempt
+from payments.models.call import ProviderCall
+from payments.models.capture import Capture
+from payments.models.case import Case
+from payments.models.idempotency import IdempotencyRecord
+from payments.models.inbox import ProviderEvent
+from payments.models.ledger import LedgerEntry, LedgerTransaction
+
+__all__ = [
+    "Capture",
+    "Case",
+    "IdempotencyRecord",
+    "LedgerEntry",
+    "LedgerTransaction",
+    "Look",
+    "PaymentAttempt",
+    "ProviderCall",
+    "ProviderEvent",
+]

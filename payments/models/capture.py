@@ -1,0 +1,48 @@
+"""A capture: money that moved, one row each, whatever it was meant for."""
+
+from __future__ import annotations
+
+from django.db import models
+
+from orders.money import Money
+
+
+class Disposition(models.TextChoices):
+    """Where the money of a capture belongs."""
+
+    APPLIED = "applied", "It pays the order."
+    UNAPPLIED = "unapplied", "It is money beyond what the order owes: late or double."
+    SUSPENSE = "suspense", "Its amount or currency differs from what was asked."
+
+
+class Capture(models.Model):
+    """Money the provider says it took for us. An order is paid by exactly one applied capture."""
+
+    attempt = models.ForeignKey("payments.PaymentAttempt", on_delete=models.PROTECT, related_name="captures")
+    order = models.ForeignKey("orders.Order", on_delete=models.PROTECT, related_name="captures")
+    provider = models.CharField(max_length=20)
+    account = models.CharField(max_length=64)
+    capture_id = models.CharField(max_length=255)
+    amount_minor = models.BigIntegerField()
+    currency = models.CharField(max_length=3)
+    disposition = models.CharField(max_length=10, choices=Disposition.choices)
+    captured_at = models.DateTimeField(help_text="The provider's time.")
+    created_at = models.DateTimeField(help_text="Our time.")
+    fee_minor = models.BigIntegerField(null=True, blank=True, help_text="The provider's fee, once it has told it.")
+
+    class Meta:
+        ordering = ["pk"]
+        constraints = [
+            models.UniqueConstraint(fields=["provider", "account", "capture_id"], name="capture_once"),
+            models.UniqueConstraint(
+                fields=["order"], condition=models.Q(disposition="applied"), name="capture_one_applied_an_order"
+            ),
+            models.CheckConstraint(condition=models.Q(amount_minor__gt=0), name="capture_amount_positive"),
+        ]
+
+    def __str__(self) -> str:
+        return f"Capture {self.capture_id} ({self.amount})"
+
+    @property
+    def amount(self) -> Money:
+        return Money(self.amount_minor, self.currency)

@@ -1,0 +1,60 @@
+"""A case: something a person must know, with what to do next."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+
+
+class CaseKind(models.TextChoices):
+    """What is wrong."""
+
+    AMOUNT_MISMATCH = "amount_mismatch", "Amount differs"
+    CURRENCY_MISMATCH = "currency_mismatch", "Currency differs"
+    REFERENCE_MISMATCH = "reference_mismatch", "The provider's object names another payment"
+    WRONG_ACCOUNT = "wrong_account", "Another account"
+    WRONG_MODE = "wrong_mode", "Test among live, or live among test"
+    LATE_MONEY = "late_money", "Paid after it had ended"
+    DOUBLE_PAYMENT = "double_payment", "Paid more than once"
+    PROVIDER_REFUND = "provider_refund", "Refunded at the provider"
+    PROVIDER_DISPUTE = "provider_dispute", "Disputed at the provider"
+    PARKED_EVENT = "parked_event", "An event matches nothing here"
+    DEAD_EVENT = "dead_event", "An event could not be processed"
+    DEAD_DELIVERY = "dead_delivery", "A fact could not be delivered"
+    UNKNOWN_OBJECT = "unknown_object", "The provider does not know this payment"
+    CALL_REFUSED = "call_refused", "The provider refused our request"
+    PROVIDER_CONFIGURATION = "provider_configuration", "The provider refuses our keys"
+    FORBIDDEN_TRANSITION = "forbidden_transition", "The provider says what our states do not allow"
+
+
+class Case(models.Model):
+    """Ours against theirs, the money at stake and a suggested fix. One open case a kind and subject."""
+
+    kind = models.CharField(max_length=30, choices=CaseKind.choices)
+    subject_kind = models.CharField(max_length=20)
+    subject_id = models.BigIntegerField()
+    order = models.ForeignKey("orders.Order", null=True, blank=True, on_delete=models.PROTECT, related_name="cases")
+    opened_at = models.DateTimeField()
+    last_seen_at = models.DateTimeField()
+    times_seen = models.PositiveIntegerField(default=1)
+    closed_at = models.DateTimeField(null=True, blank=True)
+    amount_minor = models.BigIntegerField(null=True, blank=True, help_text="Money at stake, in minor units.")
+    currency = models.CharField(max_length=3, blank=True)
+    ours = models.TextField(help_text="What we hold true.")
+    theirs = models.TextField(help_text="What the provider says.")
+    suggested_fix = models.TextField()
+    owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT)
+    note = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [
+            models.UniqueConstraint(
+                fields=["kind", "subject_kind", "subject_id"],
+                condition=models.Q(closed_at__isnull=True),
+                name="case_one_open_a_subject",
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"Case {self.pk}: {self.get_kind_display()}"

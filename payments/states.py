@@ -1,0 +1,44 @@
+"""The states of what moves money, one sentence each. Edges stand on the models, where django-fsm reads them."""
+
+from django.db import models
+
+
+class AttemptState(models.TextChoices):
+    """One try to pay one order at one provider."""
+
+    CREATED = "created", "Created: written down here; the provider has not answered yet."
+    PENDING = "pending", "Pending: the provider's page is open, or the payment is on its way."
+    REQUIRES_ACTION = "requires_action", "Action needed: the shopper's bank wants one more step."
+    AUTHORIZED = "authorized", "Authorized: money is reserved; the capture is ours to make."
+    PAID = "paid", "Paid: the provider holds a capture of exactly this amount."
+    FAILED = "failed", "Failed: the provider says that this payment can no longer succeed."
+    CANCELLED = "cancelled", "Cancelled: closed or expired before money moved."
+    PARTIALLY_REFUNDED = "partially_refunded", "Partially refunded: some of the money went back."
+    REFUNDED = "refunded", "Refunded: all of the money went back."
+
+
+LIVE_STATES = (AttemptState.CREATED, AttemptState.PENDING, AttemptState.REQUIRES_ACTION, AttemptState.AUTHORIZED)
+"""An attempt in one of these may still take money; an order has one of them at most."""
+
+
+class CallState(models.TextChoices):
+    """A mutating call to a provider."""
+
+    PREPARED = "prepared", "Prepared: committed, not sent."
+    SENT = "sent", "Sent: on its way; no answer is stored yet."
+    ANSWERED = "answered", "Answered: the provider's answer is stored."
+    UNKNOWN = "unknown", "Unknown: no answer that can be believed; it is sent again under the same key."
+    ABANDONED = "abandoned", "Abandoned: given up; no money can have moved by it, or its page is watched for late money."
+
+
+class EventState(models.TextChoices):
+    """An inbox row: one event of a provider."""
+
+    UNVERIFIED = "unverified", "Unverified: its proof could not be checked yet."
+    RECEIVED = "received", "Received: durable, waiting for a look."
+    PROCESSED = "processed", "Processed: a look that began after it was received has been settled."
+    IGNORED = "ignored", "Ignored: of a type that changes no payment, or not ours to act on."
+    PARKED = "parked", "Parked: it matches nothing here yet."
+    FAILED = "failed", "Failed: the look did not succeed; it is tried again."
+    DEAD = "dead", "Dead: given up after the last try; a person must act."
+    REJECTED = "rejected", "Rejected: its proof was checked and is wrong."
