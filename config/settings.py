@@ -66,3 +66,11 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 ENCRYPTION_KEYS = {"demo": hashlib.sha256(SECRET_KEY.encode()).digest()}
 
 ORDER_LIFETIME_MINUTES = 60
+
+from config.postgres import address  # noqa: E402
+
+_embedded = address(BASE_DIR)
+DATABASES = {
+    "default": {"ENGINE": "django.db.backends.postgresql", **_embedded.app, "TEST": {"MIRROR": "owner"}},
+    "owner": {"ENGINE": "django.db.backends.postgresql", **_embedded.owner},
+}
