@@ -104,5 +104,9 @@ class OrderLine(models.Model):
         return f"{self.quantity} × {self.sku}"
 
     @property
+    def unit_price(self) -> Money:
+        return Money(self.unit_price_minor, self.order.currency)
+
+    @property
     def total(self) -> Money:
-        return Money(self.unit_price_minor * self.quantity, self.order.currency)
+        return self.unit_price * self.quantity
