@@ -1,0 +1,254 @@
+"""The way out as data: facts, who wants them, and how far each delivery has come.
+
+A Delivery is a work row: integrations/delivery.py claims and marks it, and is its only writer after the fan-out. The
+database refuses every other edge and any change of its key (migration 0002).
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+
+from django.contrib.postgres.fields import ArrayField
+from django.core.exceptions import ValidationError
+from django.db import models
+from django.db.models import Q
+
+from integrations.encryption import seal, unseal
+from integrations.facts import Fact
+
+_FACTS = [fact.value for fact in Fact]
+
+
+def new_delivery_key() -> str:
+    """Return 128 random bits in the form the receivers see as `webhook-id`."""
+    return f"msg_{uuid.uuid4().hex}"
+
+
+class OutboxEvent(models.Model):
+    """One fact, written in the transaction that made it true (integrations/outbox.py)."""
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    fact = models.CharField(max_length=40)
+    subject_kind = models.CharField(max_length=20)
+    subject_id = models.BigIntegerField()
+    payload = models.JSONField(help_text="What every receiver is told, frozen at that moment.")
+    correlation_id = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-pk"]
+        constraints = [models.CheckConstraint(condition=Q(fact__in=_FACTS), name="outbox_fact_known")]
+        indexes = [models.Index(fields=["subject_kind", "subject_id"], name="outbox_subject")]
+
+    def __str__(self) -> str:
+        return f"{self.fact} of {self.subject_kind} {self.subject_id}"
+
+
+class DestinationKind(models.TextChoices):
+    """How a receiver is reached; integrations/connectors/ has one file for each."""
+
+    WEBHOOK = "webhook", "Signed HTTP (Standard Webhooks)"
+    MAIL = "mail", "E-mail"
+
+
+class Destination(models.Model):
+    """A receiver and the facts it wants. A paused one keeps its deliveries waiting; an inactive one gets no new ones."""
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    name = models.CharField(max_length=80, unique=True)
+    kind = models.CharField(max_length=10, choices=DestinationKind.choices)
+    address = models.CharField(
+        max_length=500, blank=True, help_text="A webhook's URL. Of mail: the one address, or empty for the shopper's."
+    )
+    lookup_address = models.URLField(
+        max_length=500, blank=True, help_text="Where GET <this>/<key> says 200 (received) or 404 (not received)."
+    )
+    idempotent = models.BooleanField(
+        default=False, help_text="The receiver declares that the same webhook-id twice is one effect."
+    )
+    allow_loopback = models.BooleanField(
+        default=False, help_text="May be plain HTTP on this machine; ignored in production."
+    )
+    facts = ArrayField(models.CharField(max_length=40), default=list)
+    active = models.BooleanField(default=True)
+    paused = models.BooleanField(default=False)
+    pause_reason = models.CharField(max_length=300, blank=True)
+    owner = models.CharField(max_length=120, blank=True, help_text="Whom to call when it does not take deliveries.")
+    secrets_sealed = models.BinaryField(null=True, editable=False)
+    overlap_until = models.DateTimeField(
+        null=True, blank=True, help_text="Until when messages are also signed with the secrets before the newest."
+    )
+    created_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["name"]
+        constraints = [
+            models.CheckConstraint(condition=Q(kind__in=DestinationKind.values), name="destination_kind_known"),
+            models.CheckConstraint(condition=Q(facts__contained_by=_FACTS), name="destination_facts_known"),
+            models.CheckConstraint(
+                condition=~Q(kind=DestinationKind.WEBHOOK)
+                | (~Q(address="") & (Q(idempotent=True) | ~Q(lookup_address=""))),
+                name="destination_webhook_can_be_repeated",
+                violation_error_message="A webhook needs a URL, and either declares idempotency or has a lookup address.",
+            ),
+            models.CheckConstraint(condition=Q(paused=False) | ~Q(pause_reason=""), name="destination_pause_reason"),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Refuse facts that do not exist, and what the constraints would refuse, with a sentence for the form."""
+        unknown = sorted(set(self.facts) - set(_FACTS))
+        if unknown:
+            raise ValidationError({"facts": f"No such fact: {', '.join(unknown)}."})
+
+    def signing_secrets(self, *, now: datetime) -> tuple[str, ...]:
+        """Return the secrets to sign with now, newest first; the older ones only until `overlap_until`."""
+        if self.secrets_sealed is None:
+            return ()
+        clear = unseal(bytes(self.secrets_sealed), table=self._meta.db_table, column="secrets_sealed", row=self.uid)
+        every: list[str] = json.loads(clear)
+        overlapping = self.overlap_until is not None and now < self.overlap_until
+        return tuple(every if overlapping else every[:1])
+
+    def set_signing_secrets(self, secrets: Sequence[str], *, overlap_until: datetime | None = None) -> None:
+        """Seal `secrets` (newest first, each `whsec_…`) into this row. The caller saves it."""
+        self.secrets_sealed = seal(
+            json.dumps(list(secrets)).encode(), table=self._meta.db_table, column="secrets_sealed", row=self.uid
+        )
+        self.overlap_until = overlap_until
+
+    def rotate_signing_secret(self, new: str, *, now: datetime, overlap_seconds: int) -> None:
+        """Put `new` first and go on signing with the present ones for `overlap_seconds`. The caller saves it."""
+        self.set_signing_secrets(
+            [new, *self.signing_secrets(now=now)], overlap_until=now + timedelta(seconds=overlap_seconds)
+        )
+
+
+class DeliveryState(models.TextChoices):
+    """Where a delivery stands (DESIGN.md, edges)."""
+
+    QUEUED = "queued", "Waiting for its time"
+    SENDING = "sending", "Claimed by a worker"
+    DELIVERED = "delivered", "The receiver confirmed it"
+    DEAD = "dead", "Given up; a person is needed"
+
+
+class Failure(models.TextChoices):
+    """Why a try did not deliver, or why a person is needed."""
+
+    EXCEEDED = "exceeded", "Tried for as long as we try"
+    PERMANENT = "permanent", "The receiver refuses this message"
+    CONFIGURATION = "configuration", "Address, secret or access is wrong"
+    INTERNAL = "internal", "A defect of ours"
+    TIMEOUT = "timeout", "No whole answer in time"
+    UNAVAILABLE = "unavailable", "The receiver is away or overloaded"
+
+
+class Delivery(models.Model):
+    """One fact on its way to one receiver, under one key that never changes."""
+
+    event = models.ForeignKey(OutboxEvent, on_delete=models.PROTECT, related_name="deliveries")
+    destination = models.ForeignKey(Destination, on_delete=models.PROTECT, related_name="deliveries")
+    key = models.CharField(max_length=64, unique=True, default=new_delivery_key, editable=False)
+    state = models.CharField(max_length=10, choices=DeliveryState.choices, default=DeliveryState.QUEUED)
+    queued_at = models.DateTimeField(help_text="When it was queued, or queued again by a person.")
+    # While `sending`, this is the end of the lease: in both states, no worker may take the row before it.
+    not_before = models.DateTimeField()
+    fence = models.PositiveIntegerField(default=0, help_text="Counts claims; an older claim's answer is dropped.")
+    tries = models.PositiveIntegerField(default=0)
+    tries_before_replay = models.PositiveIntegerField(default=0)
+    unfinished_tries = models.PositiveIntegerField(default=0, help_text="In a row, whose worker never came back.")
+    outcome_unknown = models.BooleanField(default=False, help_text="The receiver may have it already.")
+    last_http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    last_failure = models.CharField(max_length=20, blank=True, choices=Failure.choices)
+    last_detail = models.CharField(max_length=300, blank=True)
+    dead_reason = models.CharField(max_length=20, blank=True, choices=Failure.choices)
+    delivered_at = models.DateTimeField(null=True, blank=True)
+    died_at = models.DateTimeField(null=True, blank=True)
+    case_opened_at = models.DateTimeField(
+        null=True, blank=True, help_text="When payments/ opened a Case for its death."
+    )
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name_plural = "deliveries"
+        constraints = [
+            models.UniqueConstraint(fields=["event", "destination"], name="delivery_once_a_receiver"),
+            models.CheckConstraint(condition=Q(state__in=DeliveryState.values), name="delivery_state_known"),
+            models.CheckConstraint(
+                condition=Q(state=DeliveryState.DELIVERED, delivered_at__isnull=False)
+                | (~Q(state=DeliveryState.DELIVERED) & Q(delivered_at__isnull=True)),
+                name="delivery_delivered_at",
+            ),
+            models.CheckConstraint(
+                condition=(Q(state=DeliveryState.DEAD, died_at__isnull=False) & ~Q(dead_reason=""))
+                | (~Q(state=DeliveryState.DEAD) & Q(died_at__isnull=True, dead_reason="", case_opened_at__isnull=True)),
+                name="delivery_dead_reason",
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["destination", "not_before"],
+                condition=Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING]),
+                name="delivery_due",
+            ),
+            models.Index(fields=["died_at"], condition=Q(state=DeliveryState.DEAD), name="delivery_dead"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.key}: {self.state}"
+
+
+class AttemptOutcome(models.TextChoices):
+    """How one try ended. Empty while it runs."""
+
+    DELIVERED = "delivered", "Confirmed"
+    FOUND = "found", "Had arrived by an earlier try"
+    FAILED = "failed", "Not confirmed"
+    UNFINISHED = "unfinished", "The worker never came back"
+
+
+class DeliveryAttempt(models.Model):
+    """One try, committed before the request goes out."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="attempts")
+    number = models.PositiveIntegerField()
+    started_at = models.DateTimeField()
+    finished_at = models.DateTimeField(null=True, blank=True)
+    outcome = models.CharField(max_length=10, blank=True, choices=AttemptOutcome.choices)
+    http_status = models.PositiveSmallIntegerField(null=True, blank=True)
+    failure = models.CharField(max_length=20, blank=True, choices=Failure.choices)
+    detail = models.CharField(max_length=300, blank=True)
+
+    class Meta:
+        ordering = ["delivery", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["delivery", "number"], name="delivery_attempt_number"),
+            models.CheckConstraint(
+                condition=Q(finished_at__isnull=True, outcome="") | (Q(finished_at__isnull=False) & ~Q(outcome="")),
+                name="delivery_attempt_finished",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"try {self.number} of delivery {self.delivery_id}"
+
+
+class Heartbeat(models.Model):
+    """When a process of this name last proved, on that host, that it works."""
+
+    name = models.CharField(max_length=40)
+    host = models.CharField(max_length=255)
+    pid = models.PositiveIntegerField()
+    beaten_at = models.DateTimeField()
+
+    class Meta:
+        constraints = [models.UniqueConstraint(fields=["name", "host"], name="heartbeat_once_a_host")]
+
+    def __str__(self) -> str:
+        return f"{self.name} on {self.host}"

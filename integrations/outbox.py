@@ -1,0 +1,63 @@
+"""record(): writes a fact, and its deliveries, in the transaction that makes it true. Opens no socket."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from integrations import correlation
+from integrations.facts import Fact
+from integrations.failpoints import failpoint
+from integrations.models import Delivery, Destination, OutboxEvent
+from integrations.wakeups import nudge
+
+
+class OutsideTransaction(RuntimeError):
+    """A fact was to be recorded where nothing makes it true. Open the transaction that does, and record inside it."""
+
+
+def record(fact: str, *, subject_kind: str, subject_id: int, payload: dict[str, Any], now: datetime) -> OutboxEvent:
+    """Insert one fact and a delivery for each active destination that wants it; wake the workers after the commit.
+
+    `payload` is plain JSON; money in it is `amount_minor` (int, minor units) with `currency`. A paused destination gets
+    its delivery too, and takes it once resumed. Raises OutsideTransaction, and ValueError on an unknown fact or on a
+    payload that is no plain JSON (a float, an object, NUL or a lone surrogate, which jsonb refuses).
+    """
+    if not transaction.get_connection().in_atomic_block:
+        raise OutsideTransaction(f"{fact} must be recorded in the transaction that makes it true.")
+    known = Fact(fact)
+    _require_plain_json(payload)
+    event = OutboxEvent.objects.create(
+        fact=known.value,
+        subject_kind=subject_kind,
+        subject_id=subject_id,
+        payload=payload,
+        correlation_id=correlation.current(),
+        created_at=now,
+    )
+    receivers = Destination.objects.filter(active=True, facts__contains=[known.value]).order_by("pk")
+    Delivery.objects.bulk_create(
+        [Delivery(event=event, destination=receiver, queued_at=now, not_before=now) for receiver in receivers]
+    )
+    failpoint("outbox.after_insert")
+    nudge("deliver")
+    return event
+
+
+def _require_plain_json(value: object) -> None:
+    if isinstance(value, dict):
+        for key, item in value.items():
+            if not isinstance(key, str):
+                raise ValueError(f"A payload's keys are strings, not {key!r}.")
+            _require_plain_json(key)
+            _require_plain_json(item)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            _require_plain_json(item)
+    elif isinstance(value, str):
+        if "\x00" in value or any("\ud800" <= character <= "\udfff" for character in value):
+            raise ValueError("A payload's strings hold no NUL and no lone surrogate.")
+    elif value is not None and not isinstance(value, bool | int):
+        raise ValueError(f"A payload holds no {type(value).__name__}; amounts are integers in minor units.")

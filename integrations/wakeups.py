@@ -1,0 +1,50 @@
+"""nudge(): wakes the workers of a named cluster through django-q2. Any nudge may be lost or doubled: our rows are the truth.
+
+A nudge that fails is only logged, since `manage.py tick` nudges due work again within a second.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from functools import cache, partial
+
+from django.conf import settings
+from django.db import transaction
+from django.utils.module_loading import import_string
+from django_q.brokers import Broker, get_broker
+from django_q.tasks import async_task
+
+logger = logging.getLogger(__name__)
+
+CLUSTERS = ("look", "deliver", "keep")
+
+
+def nudge(cluster: str) -> None:
+    """Wake `cluster` (`look`, `deliver` or `keep`) once the current transaction has committed; at once outside any.
+
+    Nothing is queued while a nudge waits that no worker has taken: that one will see our rows as well. A nudge already
+    taken does not count, for its worker may have looked before our commit. Raises ValueError on an unknown cluster.
+    """
+    if cluster not in CLUSTERS:
+        raise ValueError(f"No cluster {cluster!r}; there are {', '.join(CLUSTERS)}.")
+    transaction.on_commit(partial(_nudge_now, cluster), robust=True)
+
+
+def has_due(cluster: str, *, now: datetime) -> bool:
+    """Ask the function that settings.WAKEUP_DUE names for `cluster` whether any of its rows is due at `now`."""
+    return bool(import_string(settings.WAKEUP_DUE[cluster])(now))
+
+
+def _nudge_now(cluster: str) -> None:
+    try:
+        broker = _broker(cluster)
+        if broker.queue_size() == 0:
+            async_task(settings.WAKEUP_TASKS[cluster], broker=broker, cluster=cluster)
+    except Exception:
+        logger.warning("wakeup.nudge_failed cluster=%s; tick will nudge again", cluster, exc_info=True)
+
+
+@cache
+def _broker(cluster: str) -> Broker:
+    return get_broker(cluster)
