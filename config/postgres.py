@@ -6,7 +6,7 @@ calls `ensure_running()`. It touches nothing but the directories that `place_of(
 Three lock files carry the design, all of them `flock`s, which the kernel releases however a process ends:
 
 - `mutex.lock`: held while something starts, stops or joins.
-- `users.lock`: every process that uses the server holds it shared; forked children hold their parent's.
+- `users.lock`: every process that uses the server holds it shared; a fork doubles the hold.
 - `server.lock`: handed down to the server itself, so it is held exactly while a process of that server lives.
   A pid file says nothing once its pid is used again; this lock does.
 """
@@ -65,16 +65,9 @@ class EmbeddedAddress:
     owner: dict[str, str]
 
 
-@dataclass(frozen=True, slots=True)
-class _Seat:
-    """A process's share in a server: which process took it, and its descriptor of users.lock."""
-
-    place: Place
-    pid: int
-    descriptor: int
-
-
-_seats: dict[Path, _Seat] = {}  # by the place's home
+_seats: dict[
+    Path, tuple[Place, int]
+] = {}  # by home: the places we have joined, our descriptors of users.lock
 
 
 def address(base_dir: Path, *, tcp_port: int | None = None) -> EmbeddedAddress:
@@ -99,8 +92,9 @@ def address(base_dir: Path, *, tcp_port: int | None = None) -> EmbeddedAddress:
 def ensure_running(base_dir: Path, *, tcp_port: int | None = None) -> EmbeddedAddress:
     """Join the server of the checkout `base_dir`, making and starting it if need be; return its address.
 
-    Call it once a process, before threads and before forking: children of a fork share their parent's place
-    and never stop the server. When the last user leaves (`release()`, or its exit), it stops; data stay.
+    Call it once a process, before threads and before forking: forked children share their parent's seat, so
+    neither takes the server from the other. When the last of all leaves (`release()`, or exit), it stops; data
+    stay.
     Raises EmbeddedPostgresError, with the end of the server's log, if no connection succeeds within 60 s.
     """
     place = place_of(base_dir)
@@ -112,7 +106,7 @@ def ensure_running(base_dir: Path, *, tcp_port: int | None = None) -> EmbeddedAd
             try:
                 _bring_up(place, where, deadline)
             except BaseException:
-                os.close(_seats.pop(place.home).descriptor)
+                os.close(_seats.pop(place.home)[1])
                 raise
     return where
 
@@ -181,31 +175,27 @@ def _mutex(place: Place, deadline: float) -> Iterator[None]:
 
 def _join(place: Place) -> None:
     """Take a share of users.lock and see that it is given back at exit. Needs the mutex."""
-    seat = _seats.get(place.home)
-    if seat is not None and seat.pid == os.getpid():
+    if place.home in _seats:
         return
     descriptor = _open(place.home / "users.lock")
     fcntl.flock(descriptor, fcntl.LOCK_SH)
-    if seat is not None:
-        os.close(seat.descriptor)  # came with the fork; the parent keeps its own
-    _seats[place.home] = _Seat(place, os.getpid(), descriptor)
+    _seats[place.home] = (place, descriptor)
     atexit.unregister(_leave_at_exit)
     atexit.register(_leave_at_exit)
 
 
 def _leave(place: Place) -> None:
-    seat = _seats.get(place.home)
-    if seat is None or seat.pid != os.getpid():
-        return  # never joined, or a forked child, which its parent speaks for
+    if place.home not in _seats:
+        return
     with _mutex(place, time.monotonic() + START_TIMEOUT_SECONDS):
-        os.close(_seats.pop(place.home).descriptor)
+        os.close(_seats.pop(place.home)[1])
         _stop_unless_used(place)
 
 
 def _leave_at_exit() -> None:
-    for seat in list(_seats.values()):
+    for place, _ in list(_seats.values()):
         try:
-            _leave(seat.place)
+            _leave(place)
         except (EmbeddedPostgresError, OSError, subprocess.SubprocessError) as error:
             print(f"The embedded database was not stopped: {error}", file=sys.stderr)
 
@@ -213,7 +203,8 @@ def _leave_at_exit() -> None:
 def _stop_unless_used(place: Place) -> bool:
     """Stop the server if nobody holds users.lock; say whether it is stopped. Needs the mutex.
 
-    The lock is asked for through a descriptor of its own, so that our forked children count as users.
+    The lock is asked for through a descriptor of its own: one that a fork has shared would grant it to us
+    although our parent or children still use the server.
     """
     descriptor = _open(place.home / "users.lock")
     try:
