@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import os
 from pathlib import Path
@@ -74,3 +73,20 @@ DATABASES = {
     "default": {"ENGINE": "django.db.backends.postgresql", **_embedded.app, "TEST": {"MIRROR": "owner"}},
     "owner": {"ENGINE": "django.db.backends.postgresql", **_embedded.owner},
 }
+
+from config import queue  # noqa: E402
+
+Q_CLUSTER = queue.q_cluster()
+WAKEUP_TASKS = queue.WAKEUP_TASKS
+WAKEUP_DUE = {
+    "look": "payments.working.looks_due",
+    "deliver": "integrations.delivery.has_due",
+    "keep": "payments.working.keeping_due",
+}
+LOOK_SECONDS = queue.LOOK_SECONDS
+TASK_SECONDS = queue.TASK_SECONDS
+LEASE_SECONDS = queue.LEASE_SECONDS
+DRAIN_SECONDS = queue.DRAIN_SECONDS
+DELIVERY_SEND_SECONDS = queue.DELIVERY_SEND_SECONDS
+DELIVERY_BACKOFF_SECONDS = queue.DELIVERY_BACKOFF_SECONDS
+DELIVERY_HORIZON_SECONDS = queue.DELIVERY_HORIZON_SECONDS

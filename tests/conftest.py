@@ -8,6 +8,10 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connections
 
+from orders.models import Order
+from tests.factories import make_order
+from tests.fake_provider import FakeProvider
+
 
 @pytest.fixture(scope="session")
 def django_db_modify_db_settings() -> None:
@@ -22,10 +26,12 @@ def django_db_modify_db_settings() -> None:
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
     """Let the owner empty append-only tables between tests; nobody else ever can (orders/migrations/0002)."""
+    owner = connections["owner"]
+    owner.settings_dict["OPTIONS"] = {
+        **owner.settings_dict.get("OPTIONS", {}),
+        "options": "-c shop.allow_truncate=on",
+    }
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        owner = connections["owner"]
-        with owner.cursor() as cursor:
-            cursor.execute(f'ALTER DATABASE "{owner.settings_dict["NAME"]}" SET shop.allow_truncate = \'on\'')
         owner.close()
     yield
 
@@ -41,3 +47,20 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def now() -> datetime:
     """A fixed moment, for code that takes its clock as an argument."""
     return datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def fake(monkeypatch: pytest.MonkeyPatch) -> FakeProvider:
+    """A scripted provider in the place of Stripe."""
+    from integrations import providers
+
+    provider = FakeProvider()
+    monkeypatch.setattr(providers, "get", lambda name: provider)
+    monkeypatch.setattr(providers, "enabled", lambda: ("stripe", "other"))
+    return provider
+
+
+@pytest.fixture
+def order(db: None, now: datetime) -> Order:
+    """A placed order of 20.00 EUR."""
+    return make_order(now=now)

@@ -3,9 +3,10 @@
 import django.core.validators
 import django.db.models.deletion
 import django_fsm
+from django.db import migrations, models
+
 import orders.models.basket
 import orders.models.transition
-from django.db import migrations, models
 
 
 class Migration(migrations.Migration):

@@ -1,0 +1,255 @@
+"""The only sender of mutating provider calls: claim with a lease → commit `sent` → send → store the answer.
+
+A call whose answer was lost is sent again under its own key, for as long as the provider remembers keys. The answer's effect
+on money is never believed: a look follows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime, timedelta
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from integrations import providers
+from integrations.contract import (
+    ConfigurationError,
+    PageLine,
+    ProviderError,
+    ProviderIds,
+    Started,
+    StartRequest,
+)
+from integrations.failpoints import failpoint
+from orders.transitions import move_or_record
+from payments import inbox
+from payments.cases import open_case
+from payments.clock import Clock
+from payments.masking import masked
+from payments.models import PaymentAttempt, ProviderCall
+from payments.models.call import KIND_OF, Kind, Operation
+from payments.models.case import CaseKind
+from payments.settlement import lock
+from payments.states import AttemptState, CallState
+
+log = structlog.get_logger(__name__)
+
+RETRY_SECONDS = (2, 5, 15, 30, 60, 120, 300)
+LEAVE_TO_ITS_MAKER_SECONDS = 5
+"""A fresh call is sent by whoever prepared it; only after this long does a worker take it up."""
+
+_UNFINISHED = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
+
+
+def prepare(
+    attempt: PaymentAttempt, operation: Operation, request: Mapping[str, Any], *, at: datetime
+) -> ProviderCall:
+    """Write a call down, with its idempotency key, before anything is sent. Needs a transaction.
+
+    `request`: plain JSON, exactly what will be asked again under the same key.
+    """
+    return ProviderCall.objects.create(
+        attempt=attempt,
+        operation=operation,
+        kind=KIND_OF[operation],
+        request=dict(request),
+        created_at=at,
+        next_try_at=at + timedelta(seconds=LEAVE_TO_ITS_MAKER_SECONDS),
+    )
+
+
+def due(at: datetime) -> Q:
+    """Return the filter for calls that a worker should take up."""
+    waiting = Q(state__in=[CallState.PREPARED, CallState.UNKNOWN], next_try_at__lte=at)
+    return waiting | Q(state=CallState.SENT, lease_until__lte=at)
+
+
+def send(call_id: int, *, clock: Clock) -> ProviderCall:
+    """Send a prepared call, or one of unknown outcome again, and store what came back.
+
+    Returns the call as it stands afterwards: `answered` (look at `error_category`), `unknown` (a worker goes on), or as it
+    was where somebody else has it in hand. Opens its own transactions; never inside one.
+    """
+    call = _claim(call_id, at=clock())
+    if call is None:
+        return ProviderCall.objects.select_related("attempt").get(pk=call_id)
+    failpoint("call.before_send")
+    try:
+        answer = _ask(call)
+    except ProviderError as error:
+        return _store_error(call, error, at=clock())
+    failpoint("call.after_send")
+    if isinstance(answer, Started):
+        return _store_started(call, answer, at=clock())
+    return _store_closed(call, at=clock())
+
+
+def abandon_start(attempt: PaymentAttempt, *, at: datetime) -> bool:
+    """Give up the page of `attempt` if no shopper can have its URL; say whether that was possible. Needs its lock.
+
+    Should money arrive there all the same, it is found by our reference and is late money.
+    """
+    if attempt.url_given_at is not None:
+        return False
+    calls = ProviderCall.objects.select_for_update().filter(attempt=attempt, kind=Kind.OPENS_PAGE)
+    for call in calls:
+        if call.state == CallState.SENT and call.lease_until is not None and call.lease_until > at:
+            return False
+        if call.state in _UNFINISHED:
+            call.state, call.next_try_at, call.lease_until = CallState.ABANDONED, None, None
+            call.save(update_fields=["state", "next_try_at", "lease_until"])
+    return True
+
+
+def _claim(call_id: int, *, at: datetime) -> ProviderCall | None:
+    """Take the call in hand and commit that it is being sent; None where that is not to be."""
+    with transaction.atomic(durable=True):
+        call = (
+            ProviderCall.objects.select_for_update(skip_locked=True, of=("self",))
+            .select_related("attempt")
+            .filter(pk=call_id, state__in=_UNFINISHED)
+            .first()
+        )
+        if call is None or (call.state == CallState.SENT and call.lease_until and call.lease_until > at):
+            return None
+        if _key_is_forgotten(call, at=at):
+            _give_up(call, at=at)
+            return None
+        call.state = CallState.SENT
+        call.tries += 1
+        call.fence += 1
+        call.first_sent_at = call.first_sent_at or at
+        call.lease_until = at + timedelta(seconds=settings.LEASE_SECONDS)
+        call.next_try_at = None
+        call.save(update_fields=["state", "tries", "fence", "first_sent_at", "lease_until", "next_try_at"])
+    return call
+
+
+def _key_is_forgotten(call: ProviderCall, *, at: datetime) -> bool:
+    lifetime = providers.get(call.attempt.provider).capabilities.key_lifetime_seconds
+    return call.first_sent_at is not None and at >= call.first_sent_at + timedelta(seconds=lifetime)
+
+
+def _give_up(call: ProviderCall, *, at: datetime) -> None:
+    """The provider no longer knows the key: sending again could do it twice. Leave it to looks, and to a person."""
+    if call.kind == Kind.MOVES_MONEY:
+        call.next_try_at = at + timedelta(seconds=RETRY_SECONDS[-1])
+    else:
+        call.state, call.next_try_at = CallState.ABANDONED, None
+    call.lease_until = None
+    call.save(update_fields=["state", "next_try_at", "lease_until"])
+
+
+def _ask(call: ProviderCall) -> Started | None:
+    provider = providers.get(call.attempt.provider)
+    if call.operation == Operation.START:
+        return provider.start(start_request_from(call.request), idempotency_key=call.idempotency_key)
+    if call.operation == Operation.CLOSE:
+        provider.close(ProviderIds(**call.request), idempotency_key=call.idempotency_key)
+        return None
+    raise ValueError(f"no sender for {call.operation}")
+
+
+def start_request_as_json(request: StartRequest) -> dict[str, Any]:
+    """Return a StartRequest as it is stored; `start_request_from` reads it back."""
+    return {**asdict(request), "expires_at": request.expires_at.isoformat()}
+
+
+def start_request_from(stored: Mapping[str, Any]) -> StartRequest:
+    """Return the StartRequest that was stored, equal in every field, so that the key is met by the same body."""
+    return StartRequest(
+        **{
+            **stored,
+            "lines": tuple(PageLine(**line) for line in stored["lines"]),
+            "expires_at": datetime.fromisoformat(stored["expires_at"]),
+        }
+    )
+
+
+def _held(call: ProviderCall) -> ProviderCall | None:
+    """Lock the call's row and return it if this claim still holds it; a stale answer touches nothing."""
+    return (
+        ProviderCall.objects.select_for_update(of=("self",))
+        .select_related("attempt")
+        .filter(pk=call.pk, fence=call.fence, state=CallState.SENT)
+        .first()
+    )
+
+
+def _store_started(call: ProviderCall, started: Started, *, at: datetime) -> ProviderCall:
+    with transaction.atomic(durable=True):
+        order, attempt = lock(call.attempt_id)
+        held = _held(call)
+        if held is None:
+            return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
+        _answered(held, at=at, answer=masked(dict(started.raw)))
+        attempt.account, attempt.mode = started.account, started.mode
+        attempt.page_id, attempt.intent_id = started.ids.page_id, started.ids.intent_id
+        attempt.page_url, attempt.page_open = started.redirect_url, True
+        attempt.page_expires_at = started.expires_at
+        attempt.next_look_at = at + timedelta(seconds=20)
+        attempt.save()
+        if attempt.state == AttemptState.CREATED:
+            move_or_record(attempt, "opened", actor="calls", cause=f"call:{call.pk}", at=at)
+        inbox.unpark(attempt, at=at)
+        failpoint("call.before_store")
+    log.info("call_answered", call=call.pk, operation=call.operation, attempt=attempt.pk, tries=call.tries)
+    held.attempt = attempt
+    return held
+
+
+def _store_closed(call: ProviderCall, *, at: datetime) -> ProviderCall:
+    with transaction.atomic(durable=True):
+        held = _held(call)
+        if held is None:
+            return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
+        _answered(held, at=at, answer=None)
+    log.info("call_answered", call=call.pk, operation=call.operation, attempt=call.attempt_id, tries=call.tries)
+    return held
+
+
+def _answered(call: ProviderCall, *, at: datetime, answer: Any, error: ProviderError | None = None) -> None:
+    call.state, call.answered_at, call.answer = CallState.ANSWERED, at, answer
+    call.lease_until, call.next_try_at = None, None
+    call.error_category = error.category if error else ""
+    call.error = error.message[:300] if error else ""
+    call.save()
+
+
+def _store_error(call: ProviderCall, error: ProviderError, *, at: datetime) -> ProviderCall:
+    """A refusal is an answer; everything else leaves the outcome unknown, to be asked again under the same key."""
+    with transaction.atomic(durable=True):
+        order, attempt = lock(call.attempt_id)
+        held = _held(call)
+        if held is None:
+            return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
+        if error.permanent:
+            _answered(held, at=at, answer=None, error=error)
+            if held.operation == Operation.START:
+                move_or_record(attempt, "failed", actor="calls", cause=f"call:{call.pk}", at=at)
+        else:
+            held.state, held.lease_until = CallState.UNKNOWN, None
+            held.error_category, held.error = error.category, error.message[:300]
+            wait = max(RETRY_SECONDS[min(held.tries, len(RETRY_SECONDS)) - 1], min(error.retry_after_seconds or 0, 300))
+            held.next_try_at = at + timedelta(seconds=wait)
+            held.save()
+        if error.permanent or isinstance(error, ConfigurationError):
+            open_case(
+                CaseKind.PROVIDER_CONFIGURATION if isinstance(error, ConfigurationError) else CaseKind.CALL_REFUSED,
+                subject_kind="attempt",
+                subject_id=attempt.pk,
+                order=order,
+                stake=attempt.amount,
+                ours=f"We asked {attempt.provider} to {held.get_operation_display().lower()}.",
+                theirs=f"{error.category}: {error.message}"[:500],
+                suggested_fix="Mend the keys or the request; the shopper can start again from the order's page.",
+                at=at,
+            )
+    log.warning("call_failed", call=call.pk, operation=call.operation, category=error.category, tries=call.tries)
+    held.attempt = attempt
+    return held

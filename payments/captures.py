@@ -1,0 +1,218 @@
+"""Captures as settlement finds them: one row each, posted, and applied to the order or put where they belong.
+
+Called by settle() only, inside its transaction, with order and attempt locked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from integrations import outbox
+from integrations.contract import CaptureSnapshot, PaymentSnapshot
+from orders import facts, operations
+from orders.models import Order
+from orders.money import Money
+from orders.states import OrderState
+from orders.transitions import move_or_record
+from payments import ledger
+from payments.cases import open_case
+from payments.models import Capture, PaymentAttempt
+from payments.models.capture import Disposition
+from payments.models.case import CaseKind
+from payments.states import LIVE_STATES, AttemptState
+
+
+def record_captures(
+    order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, *, cause: str, actor: str, at: datetime
+) -> bool:
+    """Write what is new among the snapshot's captures, moving attempt and order. Needs settle()'s locks.
+
+    Returns False when an amount or currency differs from what was asked: then nothing moves and sweeping stops.
+    """
+    exact = _asks_what_we_asked(order, attempt, snapshot, at)
+    known = {capture.capture_id: capture for capture in attempt.captures.all()}
+    for told in snapshot.captures:
+        if told.capture_id in known:
+            _learn_fee(known[told.capture_id], told)
+            continue
+        matches = Money(told.amount_minor, told.currency) == attempt.amount
+        if matches and exact:
+            _take(order, attempt, told, snapshot, cause=cause, actor=actor, at=at)
+        else:
+            _suspend(order, attempt, told, snapshot, at=at)
+            exact = False
+    _note_money_going_back(order, attempt, snapshot, at)
+    return exact
+
+
+def _asks_what_we_asked(order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, at: datetime) -> bool:
+    asked = Money(snapshot.amount_minor, snapshot.currency)
+    if asked == attempt.amount:
+        return True
+    _mismatch(order, attempt, asked, at=at)
+    return False
+
+
+def _mismatch(order: Order, attempt: PaymentAttempt, theirs: Money, *, at: datetime) -> None:
+    same_currency = theirs.currency == attempt.currency
+    open_case(
+        CaseKind.AMOUNT_MISMATCH if same_currency else CaseKind.CURRENCY_MISMATCH,
+        subject_kind="attempt",
+        subject_id=attempt.pk,
+        order=order,
+        stake=theirs,
+        ours=f"We asked for {attempt.amount}.",
+        theirs=f"{attempt.provider} says {theirs}.",
+        suggested_fix="Find out who made this payment; return it, or accept it for this order by a correction.",
+        at=at,
+    )
+
+
+def _take(
+    order: Order,
+    attempt: PaymentAttempt,
+    told: CaptureSnapshot,
+    snapshot: PaymentSnapshot,
+    *,
+    cause: str,
+    actor: str,
+    at: datetime,
+) -> None:
+    applies = order.state == OrderState.PLACED
+    capture = _write(
+        order, attempt, told, snapshot, Disposition.APPLIED if applies else Disposition.UNAPPLIED, at=at
+    )
+    was = attempt.state
+    if was in LIVE_STATES:
+        move_or_record(attempt, "paid", actor=actor, cause=cause, at=at)
+    elif was in (AttemptState.FAILED, AttemptState.CANCELLED):
+        move_or_record(attempt, "late_capture", actor=actor, cause=cause, at=at)
+        _late(order, attempt, capture, was=was, applied=applies, at=at)
+    if applies:
+        operations.mark_paid(order, at=at, cause=cause, actor=actor)
+    else:
+        _unapplied(order, attempt, capture, late=was not in LIVE_STATES, at=at)
+
+
+def _late(
+    order: Order, attempt: PaymentAttempt, capture: Capture, *, was: str, applied: bool, at: datetime
+) -> None:
+    open_case(
+        CaseKind.LATE_MONEY,
+        subject_kind="attempt",
+        subject_id=attempt.pk,
+        order=order,
+        stake=capture.amount,
+        ours=f"The attempt had ended ({was}); the order is {order.state}.",
+        theirs=f"{attempt.provider} took {capture.amount} all the same.",
+        suggested_fix=(
+            "Nothing to mend: the order was open and is paid by it. See why the provider took money on an ended page."
+            if applied
+            else "Reopen the order and apply the money, or refund it."
+        ),
+        at=at,
+    )
+
+
+def _unapplied(order: Order, attempt: PaymentAttempt, capture: Capture, *, late: bool, at: datetime) -> None:
+    twice = order.state in (OrderState.PAID, OrderState.PARTIALLY_REFUNDED, OrderState.REFUNDED)
+    if twice or not late:  # an ended attempt whose order has ended too has its case from _late()
+        open_case(
+            CaseKind.DOUBLE_PAYMENT if twice else CaseKind.LATE_MONEY,
+            subject_kind="capture" if twice else "attempt",
+            subject_id=capture.pk if twice else attempt.pk,
+            order=order,
+            stake=capture.amount,
+            ours=f"The order is {order.state} and owes nothing.",
+            theirs=f"{attempt.provider} took {capture.amount} more (capture {capture.capture_id}).",
+            suggested_fix=(
+                "Refund the duplicate; the payment that paid the order stays as it is."
+                if twice
+                else "Reopen the order and apply the money, or refund it."
+            ),
+            at=at,
+        )
+    outbox.record(
+        "capture.unapplied",
+        subject_kind="order",
+        subject_id=order.pk,
+        payload={**facts.order_payload(order), **_payment_facts(capture)},
+        now=at,
+    )
+
+
+def _suspend(
+    order: Order, attempt: PaymentAttempt, told: CaptureSnapshot, snapshot: PaymentSnapshot, *, at: datetime
+) -> None:
+    capture = _write(order, attempt, told, snapshot, Disposition.SUSPENSE, at=at)
+    _mismatch(order, attempt, capture.amount, at=at)
+
+
+def _write(
+    order: Order,
+    attempt: PaymentAttempt,
+    told: CaptureSnapshot,
+    snapshot: PaymentSnapshot,
+    disposition: Disposition,
+    *,
+    at: datetime,
+) -> Capture:
+    capture = Capture.objects.create(
+        attempt=attempt,
+        order=order,
+        provider=attempt.provider,
+        account=snapshot.account,
+        capture_id=told.capture_id,
+        amount_minor=told.amount_minor,
+        currency=told.currency,
+        disposition=disposition,
+        captured_at=told.captured_at,
+        created_at=at,
+        fee_minor=told.fee_minor,
+    )
+    ledger.post_capture(capture, at=at)
+    return capture
+
+
+def _learn_fee(capture: Capture, told: CaptureSnapshot) -> None:
+    if capture.fee_minor is None and told.fee_minor is not None:
+        capture.fee_minor = told.fee_minor
+        capture.save(update_fields=["fee_minor"])
+
+
+def _payment_facts(capture: Capture) -> dict[str, object]:
+    return {
+        "capture": capture.capture_id,
+        "provider": capture.provider,
+        "capture_amount_minor": capture.amount_minor,
+        "capture_currency": capture.currency,
+    }
+
+
+def _note_money_going_back(order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, at: datetime) -> None:
+    """Refunds and disputes found at the provider: a person hears of them."""
+    for refund in snapshot.refunds:
+        if refund.status != "failed":
+            open_case(
+                CaseKind.PROVIDER_REFUND,
+                subject_kind="attempt",
+                subject_id=attempt.pk,
+                order=order,
+                stake=Money(refund.amount_minor, refund.currency),
+                ours=f"The attempt is {attempt.state}; we asked for no refund.",
+                theirs=f"{attempt.provider} shows refund {refund.refund_id} ({refund.status}).",
+                suggested_fix="Confirm with the provider's dashboard who made it, and tell the customer.",
+                at=at,
+            )
+    for dispute in snapshot.disputes:
+        open_case(
+            CaseKind.PROVIDER_DISPUTE,
+            subject_kind="attempt",
+            subject_id=attempt.pk,
+            order=order,
+            stake=Money(dispute.amount_minor, dispute.currency),
+            ours=f"The attempt is {attempt.state}.",
+            theirs=f"{attempt.provider} shows dispute {dispute.dispute_id} ({dispute.status}).",
+            suggested_fix="Answer it in the provider's dashboard before its deadline.",
+            at=at,
+        )

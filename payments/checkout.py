@@ -1,0 +1,166 @@
+"""Opening an attempt: commit attempt and call, let calls.py send, hand out the page's URL. One live attempt an order."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.db import transaction
+
+from integrations import providers
+from integrations.contract import PageLine, StartRequest
+from orders.facts import pay_url
+from orders.models import Order
+from orders.states import OrderState
+from payments import calls, expiry
+from payments.clock import Clock
+from payments.models import PaymentAttempt, ProviderCall
+from payments.models.call import Operation
+from payments.settlement import Outcome, lock, look
+from payments.states import LIVE_STATES, AttemptState, CallState
+
+ANOTHER_TABS_ANSWER_SECONDS = 5
+FRESH_SECONDS = 5
+_MARGIN_SECONDS = 60
+
+
+class CannotPay(Exception):
+    """No attempt was opened. `code` is for programs, the message for the person who wanted to pay."""
+
+    def __init__(self, code: str, message: str, *, http_status: int = 409) -> None:
+        super().__init__(message)
+        self.code, self.message, self.http_status = code, message, http_status
+
+
+@dataclass(frozen=True, slots=True)
+class Opening:
+    """Where a shopper goes on. `redirect_url` is empty while the provider has not answered: ask again, nothing is lost."""
+
+    attempt: PaymentAttempt
+    redirect_url: str
+
+
+def open_attempt(*, order_id: int, provider: str, clock: Clock, actor: str) -> Opening:
+    """Open the provider's page for an order, or go on with the one that stands open.
+
+    `provider`: one of the enabled ones. Two tabs and double clicks get the same page. An earlier attempt is first asked
+    about, and closed where another provider was chosen. Raises CannotPay; opens its own transactions, never inside one.
+    """
+    if provider not in providers.enabled():
+        raise CannotPay("unknown_provider", "Please choose one of the offered ways to pay.", http_status=400)
+    _settle_earlier(order_id, provider=provider, clock=clock, actor=actor)
+    attempt, call = _write_down(order_id, provider=provider, at=clock(), actor=actor)
+    if not attempt.page_url:
+        call = calls.send(call.pk, clock=clock)
+        call = _await_other_tab(call)
+        attempt = call.attempt
+    if call.state == CallState.ANSWERED and call.error_category:
+        raise CannotPay(
+            "provider_refused",
+            "This way to pay is not working right now. No money was taken. Please use another one, or try again later.",
+            http_status=502,
+        )
+    return _hand_out(attempt.pk, at=clock())
+
+
+def live_attempt(order_id: int) -> PaymentAttempt | None:
+    """Return the order's attempt that may still take money, if there is one."""
+    return PaymentAttempt.objects.filter(order_id=order_id, state__in=LIVE_STATES).first()
+
+
+def _settle_earlier(order_id: int, *, provider: str, clock: Clock, actor: str) -> None:
+    """Ask about the live attempt before anything new begins; end it where the shopper chose another provider."""
+    earlier = live_attempt(order_id)
+    if earlier is None:
+        return
+    if earlier.provider != provider:
+        result = expiry.retire(earlier.pk, clock=clock, actor=actor)
+        if result.attempt.is_live:
+            raise CannotPay(
+                "earlier_attempt_open",
+                "Your earlier payment is still being confirmed. Please don't pay again.",
+            )
+        return
+    fresh = earlier.looked_at or earlier.url_given_at or earlier.created_at
+    if earlier.page_id and clock() - fresh > timedelta(seconds=FRESH_SECONDS):
+        result = look(earlier.pk, clock=clock, actor=actor)
+        if result.outcome is Outcome.UNREACHABLE:
+            raise CannotPay(
+                "provider_unreachable", "We can't confirm yet. Please don't pay again.", http_status=503
+            )
+        if result.attempt.is_live and not result.attempt.page_open:
+            raise CannotPay("processing", "We're confirming your payment. Please don't pay again.")
+
+
+def _write_down(
+    order_id: int, *, provider: str, at: datetime, actor: str
+) -> tuple[PaymentAttempt, ProviderCall]:
+    """Commit the attempt and its prepared call together, or return those that stand."""
+    with transaction.atomic(durable=True):
+        order = Order.objects.select_for_update().get(pk=order_id)
+        if order.state != OrderState.PLACED:
+            raise CannotPay(f"order_{order.state}", f"This order is {order.state.replace('_', ' ')}.")
+        if at >= order.expires_at:
+            raise CannotPay("order_expired", "The time to pay this order has run out. Please order again.")
+        attempt = PaymentAttempt.objects.filter(order=order, state__in=LIVE_STATES).first()
+        if attempt is not None:
+            if attempt.provider != provider:
+                raise CannotPay("earlier_attempt_open", "Another payment of this order has just begun.")
+            return attempt, attempt.calls.get(operation=Operation.START)
+        attempt = PaymentAttempt.objects.create(
+            order=order,
+            provider=provider,
+            amount_minor=order.total_minor,
+            currency=order.currency,
+            created_at=at,
+            mode=providers.get(provider).mode,
+            next_look_at=at + timedelta(seconds=30),
+        )
+        request = calls.start_request_as_json(_start_request(order, attempt, at=at))
+        return attempt, calls.prepare(attempt, Operation.START, request, at=at)
+
+
+def _start_request(order: Order, attempt: PaymentAttempt, *, at: datetime) -> StartRequest:
+    capabilities = providers.get(attempt.provider).capabilities
+    soonest = at + timedelta(seconds=capabilities.page_lifetime_min_seconds + _MARGIN_SECONDS)
+    latest = at + timedelta(seconds=capabilities.page_lifetime_max_seconds - _MARGIN_SECONDS)
+    url = pay_url(order)
+    return StartRequest(
+        reference=attempt.reference,
+        amount_minor=attempt.amount_minor,
+        currency=attempt.currency,
+        order_number=str(order.number),
+        lines=tuple(
+            PageLine(name=line.name, quantity=line.quantity, unit_amount_minor=line.unit_price_minor)
+            for line in order.lines.all()
+        ),
+        email=order.email,
+        return_url=f"{url}return/",
+        cancel_url=url,
+        # The provider's page outlives the order where it must; expiry closes it (payments/expiry.py).
+        expires_at=min(max(order.expires_at, soonest), latest).replace(microsecond=0),
+    )
+
+
+def _await_other_tab(call: ProviderCall) -> ProviderCall:
+    """Wait a little for whoever is sending this call right now (another tab, or a worker)."""
+    deadline = time.monotonic() + ANOTHER_TABS_ANSWER_SECONDS
+    while call.state in (CallState.SENT, CallState.PREPARED) and time.monotonic() < deadline:
+        time.sleep(0.1)
+        call = ProviderCall.objects.select_related("attempt").get(pk=call.pk)
+    return call
+
+
+def _hand_out(attempt_id: int, *, at: datetime) -> Opening:
+    """Note that the shopper gets the URL, before they get it: from now on the page is never abandoned."""
+    with transaction.atomic(durable=True):
+        _, attempt = lock(attempt_id)
+        if attempt.state == AttemptState.PAID:
+            raise CannotPay("order_paid", "This order is already paid.")
+        if not attempt.is_live:
+            raise CannotPay("attempt_ended", "This payment has just ended. Please start again.")
+        if attempt.page_url and attempt.page_open and attempt.url_given_at is None:
+            attempt.url_given_at = at
+            attempt.save(update_fields=["url_given_at"])
+    return Opening(attempt, attempt.page_url if attempt.page_open else "")

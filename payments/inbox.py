@@ -1,0 +1,231 @@
+"""The inbox: insert or recognise, claim, match, park. An event is a hint; looking and settling is settlement's.
+
+received → processed | ignored | parked | failed; failed → received | dead; parked → received | ignored.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import uuid
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import F, Q, QuerySet
+
+from integrations import correlation, encryption, wakeups
+from integrations.contract import Notification
+from integrations.failpoints import failpoint
+from payments.cases import open_case
+from payments.models import PaymentAttempt, ProviderEvent
+from payments.models.case import CaseKind
+from payments.states import EventState
+
+RETRY_SECONDS = (5, 15, 60, 120, 300, 600, 900)
+EVENT_MAX_TRIES = 12
+PARKED_BECOMES_CASE_HOURS = 24
+TABLE = "payments_providerevent"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """An event in this worker's hands; `fence` makes a stale worker's writes touch nothing."""
+
+    event_id: int
+    fence: int
+
+
+def receive(notification: Notification, *, body: bytes, at: datetime) -> bool:
+    """Make a verified event durable; return False when it was known already. One insert, no transaction of its own."""
+    uid = uuid.uuid4()
+    try:
+        ProviderEvent.objects.create(
+            uid=uid,
+            provider=notification.provider,
+            event_id=notification.event_id,
+            type=notification.type,
+            mode=notification.mode,
+            account=notification.account,
+            api_version=notification.api_version,
+            state=EventState.RECEIVED if notification.relevant else EventState.IGNORED,
+            provider_created_at=notification.created_at,
+            received_at=at,
+            object_ids=list(notification.object_ids),
+            page_id=notification.ids.page_id,
+            intent_id=notification.ids.intent_id,
+            reference=notification.reference,
+            body_sealed=encryption.seal(body, table=TABLE, column="body_sealed", row=uid),
+            body_sha256=hashlib.sha256(body).hexdigest(),
+            correlation_id=correlation.current(),
+            next_try_at=at if notification.relevant else None,
+            finished_at=None if notification.relevant else at,
+        )
+    except IntegrityError:
+        return False
+    failpoint("inbox.after_commit")
+    if notification.relevant:
+        wakeups.nudge("look")
+    return True
+
+
+def raw_body(event: ProviderEvent) -> bytes:
+    """Return the exact bytes the provider sent. Raises CannotDecrypt. Whoever shows them records who saw them and why."""
+    return encryption.unseal(event.body_sealed, table=TABLE, column="body_sealed", row=event.uid)
+
+
+def due(at: datetime) -> Q:
+    """Return the filter for events to work on: waiting, not in somebody's hands."""
+    return Q(state__in=[EventState.RECEIVED, EventState.FAILED], next_try_at__lte=at) & (
+        Q(lease_until=None) | Q(lease_until__lt=at)
+    )
+
+
+def claim(*, at: datetime, most: int) -> list[Claim]:
+    """Lease up to `most` due events to the caller, oldest first, one for each attempt that is known already."""
+    with transaction.atomic(durable=True):
+        events = list(
+            ProviderEvent.objects.filter(due(at)).order_by("pk").select_for_update(skip_locked=True)[:most]
+        )
+        for event in events:
+            event.fence += 1
+            event.tries += 1
+            event.lease_until = at + timedelta(seconds=settings.LEASE_SECONDS)
+        ProviderEvent.objects.bulk_update(events, ["fence", "tries", "lease_until"])
+    return [Claim(event.pk, event.fence) for event in events]
+
+
+def match(event: ProviderEvent) -> PaymentAttempt | None:
+    """Return the attempt an event speaks of: by our reference, else by the provider's ids."""
+    attempts = PaymentAttempt.objects.filter(provider=event.provider)
+    if event.reference:
+        return attempts.filter(reference=event.reference).first()
+    for key in ("page_id", "intent_id"):
+        value = getattr(event, key)
+        found = attempts.filter(**{key: value}).first() if value else None
+        if found is not None:
+            return found
+    return None
+
+
+def attach(event: ProviderEvent, attempt: PaymentAttempt) -> None:
+    """Note which attempt the event speaks of."""
+    ProviderEvent.objects.filter(pk=event.pk).update(attempt=attempt)
+
+
+def park(held: Claim, *, at: datetime) -> None:
+    """Set aside an event that matches nothing yet; unpark() or the keeper takes it up again."""
+    _mark(held, state=EventState.PARKED, next_try_at=None, error="")
+
+
+def ignore(held: Claim, *, at: datetime, why: str) -> None:
+    """End an event that changes nothing here; `why` is for staff."""
+    _mark(held, state=EventState.IGNORED, next_try_at=None, finished_at=at, error=why[:300])
+
+
+def fail(held: Claim, *, at: datetime, why: str) -> None:
+    """Put an event back for a later try, or give it up after the last one, with a case."""
+    with transaction.atomic(durable=True):
+        event = (
+            ProviderEvent.objects.select_for_update()
+            .filter(pk=held.event_id, fence=held.fence, state__in=[EventState.RECEIVED, EventState.FAILED])
+            .first()
+        )
+        if event is None:
+            return
+        event.error, event.lease_until = why[:300], None
+        if event.tries < EVENT_MAX_TRIES:
+            event.state = EventState.FAILED
+            event.next_try_at = at + timedelta(seconds=RETRY_SECONDS[min(event.tries, len(RETRY_SECONDS)) - 1])
+        else:
+            event.state, event.next_try_at = EventState.DEAD, None
+            _dead(event, at=at)
+        event.save(update_fields=["state", "next_try_at", "error", "lease_until"])
+
+
+def done(held: Claim, *, at: datetime) -> None:
+    """End an event after its attempt was settled; does nothing where settle() has used it already."""
+    _mark(held, state=EventState.PROCESSED, next_try_at=None, finished_at=at, error="")
+
+
+def unpark(attempt: PaymentAttempt, *, at: datetime) -> int:
+    """Take up events that came before their attempt's ids were stored; return how many. Needs a transaction."""
+    ids = [value for value in (attempt.page_id, attempt.intent_id) if value]
+    speaks = Q(reference=attempt.reference) | Q(reference="", object_ids__overlap=ids)
+    count = ProviderEvent.objects.filter(speaks, provider=attempt.provider, state=EventState.PARKED).update(
+        state=EventState.RECEIVED, next_try_at=at, lease_until=None, attempt=attempt
+    )
+    if count:
+        wakeups.nudge("look")
+    return count
+
+
+def tell_of_parked(*, at: datetime, most: int) -> int:
+    """Open a case for events parked longer than 24 h; return how many were seen to. They stay parked."""
+    seen = 0
+    for event in _untold_parked(at).order_by("pk")[:most]:
+        with transaction.atomic(durable=True):
+            open_case(
+                CaseKind.PARKED_EVENT,
+                subject_kind="event",
+                subject_id=event.pk,
+                ours="No attempt here has this reference or these ids.",
+                theirs=f"{event.provider} told of {event.type} ({event.event_id}).",
+                suggested_fix="If another system shares this account, limit the endpoint's events; else look for the payment.",
+                at=at,
+            )
+            ProviderEvent.objects.filter(pk=event.pk).update(error="Parked for longer than 24 h: a case is open.")
+        seen += 1
+    return seen
+
+
+def has_untold_parked(*, at: datetime) -> bool:
+    """Say whether tell_of_parked() has something to tell."""
+    return _untold_parked(at).exists()
+
+
+def _untold_parked(at: datetime) -> QuerySet[ProviderEvent]:
+    before = at - timedelta(hours=PARKED_BECOMES_CASE_HOURS)
+    return ProviderEvent.objects.filter(state=EventState.PARKED, received_at__lte=before, error="")
+
+
+def requeue(event_ids: list[int], *, at: datetime) -> int:
+    """Put dead, failed, parked or processed events back to `received`; return how many. A look repeats nothing."""
+    count = (
+        ProviderEvent.objects.filter(pk__in=event_ids)
+        .exclude(state__in=[EventState.UNVERIFIED, EventState.REJECTED])
+        .update(
+            state=EventState.RECEIVED,
+            next_try_at=at,
+            lease_until=None,
+            tries=0,
+            fence=F("fence") + 1,
+            finished_at=None,
+            error="",
+        )
+    )
+    if count:
+        wakeups.nudge("look")
+    return count
+
+
+def _mark(held: Claim, **changes: object) -> bool:
+    """Write the outcome if this claim still holds the event; a stale worker touches no row."""
+    return bool(
+        ProviderEvent.objects.filter(
+            pk=held.event_id, fence=held.fence, state__in=[EventState.RECEIVED, EventState.FAILED]
+        ).update(lease_until=None, **changes)
+    )
+
+
+def _dead(event: ProviderEvent, *, at: datetime) -> None:
+    open_case(
+        CaseKind.DEAD_EVENT,
+        subject_kind="event",
+        subject_id=event.pk,
+        order=event.attempt.order if event.attempt else None,
+        ours=f"Tried {event.tries} times: {event.error}",
+        theirs=f"{event.provider} told of {event.type} ({event.event_id}).",
+        suggested_fix="Mend what the error names, then replay the event; sweeping goes on looking meanwhile.",
+        at=at,
+    )

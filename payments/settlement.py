@@ -1,0 +1,298 @@
+"""look() and settle(): the one door through which what a provider says becomes true here.
+
+A look takes its number, asks the provider outside any transaction, then settle() writes everything in ONE transaction:
+lock order, then attempt; check; captures, states, ledger, facts; hints used. settle() never sends anything.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+import structlog
+from django.db import transaction
+from django.db.models import F, Q
+
+from integrations import providers
+from integrations.contract import (
+    PaymentSnapshot,
+    PaymentStatus,
+    ProviderError,
+    ProviderIds,
+    UnknownObject,
+)
+from integrations.failpoints import failpoint
+from orders.models import Order
+from orders.transitions import move_or_record
+from payments import sweeping
+from payments.captures import record_captures
+from payments.cases import open_case
+from payments.clock import Clock
+from payments.masking import masked
+from payments.models import Look, PaymentAttempt, ProviderEvent
+from payments.models.case import CaseKind
+from payments.states import AttemptState, EventState
+
+log = structlog.get_logger(__name__)
+
+REPEATS = 3
+"""How often a look that was overtaken by a newer one is repeated at once."""
+
+
+class Outcome(StrEnum):
+    """What became of a look."""
+
+    SETTLED = "settled"
+    OVERTAKEN = "overtaken"
+    UNREACHABLE = "unreachable"
+    NOTHING_TO_ASK = "nothing_to_ask"
+
+
+@dataclass(frozen=True, slots=True)
+class LookResult:
+    """`error` is the provider's refusal, where there was one; its text is for staff."""
+
+    outcome: Outcome
+    attempt: PaymentAttempt
+    error: ProviderError | None = None
+
+
+def look(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None = None) -> LookResult:
+    """Ask the provider for the whole payment and settle what it says. Opens its own transactions; never inside one.
+
+    `actor`: who made us look (`worker:inbox`, `return_page`, `user:7`). `ids`: the provider's ids as a verified event
+    told them, used only while the attempt has none of its own; what is found under them must carry our reference.
+    """
+    for _ in range(REPEATS):
+        number, hints, attempt = _begin(attempt_id)
+        asked = attempt.ids if attempt.page_id or attempt.intent_id else ids
+        if asked is None or not (asked.page_id or asked.intent_id):
+            return LookResult(Outcome.NOTHING_TO_ASK, attempt)
+        failpoint("look.before_fetch")
+        try:
+            snapshot = providers.get(attempt.provider).fetch(asked)
+        except ProviderError as error:
+            return LookResult(Outcome.UNREACHABLE, _not_answered(attempt_id, error, at=clock()), error)
+        failpoint("look.after_fetch")
+        result = settle(attempt_id, number=number, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
+        if result.outcome is not Outcome.OVERTAKEN:
+            return result
+    return result
+
+
+def settle(
+    attempt_id: int, *, number: int, snapshot: PaymentSnapshot, hints: list[int], at: datetime, actor: str
+) -> LookResult:
+    """Make true here what look `number` was told. One transaction; drops a look older than the last one applied.
+
+    `hints`: ids of the events that were committed before the number was taken; they are processed by this.
+    """
+    with transaction.atomic(durable=True):
+        order, attempt = lock(attempt_id)
+        if number <= attempt.applied_look:
+            return LookResult(Outcome.OVERTAKEN, attempt)
+        news = _remember(attempt, number, snapshot, at)
+        attempt.applied_look, attempt.looked_at = number, at
+        attempt.look_failures, attempt.look_error = 0, ""
+        trusted = _is_ours(order, attempt, snapshot, at)
+        if trusted:
+            _adopt(attempt, snapshot)
+            cause = f"look:{number}"
+            exact = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
+            if exact and not _anything_in_suspense(attempt):
+                _follow(order, attempt, snapshot, cause=cause, actor=actor, at=at, news=news)
+            trusted = exact
+        attempt.next_look_at = sweeping.next_look(attempt, order, at=at) if trusted else None
+        attempt.sweep_lease_until = None
+        attempt.save()
+        _use(hints, number, at)
+        failpoint("settle.before_commit")
+    failpoint("settle.after_commit")
+    log.info("settled", attempt=attempt.pk, look=number, state=attempt.state, order=order.number, news=news)
+    return LookResult(Outcome.SETTLED, attempt)
+
+
+def lock(attempt_id: int) -> tuple[Order, PaymentAttempt]:
+    """Lock an attempt's order, then the attempt (the order of locks everywhere). Needs a transaction."""
+    order_id = PaymentAttempt.objects.values_list("order_id", flat=True).get(pk=attempt_id)
+    order = Order.objects.select_for_update().get(pk=order_id)
+    return order, PaymentAttempt.objects.select_for_update().get(pk=attempt_id)
+
+
+def _begin(attempt_id: int) -> tuple[int, list[int], PaymentAttempt]:
+    """Take the next look number, and the hints that stand committed at this moment."""
+    with transaction.atomic(durable=True):
+        attempt = PaymentAttempt.objects.select_for_update().get(pk=attempt_id)
+        PaymentAttempt.objects.filter(pk=attempt_id).update(look_number=F("look_number") + 1)
+        attempt.look_number += 1
+        hints = list(
+            ProviderEvent.objects.filter(hinting_at(attempt), state__in=[EventState.RECEIVED, EventState.FAILED])
+            .order_by("pk")
+            .values_list("pk", flat=True)
+        )
+    return attempt.look_number, hints, attempt
+
+
+def hinting_at(attempt: PaymentAttempt) -> Q:
+    """Return the filter for inbox rows that speak of this attempt."""
+    speaks = Q(attempt=attempt) | Q(attempt=None, reference=attempt.reference)
+    for key, value in (("page_id", attempt.page_id), ("intent_id", attempt.intent_id)):
+        if value:
+            speaks |= Q(attempt=None, reference="", **{key: value})
+    return Q(provider=attempt.provider, mode=attempt.mode) & speaks
+
+
+def _not_answered(attempt_id: int, error: ProviderError, *, at: datetime) -> PaymentAttempt:
+    """Note that a look got no answer that can be believed; nothing moves."""
+    with transaction.atomic(durable=True):
+        order, attempt = lock(attempt_id)
+        attempt.look_failures += 1
+        attempt.look_error = f"{error.category}: {error.message}"[:300]
+        attempt.next_look_at = sweeping.retry_look(attempt, at=at, asked_to_wait=error.retry_after_seconds)
+        attempt.sweep_lease_until = None
+        attempt.save(update_fields=["look_failures", "look_error", "next_look_at", "sweep_lease_until"])
+        if isinstance(error, UnknownObject):
+            open_case(
+                CaseKind.UNKNOWN_OBJECT,
+                subject_kind="attempt",
+                subject_id=attempt.pk,
+                order=order,
+                stake=attempt.amount,
+                ours=f"{attempt.provider} gave us {attempt.page_id or attempt.intent_id} for this attempt.",
+                theirs=f"{attempt.provider} knows no such object under our key.",
+                suggested_fix="See whether the key was changed to another account; put the former one back and look again.",
+                at=at,
+            )
+    log.warning("look_failed", attempt=attempt.pk, category=error.category, failures=attempt.look_failures)
+    return attempt
+
+
+def _remember(attempt: PaymentAttempt, number: int, snapshot: PaymentSnapshot, at: datetime) -> bool:
+    """Keep what was said, masked, if it differs from the time before; say whether it does."""
+    said = masked(dict(snapshot.raw))
+    digest = hashlib.sha256(
+        json.dumps([snapshot.status, snapshot.account, snapshot.mode, snapshot.reference, said], sort_keys=True).encode()
+    ).hexdigest()
+    last = Look.objects.filter(attempt=attempt).order_by("-number").values_list("digest", flat=True).first()
+    if last == digest:
+        return False
+    Look.objects.create(attempt=attempt, number=number, at=at, status=snapshot.status, digest=digest, said=said)
+    return True
+
+
+def _is_ours(order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, at: datetime) -> bool:
+    """Check mode, account and reference. What is not ours moves nothing, and a person hears of it."""
+    if snapshot.mode != attempt.mode:
+        kind, ours, theirs = CaseKind.WRONG_MODE, f"Mode {attempt.mode}.", f"Mode {snapshot.mode}."
+        fix = "Find out which key was in use; never mix test and live. Nothing was moved."
+    elif attempt.account and snapshot.account != attempt.account:
+        kind, ours, theirs = CaseKind.WRONG_ACCOUNT, f"Account {attempt.account}.", f"Account {snapshot.account}."
+        fix = "Put back the key of the first account until its payments have ended. Nothing was moved."
+    elif snapshot.reference != attempt.reference:
+        kind, ours = CaseKind.REFERENCE_MISMATCH, f"Reference {attempt.reference}."
+        theirs = f"Reference {snapshot.reference[:80] or '(none)'}."
+        fix = "Compare the payment at the provider with this order by hand. Nothing was moved."
+    else:
+        return True
+    open_case(
+        kind,
+        subject_kind="attempt",
+        subject_id=attempt.pk,
+        order=order,
+        stake=attempt.amount,
+        ours=ours,
+        theirs=theirs,
+        suggested_fix=fix,
+        at=at,
+    )
+    return False
+
+
+def _adopt(attempt: PaymentAttempt, snapshot: PaymentSnapshot) -> None:
+    """Take over the provider's ids, its page's state, and the last decline."""
+    attempt.account = attempt.account or snapshot.account
+    attempt.page_id = attempt.page_id or snapshot.ids.page_id
+    attempt.intent_id = attempt.intent_id or snapshot.ids.intent_id
+    attempt.page_open = snapshot.page_open
+    attempt.page_url = snapshot.page_url if snapshot.page_open else ""
+    attempt.page_expires_at = snapshot.expires_at or attempt.page_expires_at
+    attempt.decline_reason = snapshot.decline.reason if snapshot.decline else ""
+    attempt.decline_code = snapshot.decline.provider_code[:100] if snapshot.decline else ""
+
+
+def _anything_in_suspense(attempt: PaymentAttempt) -> bool:
+    return attempt.captures.filter(disposition="suspense").exists()
+
+
+_EVENT_FOR = {
+    PaymentStatus.PENDING: ("opened", AttemptState.PENDING),
+    PaymentStatus.REQUIRES_ACTION: ("action_required", AttemptState.REQUIRES_ACTION),
+    PaymentStatus.AUTHORIZED: ("authorized", AttemptState.AUTHORIZED),
+    PaymentStatus.FAILED: ("failed", AttemptState.FAILED),
+    PaymentStatus.CANCELLED: ("cancelled", AttemptState.CANCELLED),
+}
+_ENDED_WITHOUT_MONEY = (AttemptState.FAILED, AttemptState.CANCELLED)
+
+
+def _follow(
+    order: Order,
+    attempt: PaymentAttempt,
+    snapshot: PaymentSnapshot,
+    *,
+    cause: str,
+    actor: str,
+    at: datetime,
+    news: bool,
+) -> None:
+    """Move the attempt's machine after the provider where no capture did (payments/captures.py moves those)."""
+    if attempt.captures.exists() or snapshot.status is PaymentStatus.PAID:
+        if not snapshot.captures and attempt.captures.exists() and news:
+            _contradicted(order, attempt, snapshot, cause=cause, actor=actor, at=at)
+        return
+    event, target = _EVENT_FOR[snapshot.status]
+    if attempt.state == target or attempt.state in _ENDED_WITHOUT_MONEY:
+        # An ended attempt is watched (sweeping.next_look) until its page takes no more money; only money moves it.
+        return
+    row = move_or_record(attempt, event, actor=actor, cause=cause, at=at)
+    if row.forbidden:
+        _contradicted(order, attempt, snapshot, cause=cause, actor=actor, at=at, recorded=True)
+
+
+def _contradicted(
+    order: Order,
+    attempt: PaymentAttempt,
+    snapshot: PaymentSnapshot,
+    *,
+    cause: str,
+    actor: str,
+    at: datetime,
+    recorded: bool = False,
+) -> None:
+    """The provider now tells what our states do not allow: a forbidden row, and a case."""
+    if not recorded and snapshot.status is not PaymentStatus.PAID:
+        move_or_record(attempt, _EVENT_FOR[snapshot.status][0], actor=actor, cause=cause, at=at)
+    open_case(
+        CaseKind.FORBIDDEN_TRANSITION,
+        subject_kind="attempt",
+        subject_id=attempt.pk,
+        order=order,
+        stake=attempt.amount,
+        ours=f"The attempt is {attempt.state}.",
+        theirs=f"{attempt.provider} says {snapshot.status}.",
+        suggested_fix="Compare the payment at the provider; final states here never roll back by themselves.",
+        at=at,
+    )
+
+
+def _use(hints: list[int], number: int, at: datetime) -> None:
+    ProviderEvent.objects.filter(pk__in=hints, state__in=[EventState.RECEIVED, EventState.FAILED]).update(
+        state=EventState.PROCESSED,
+        used_by_look=number,
+        finished_at=at,
+        next_try_at=None,
+        lease_until=None,
+        error="",
+    )

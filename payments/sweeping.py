@@ -1,0 +1,63 @@
+"""When to look at an attempt again without being told to: webhooks may be lost, and the provider is the truth.
+
+The schedule keeps every order right within 15 minutes of its payment even if no webhook ever arrives.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Q
+
+from orders.models import Order
+from orders.states import OrderState
+from payments.models import PaymentAttempt
+
+# Age of the attempt in seconds → how long to wait for the next look, in seconds.
+SCHEDULE: tuple[tuple[int, int], ...] = ((60, 20), (300, 60), (1800, 180), (7200, 600))
+SLOWEST_SECONDS = 1800  # a bank debit that takes days is asked for twice an hour
+PAGE_STAYS_OPEN_SECONDS = 600  # while somebody can still pay, never look more rarely than this
+RETRY_SECONDS = (5, 15, 30, 60, 120, 300, 600)
+
+
+def next_look(attempt: PaymentAttempt, order: Order, *, at: datetime) -> datetime | None:
+    """Return when to look again after a look that was answered at `at`; None when nothing is expected any more."""
+    if attempt.page_open and (not attempt.is_live or order.state != OrderState.PLACED):
+        return at + timedelta(seconds=20)  # the page must be closed: the sweeper does it (payments/expiry.py)
+    if not attempt.is_live:
+        return None
+    age = (at - attempt.created_at).total_seconds()
+    wait = next((seconds for limit, seconds in SCHEDULE if age < limit), SLOWEST_SECONDS)
+    if attempt.page_open:
+        wait = min(wait, PAGE_STAYS_OPEN_SECONDS)
+    due = at + timedelta(seconds=wait)
+    for moment in (attempt.page_expires_at, order.expires_at):
+        if moment is not None and at < moment < due:
+            due = moment + timedelta(seconds=1)
+    return due
+
+
+def retry_look(attempt: PaymentAttempt, *, at: datetime, asked_to_wait: int | None) -> datetime:
+    """Return when to look again after a look without an answer; `asked_to_wait`: the provider's Retry-After, seconds."""
+    step = RETRY_SECONDS[min(attempt.look_failures, len(RETRY_SECONDS)) - 1]
+    return at + timedelta(seconds=max(step, min(asked_to_wait or 0, RETRY_SECONDS[-1])))
+
+
+def due(at: datetime) -> Q:
+    """Return the filter for attempts whose next look is due and not in somebody's hands."""
+    return Q(next_look_at__lte=at) & (Q(sweep_lease_until=None) | Q(sweep_lease_until__lt=at))
+
+
+def claim(*, at: datetime, most: int) -> list[int]:
+    """Lease up to `most` due attempts to the caller and return their ids."""
+    with transaction.atomic(durable=True):
+        ids = list(
+            PaymentAttempt.objects.filter(due(at))
+            .order_by("next_look_at")
+            .select_for_update(skip_locked=True)
+            .values_list("pk", flat=True)[:most]
+        )
+        PaymentAttempt.objects.filter(pk__in=ids).update(sweep_lease_until=at + timedelta(seconds=settings.LEASE_SECONDS))
+    return ids

@@ -1,0 +1,95 @@
+"""POST /webhooks/<provider>/: raw bytes → verify → one durable insert → 2xx. Nothing else happens inside the request.
+
+Threats: forged, mutated, replayed and foreign events (proved by the provider's scheme over the exact bytes, both secrets while
+rotating; an event only makes us look), floods (size cap before reading; after many bad signatures from one address 429,
+which a verified event never meets), and answers that lose events (2xx only after the commit; 503 when the database is away).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from django.conf import settings
+from django.core.cache import cache
+from django.http import HttpRequest
+from django.utils import timezone
+from rest_framework.negotiation import BaseContentNegotiation
+from rest_framework.renderers import JSONRenderer
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from integrations import providers
+from integrations.contract import NotificationRejected
+from payments import inbox
+
+log = structlog.get_logger(__name__)
+
+MAX_BYTES = 1024 * 1024
+BAD_SIGNATURES_A_MINUTE = 60
+
+
+class AlwaysJSON(BaseContentNegotiation):
+    """A provider's Accept header never changes our answer."""
+
+    def select_parser(self, request: Request, parsers: Any) -> Any:
+        return parsers[0] if parsers else None
+
+    def select_renderer(self, request: Request, renderers: Any, format_suffix: str | None = None) -> Any:
+        return renderers[0], renderers[0].media_type
+
+
+class WebhookView(APIView):
+    """Receives one provider event. The proof is the signature: no session, no token, no CSRF."""
+
+    authentication_classes = ()
+    permission_classes = ()
+    throttle_classes = ()
+    parser_classes = ()  # the raw bytes are what was signed
+    renderer_classes = (JSONRenderer,)
+    content_negotiation_class = AlwaysJSON
+    schema = None  # providers call it, nobody else
+    http_method_names = ["post"]
+
+    def post(self, request: Request, provider: str) -> Response:
+        """Answer as the public surface says: 200, 400, 403, 404, 405, 413, 415, 429 or 503."""
+        if provider not in providers.enabled():
+            return Response({"error": "unknown provider"}, status=404)
+        if request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "application/json":
+            return Response({"error": "send application/json"}, status=415)
+        if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
+            return Response({"error": "send the body without content encoding"}, status=415)
+        if _declared_length(request) > MAX_BYTES:
+            return Response({"error": "at most 1 MiB"}, status=413)
+        raw: HttpRequest = request._request
+        body = raw.body
+        try:
+            event = providers.get(provider).verify(headers=request.headers, body=body, now=timezone.now())
+        except NotificationRejected as error:
+            return _refuse(request, provider, str(error))
+        new = inbox.receive(event, body=body, at=timezone.now())
+        log.info("webhook", provider=provider, event_id=event.event_id, type=event.type, new=new)
+        return Response({"received": True})
+
+
+def _declared_length(request: Request) -> int:
+    try:
+        return int(request.META.get("CONTENT_LENGTH") or 0)
+    except ValueError:
+        return MAX_BYTES + 1
+
+
+def _refuse(request: Request, provider: str, why: str) -> Response:
+    """Count bad signatures by address; only the bad ones are ever throttled, for they are proved bad first."""
+    address = request.META.get("REMOTE_ADDR", "")
+    key = f"bad-signatures:{provider}:{address}"
+    cache.add(key, 0, timeout=60)
+    try:
+        count = cache.incr(key)
+    except ValueError:  # it ran out between the two lines
+        count = 1
+    if count > getattr(settings, "WEBHOOK_BAD_SIGNATURES_A_MINUTE", BAD_SIGNATURES_A_MINUTE):
+        return Response({"error": "too many bad signatures"}, status=429, headers={"Retry-After": "60"})
+    log.warning("webhook_refused", provider=provider, why=why[:200])
+    return Response({"error": "the signature or the body is not valid"}, status=400)

@@ -1,0 +1,217 @@
+"""What the workers of the clusters `look` and `keep` do with one row each, and how they drain what is due.
+
+Network work runs in a few threads; every row is claimed with a lease first, so that workers anywhere may share the tables.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from datetime import datetime, timedelta
+
+import structlog
+from django.conf import settings
+from django.db import close_old_connections, connection, transaction
+
+from integrations import correlation, providers
+from payments import calls, expiry, inbox, sweeping
+from payments.cases import open_case
+from payments.clock import Clock
+from payments.models import IdempotencyRecord, PaymentAttempt, ProviderCall, ProviderEvent
+from payments.models.case import CaseKind
+from payments.settlement import Outcome, lock, look
+from payments.states import AttemptState
+
+log = structlog.get_logger(__name__)
+
+THREADS = 4
+BATCH = 16
+
+Job = Callable[[], None]
+
+
+def drain_looks(*, clock: Clock) -> int:
+    """Work on events, due attempts and unfinished calls until nothing is due or time is up; return how many."""
+    # A look begun at the last moment must end within the task.
+    return _drain(_look_jobs, clock=clock, seconds=settings.TASK_SECONDS - settings.LOOK_SECONDS)
+
+
+def keep_house(*, clock: Clock) -> int:
+    """Expire orders, tell of parked events, forget old idempotency keys; return how many rows were seen to."""
+    deadline = time.monotonic() + settings.DRAIN_SECONDS
+    count = 0
+    while time.monotonic() < deadline:
+        orders = expiry.orders_to_expire(at=clock(), most=BATCH)
+        for order_id in orders:
+            expiry.expire_order(order_id, clock=clock, actor="worker:keep")
+        count += len(orders)
+        if len(orders) < BATCH:
+            break
+    count += inbox.tell_of_parked(at=clock(), most=BATCH)
+    count += IdempotencyRecord.objects.filter(created_at__lt=clock() - timedelta(hours=24)).delete()[0]
+    return count
+
+
+def looks_due(now: datetime) -> bool:
+    """Say whether the cluster `look` has something to do at `now`."""
+    return (
+        ProviderEvent.objects.filter(inbox.due(now)).exists()
+        or PaymentAttempt.objects.filter(sweeping.due(now)).exists()
+        or ProviderCall.objects.filter(calls.due(now)).exists()
+    )
+
+
+def keeping_due(now: datetime) -> bool:
+    """Say whether the cluster `keep` has something to do at `now`."""
+    return (
+        bool(expiry.orders_to_expire(at=now, most=1))
+        or inbox.has_untold_parked(at=now)
+        or IdempotencyRecord.objects.filter(created_at__lt=now - timedelta(hours=24)).exists()
+    )
+
+
+def work_event(held: inbox.Claim, *, clock: Clock) -> None:
+    """Match one event and look at what it speaks of."""
+    event = ProviderEvent.objects.filter(pk=held.event_id, fence=held.fence).first()
+    if event is None:
+        return
+    with correlation.bind(event.correlation_id):
+        if event.tries > inbox.EVENT_MAX_TRIES:  # its worker died each time
+            inbox.fail(held, at=clock(), why=event.error or "Every worker that took it up died.")
+            return
+        attempt = inbox.match(event)
+        if _is_foreign(event, attempt, held, at=clock()):
+            return
+        if attempt is None:
+            inbox.park(held, at=clock())
+            if inbox.match(event) is not None:  # its ids were stored between our look and our parking
+                inbox.requeue([event.pk], at=clock())
+            return
+        inbox.attach(event, attempt)
+        result = look(attempt.pk, clock=clock, actor="worker:inbox", ids=event.ids)
+        if result.outcome is Outcome.SETTLED:
+            inbox.done(held, at=clock())
+        elif result.outcome is Outcome.NOTHING_TO_ASK:
+            inbox.fail(held, at=clock(), why="The provider has not answered our call yet; nothing to look at.")
+        else:
+            inbox.fail(held, at=clock(), why=str(result.error or "The look was overtaken; tried again."))
+
+
+def work_attempt(attempt_id: int, *, clock: Clock) -> None:
+    """Look at an attempt that is due; close what nobody should pay any more; expire its order."""
+    attempt = PaymentAttempt.objects.select_related("order").get(pk=attempt_id)
+    with correlation.bind(""):
+        if expiry.is_over(attempt.order, at=clock()) or not attempt.is_live:
+            expiry.retire(attempt_id, clock=clock, actor="worker:expiry")
+            expiry.expire_order(attempt.order_id, clock=clock, actor="worker:expiry")
+        elif look(attempt_id, clock=clock, actor="worker:sweeper").outcome is Outcome.NOTHING_TO_ASK:
+            _look_later(attempt_id, at=clock())
+
+
+def work_call(call_id: int, *, clock: Clock) -> None:
+    """Send a call that nobody is sending."""
+    with correlation.bind(""):
+        calls.send(call_id, clock=clock)
+
+
+def _look_jobs(clock: Clock) -> list[Job]:
+    now = clock()
+    jobs: list[Job] = [_event_job(held, clock) for held in inbox.claim(at=now, most=BATCH)]
+    jobs += [_attempt_job(pk, clock) for pk in sweeping.claim(at=now, most=BATCH)]
+    due = ProviderCall.objects.filter(calls.due(now)).order_by("next_try_at").values_list("pk", flat=True)
+    return jobs + [_call_job(pk, clock) for pk in due[:BATCH]]
+
+
+def _event_job(held: inbox.Claim, clock: Clock) -> Job:
+    def job() -> None:
+        try:
+            work_event(held, clock=clock)
+        except Exception as error:  # a poison event must not stop the others
+            log.exception("event_failed", event=held.event_id)
+            inbox.fail(held, at=clock(), why=f"{type(error).__name__}: {error}")
+
+    return job
+
+
+def _attempt_job(attempt_id: int, clock: Clock) -> Job:
+    def job() -> None:
+        try:
+            work_attempt(attempt_id, clock=clock)
+        except Exception:
+            log.exception("sweep_failed", attempt=attempt_id)  # its lease runs out and it is claimed again
+
+    return job
+
+
+def _call_job(call_id: int, clock: Clock) -> Job:
+    def job() -> None:
+        try:
+            work_call(call_id, clock=clock)
+        except Exception:
+            log.exception("call_crashed", call=call_id)
+
+    return job
+
+
+def _drain(find: Callable[[Clock], list[Job]], *, clock: Clock, seconds: int) -> int:
+    deadline = time.monotonic() + seconds
+    count = 0
+    with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="drain", initializer=close_old_connections) as pool:
+        while time.monotonic() < deadline:
+            jobs = find(clock)
+            if not jobs:
+                break
+            wait([pool.submit(job) for job in jobs])
+            count += len(jobs)
+        wait([pool.submit(_close_slowly) for _ in range(THREADS)])
+    return count
+
+
+def _close_slowly() -> None:
+    """Close this pool thread's connection; the pause lets every thread of the pool take one of these jobs."""
+    connection.close()
+    time.sleep(0.01)
+
+
+def _look_later(attempt_id: int, *, at: datetime) -> None:
+    """The provider has not answered the opening call: calls are retried by themselves, see again in a minute."""
+    PaymentAttempt.objects.filter(pk=attempt_id, state=AttemptState.CREATED).update(
+        next_look_at=at + timedelta(seconds=60), sweep_lease_until=None
+    )
+
+
+def _is_foreign(
+    event: ProviderEvent, attempt: PaymentAttempt | None, held: inbox.Claim, *, at: datetime
+) -> bool:
+    """End an event of another mode or account with a case; it never makes us look."""
+    provider = providers.get(event.provider)
+    if event.mode != provider.mode:
+        kind, ours, theirs = CaseKind.WRONG_MODE, f"We run in {provider.mode} mode.", f"The event is {event.mode}."
+        fix = "Remove this endpoint from the provider's other mode, and rotate its signing secret."
+    elif event.account and event.account != _own_account(event, attempt):
+        kind, ours, theirs = CaseKind.WRONG_ACCOUNT, "It is not our account.", f"The event is of {event.account[:80]}."
+        fix = "Limit the endpoint to the account's own events, or find out who connected it."
+    else:
+        return False
+    with transaction.atomic(durable=True):
+        order = lock(attempt.pk)[0] if attempt else None
+        open_case(
+            kind,
+            subject_kind="event",
+            subject_id=event.pk,
+            order=order,
+            ours=ours,
+            theirs=theirs,
+            suggested_fix=fix,
+            at=at,
+        )
+    inbox.ignore(held, at=at, why=theirs)
+    return True
+
+
+def _own_account(event: ProviderEvent, attempt: PaymentAttempt | None) -> str:
+    if attempt is not None and attempt.account:
+        return attempt.account
+    return providers.get(event.provider).account()
+

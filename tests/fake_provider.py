@@ -1,0 +1,198 @@
+"""A payment provider in memory, scripted by the test: what it says is what the test made true at it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+from integrations.contract import (
+    Capabilities,
+    CaptureSnapshot,
+    Decline,
+    DeclineReason,
+    Mode,
+    Notification,
+    NotificationRejected,
+    PaymentSnapshot,
+    PaymentStatus,
+    ProviderError,
+    ProviderIds,
+    Started,
+    StartRequest,
+    UnknownObject,
+)
+
+MOMENT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+
+
+@dataclass
+class Payment:
+    """One hosted payment as the provider holds it."""
+
+    request: StartRequest
+    page_id: str
+    status: PaymentStatus = PaymentStatus.PENDING
+    page_open: bool = True
+    intent_id: str = ""
+    decline: Decline | None = None
+    captures: list[CaptureSnapshot] = field(default_factory=list)
+    overrides: dict[str, Any] = field(default_factory=dict)
+
+
+class FakeProvider:
+    """Implements integrations.contract.Provider; `calls` records every verb in order."""
+
+    name = "stripe"
+    mode = Mode.TEST
+    capabilities = Capabilities(
+        key_lifetime_seconds=86_400,
+        key_max_length=255,
+        lookup_settles_after_seconds=0,
+        page_lifetime_min_seconds=1_800,
+        page_lifetime_max_seconds=86_400,
+        currencies=frozenset({"EUR", "USD", "JPY", "KWD"}),
+    )
+
+    def __init__(self) -> None:
+        self.payments: dict[str, Payment] = {}
+        self.by_key: dict[str, str] = {}
+        self.calls: list[tuple[str, str]] = []
+        self.fail_next: list[ProviderError | None] = []
+        self.lose_answer_once = False
+        self._number = itertools.count(1)
+
+    # --- the verbs -------------------------------------------------------------------------------------------
+
+    def account(self) -> str:
+        return "acct_shop"
+
+    def start(self, request: StartRequest, *, idempotency_key: str) -> Started:
+        self._begin("start", idempotency_key)
+        if idempotency_key not in self.by_key:
+            page_id = f"cs_{next(self._number)}"
+            self.payments[page_id] = Payment(request, page_id)
+            self.by_key[idempotency_key] = page_id
+        if self.lose_answer_once:
+            self.lose_answer_once = False
+            from integrations.contract import Unavailable
+
+            raise Unavailable("the answer was lost")
+        page_id = self.by_key[idempotency_key]
+        return Started(
+            ids=ProviderIds(page_id=page_id),
+            account=self.account(),
+            mode=self.mode,
+            redirect_url=f"https://pay.test/{page_id}",
+            expires_at=request.expires_at,
+            raw={"id": page_id},
+        )
+
+    def fetch(self, ids: ProviderIds) -> PaymentSnapshot:
+        self._begin("fetch", ids.page_id or ids.intent_id)
+        payment = self.find(ids)
+        said: dict[str, Any] = {
+            "provider": self.name,
+            "account": self.account(),
+            "mode": self.mode,
+            "reference": payment.request.reference,
+            "ids": ProviderIds(page_id=payment.page_id, intent_id=payment.intent_id),
+            "status": payment.status,
+            "amount_minor": payment.request.amount_minor,
+            "currency": payment.request.currency,
+            "page_open": payment.page_open,
+            "page_url": f"https://pay.test/{payment.page_id}",
+            "expires_at": payment.request.expires_at,
+            "decline": payment.decline,
+            "captures": tuple(payment.captures),
+        }
+        said.update(payment.overrides)
+        raw = {"id": payment.page_id, "status": said["status"], "amount": said["amount_minor"], "paid": len(said["captures"])}
+        return PaymentSnapshot(**said, raw=raw)
+
+    def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
+        self._begin("close", idempotency_key)
+        payment = self.find(ids)
+        if payment.page_open:
+            payment.page_open = False
+            payment.status = PaymentStatus.CANCELLED
+
+    def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
+        if headers.get("Signature") != "good":
+            raise NotificationRejected("bad signature")
+        told = json.loads(body)
+        return self.notification(**told)
+
+    # --- what the test makes true ----------------------------------------------------------------------------
+
+    def find(self, ids: ProviderIds) -> Payment:
+        for payment in self.payments.values():
+            if ids.page_id == payment.page_id or (ids.intent_id and ids.intent_id == payment.intent_id):
+                return payment
+        raise UnknownObject("no such payment")
+
+    def the_payment(self) -> Payment:
+        """Return the one payment there is."""
+        (payment,) = self.payments.values()
+        return payment
+
+    def pay(self, payment: Payment, *, amount_minor: int | None = None, currency: str | None = None) -> CaptureSnapshot:
+        """Let the shopper pay: money moves, whatever state the page is in."""
+        capture = CaptureSnapshot(
+            capture_id=f"ch_{next(self._number)}",
+            amount_minor=payment.request.amount_minor if amount_minor is None else amount_minor,
+            currency=payment.request.currency if currency is None else currency,
+            captured_at=MOMENT,
+            fee_minor=59,
+        )
+        payment.intent_id = payment.intent_id or f"pi_{payment.page_id}"
+        payment.captures.append(capture)
+        payment.status, payment.page_open, payment.decline = PaymentStatus.PAID, False, None
+        return capture
+
+    def refuse_card(self, payment: Payment, reason: DeclineReason = DeclineReason.INSUFFICIENT_FUNDS) -> None:
+        """Let the bank decline; the page stays open."""
+        payment.intent_id = payment.intent_id or f"pi_{payment.page_id}"
+        payment.decline = Decline(reason=reason, provider_code=reason)
+
+    def ask_for_action(self, payment: Payment) -> None:
+        payment.intent_id = payment.intent_id or f"pi_{payment.page_id}"
+        payment.status = PaymentStatus.REQUIRES_ACTION
+
+    def process(self, payment: Payment) -> None:
+        """Let the shopper choose a bank debit that takes days."""
+        payment.intent_id = payment.intent_id or f"pi_{payment.page_id}"
+        payment.status, payment.page_open = PaymentStatus.PENDING, False
+
+    def fail(self, payment: Payment) -> None:
+        payment.status, payment.page_open = PaymentStatus.FAILED, False
+
+    def expire(self, payment: Payment) -> None:
+        payment.status, payment.page_open = PaymentStatus.CANCELLED, False
+
+    def notification(self, event_id: str, type: str = "checkout.session.completed", **changes: Any) -> Notification:
+        """Build a verified hint; `changes` override any field."""
+        told: dict[str, Any] = {
+            "provider": self.name,
+            "event_id": event_id,
+            "type": type,
+            "mode": self.mode,
+            "account": "",
+            "created_at": MOMENT,
+            "object_ids": (),
+            "ids": ProviderIds(),
+            "reference": "",
+            "relevant": True,
+        }
+        if "ids" in changes and isinstance(changes["ids"], dict):
+            changes["ids"] = ProviderIds(**changes["ids"])
+        told.update(changes)
+        return Notification(**told)
+
+    def _begin(self, verb: str, what: str) -> None:
+        self.calls.append((verb, what))
+        if self.fail_next and (error := self.fail_next.pop(0)) is not None:
+            raise error
