@@ -11,16 +11,11 @@ from typing import Any
 from django.conf import settings
 
 from integrations import outbox
+from integrations.facts import Fact
 from orders.models import Order, OrderLine
 
-ORDER_PLACED = "order.placed"
-ORDER_PAID = "order.paid"
-ORDER_CANCELLED = "order.cancelled"
-ORDER_EXPIRED = "order.expired"
-ORDER_REOPENED = "order.reopened"
 
-
-def record(fact: str, order: Order, *, at: datetime, cause: str = "") -> None:
+def record(fact: Fact, order: Order, *, at: datetime, cause: str = "") -> None:
     """Write `fact` about `order` into the outbox, in the caller's transaction. `cause` as in the Transition row."""
     payload = {**order_payload(order), "occurred_at": at.isoformat(), "cause": cause}
     outbox.record(

@@ -15,6 +15,7 @@ from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 from django.db import connection, transaction
 
+from integrations.facts import Fact
 from orders import facts, locales
 from orders.baskets import contents_of
 from orders.lines import (
@@ -127,18 +128,18 @@ def mark_paid(order: Order, *, at: datetime, cause: str, actor: str) -> Transiti
     row = move(order, "paid", actor=actor, cause=cause, at=at)
     order.paid_at = at
     order.save(update_fields=["paid_at"])
-    facts.record(facts.ORDER_PAID, order, at=at, cause=cause)
+    facts.record(Fact.ORDER_PAID, order, at=at, cause=cause)
     return row
 
 
 def cancel(order: Order, *, at: datetime, cause: str, actor: str) -> Transition:
     """`placed → cancelled`. The caller has made sure that no attempt can still take money."""
-    return _step(order, "cancelled", facts.ORDER_CANCELLED, at=at, cause=cause, actor=actor)
+    return _step(order, "cancelled", Fact.ORDER_CANCELLED, at=at, cause=cause, actor=actor)
 
 
 def expire(order: Order, *, at: datetime, cause: str, actor: str) -> Transition:
     """`placed → expired`. The caller has looked, closed and looked again (DESIGN.md, Expiry)."""
-    return _step(order, "expired", facts.ORDER_EXPIRED, at=at, cause=cause, actor=actor)
+    return _step(order, "expired", Fact.ORDER_EXPIRED, at=at, cause=cause, actor=actor)
 
 
 def reopen(order: Order, *, at: datetime, cause: str, actor: str) -> Transition:
@@ -147,7 +148,7 @@ def reopen(order: Order, *, at: datetime, cause: str, actor: str) -> Transition:
     row = move(order, "reopened", actor=actor, cause=cause, at=at)
     order.expires_at = at + _lifetime()
     order.save(update_fields=["expires_at"])
-    facts.record(facts.ORDER_REOPENED, order, at=at, cause=cause)
+    facts.record(Fact.ORDER_REOPENED, order, at=at, cause=cause)
     return row
 
 
@@ -163,7 +164,7 @@ def check_email(email: object) -> str:
     return address
 
 
-def _step(order: Order, event: str, fact: str, *, at: datetime, cause: str, actor: str) -> Transition:
+def _step(order: Order, event: str, fact: Fact, *, at: datetime, cause: str, actor: str) -> Transition:
     _require_transaction()
     row = move(order, event, actor=actor, cause=cause, at=at)
     facts.record(fact, order, at=at, cause=cause)
@@ -198,7 +199,7 @@ def _place(
         )
         for line in lines
     )
-    facts.record(facts.ORDER_PLACED, order, at=now)
+    facts.record(Fact.ORDER_PLACED, order, at=now)
     return order
 
 
