@@ -1,4 +1,4 @@
-"""The queue's settings: django-q2 with the named clusters `look`, `deliver` and `keep`, and the times that belong together.
+"""The queue's settings: django-q2 with the clusters `look`, `deliver` and `keep`, and the times that belong together.
 
 The queue only wakes workers up; what is to be done stands in our rows. A cluster runs as
 
@@ -39,16 +39,16 @@ WAKEUP_TASKS = {
 
 HOUR = 3600
 DELIVERY_BACKOFF_SECONDS = (5, 30, 2 * 60, 10 * 60, 30 * 60, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR)
-"""The longest wait after the 1st, 2nd … failed try of a delivery, the last one repeated; the wait is drawn from 0 to it."""
+"""The longest wait after the 1st, 2nd … failed try, the last one repeated; each wait is drawn between 1 s and it."""
 DELIVERY_HORIZON_SECONDS = 80 * HOUR
 """A delivery is tried for at least this long before it is given up as exceeded, however the waits were drawn."""
 
 
 def q_cluster(*, redis_url: str = "") -> dict[str, Any]:
-    """Return Q_CLUSTER: broker in PostgreSQL, or in Redis when `redis_url` is given (which loses tasks: harmless here).
+    """Return Q_CLUSTER: broker in PostgreSQL, or in Redis when `redis_url` is given (it loses tasks: harmless here).
 
-    One task at a time and next to no prefetch, since `retry` counts from the dequeue; no success is saved, since pruning
-    them locks rows; failed tasks are acknowledged, since `tick` wakes again whatever is still due.
+    One task at a time and next to no prefetch, since `retry` counts from the dequeue; no success is saved, since
+    pruning them locks rows; failed tasks are acknowledged, since `tick` wakes again whatever is still due.
     """
     broker: dict[str, Any] = {"redis": redis_url} if redis_url else {"orm": "default"}
     return {

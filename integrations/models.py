@@ -55,7 +55,7 @@ class DestinationKind(models.TextChoices):
 
 
 class Destination(models.Model):
-    """A receiver and the facts it wants. A paused one keeps its deliveries waiting; an inactive one gets no new ones."""
+    """A receiver and the facts it wants. Paused: its deliveries wait. Inactive: it gets no new ones."""
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
     name = models.CharField(max_length=80, unique=True)
@@ -92,7 +92,7 @@ class Destination(models.Model):
                 condition=~Q(kind=DestinationKind.WEBHOOK)
                 | (~Q(address="") & (Q(idempotent=True) | ~Q(lookup_address=""))),
                 name="destination_webhook_can_be_repeated",
-                violation_error_message="A webhook needs a URL, and either declares idempotency or has a lookup address.",
+                violation_error_message="A webhook needs a URL, and declares idempotency or has a lookup address.",
             ),
             models.CheckConstraint(condition=Q(paused=False) | ~Q(pause_reason=""), name="destination_pause_reason"),
         ]

@@ -1,6 +1,6 @@
-"""nudge(): wakes the workers of a named cluster through django-q2. Any nudge may be lost or doubled: our rows are the truth.
+"""nudge(): wakes the workers of a named cluster through django-q2.
 
-A nudge that fails is only logged, since `manage.py tick` nudges due work again within a second.
+Any nudge may be lost or doubled, for our rows are the truth. A nudge that fails is only logged, since `manage.py tick` nudges due work again within a second.
 """
 
 from __future__ import annotations
