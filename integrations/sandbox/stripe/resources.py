@@ -1,0 +1,150 @@
+"""The endpoints: which path takes which parameters and answers with which kind."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from integrations.sandbox import objects, webhooks
+from integrations.sandbox.objects import Stored, Window
+from integrations.sandbox.stripe import errors, intents, present, refunds, sessions
+from integrations.sandbox.stripe.errors import ApiError
+from integrations.sandbox.stripe.schema import EXPAND, PAGING, Currency, Email, Field, Flag, Hash, Items, Text
+from integrations.sandbox.stripe.scope import LINKS, Scope
+from integrations.sandbox.wire import Json
+
+DEFAULT_LIMIT = 10
+
+#: A handler returns the object to show, or an ApiError whose effects stay (a decline).
+Handler = Callable[[Scope, Json, Sequence[str]], Stored | ApiError]
+
+
+@dataclass(frozen=True)
+class Route:
+    """One endpoint. A route without a handler lists its kind by `filters`."""
+
+    method: str
+    pattern: re.Pattern[str]
+    kind: str
+    schema: Mapping[str, Field]
+    handler: Handler | None = None
+
+    @property
+    def many(self) -> bool:
+        """Whether it answers with a list."""
+        return self.handler is None
+
+
+def list_kind(scope: Scope, route: Route, params: Json, path: str, ids: Sequence[str]) -> Json:
+    """Any list endpoint: newest first, cursors, creation time, the kind's own filters."""
+    if route.kind == "item":
+        return _list_line_items(scope, params, path, ids)
+    expand = present.check_expand(route.kind, params.get("expand", []), many=True)
+    window = _window(scope, route.kind, params)
+    found, has_more = objects.page(
+        scope.tx, kind=route.kind, window=window, filters=_filters(route.kind, params)
+    )
+    shown = [present.show(scope, stored, expand) for stored in found]
+    if route.kind == "event" and "delivery_success" in params:
+        wanted = params["delivery_success"]
+        shown = [event for event in shown if webhooks.delivery_failed(scope.tx, event["id"]) != wanted]
+    if route.kind == "checkout.session" and "customer_details" in params:
+        email = params["customer_details"]["email"]
+        shown = [session for session in shown if (session["customer_details"] or {}).get("email") == email]
+    return present.listing(shown, url=path, has_more=has_more)
+
+
+def _window(scope: Scope, kind: str, params: Json) -> Window:
+    after, before = params.get("starting_after"), params.get("ending_before")
+    if after and before:
+        raise errors.invalid(
+            "ending_before", "You may only specify one of these parameters: ending_before, starting_after."
+        )
+    for name in ("starting_after", "ending_before"):
+        if name in params:
+            scope.get(kind, params[name], param=name)
+    since, until = params.get("created", (0, 2**60))
+    return Window(
+        limit=params.get("limit", DEFAULT_LIMIT), after_id=after, before_id=before, since=since, until=until
+    )
+
+
+def _filters(kind: str, params: Json) -> dict[str, list[str]]:
+    filters = {name: [params[name]] for name in LINKS[kind] if name in params}
+    if "types" in params:
+        if "type" in params:
+            raise errors.invalid("types", "You may only specify one of these parameters: type, types.")
+        filters["type"] = params["types"]
+    return filters
+
+
+def _list_line_items(scope: Scope, params: Json, path: str, ids: Sequence[str]) -> Json:
+    items = scope.get("checkout.session", ids[0], param="id").private["line_items"]
+    names = [item["id"] for item in items]
+    limit = params.get("limit", DEFAULT_LIMIT)
+    after = params.get("starting_after")
+    if after is not None and after not in names:
+        raise errors.no_such("line_item", after, param="starting_after")
+    start = names.index(after) + 1 if after else 0
+    return present.listing(items[start : start + limit], url=path, has_more=len(items) > start + limit)
+
+
+def _retrieve(kind: str) -> Handler:
+    param = "intent" if kind == "payment_intent" else "id"
+    return lambda scope, params, ids: scope.get(kind, ids[0], param=param)
+
+
+def _create_session(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+    return sessions.create(scope, params)
+
+
+def _expire_session(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+    return sessions.expire(scope, scope.get("checkout.session", ids[0]))
+
+
+def _create_refund(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+    return refunds.create(scope, params)
+
+
+def _cancel_refund(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+    return refunds.cancel(scope, scope.get("refund", ids[0]))
+
+
+def _route(
+    method: str, path: str, kind: str, schema: Mapping[str, Field], handler: Handler | None = None
+) -> Route:
+    pattern = re.compile("^/v1/" + path.replace("{id}", "([A-Za-z0-9_]{1,255})") + "$")
+    return Route(method, pattern, kind, schema, handler)
+
+
+_ID = "{id}"
+ROUTES = (
+    _route("POST", "checkout/sessions", "checkout.session", sessions.CREATE, _create_session),
+    _route("GET", "checkout/sessions", "checkout.session", {
+        **PAGING, "payment_intent": Text(), "status": Text(choices=("open", "complete", "expired")),
+        "customer_details": Hash({"email": Email(required=True)})}),
+    _route("GET", f"checkout/sessions/{_ID}", "checkout.session", EXPAND, _retrieve("checkout.session")),
+    _route("POST", f"checkout/sessions/{_ID}/expire", "checkout.session", EXPAND, _expire_session),
+    _route("GET", f"checkout/sessions/{_ID}/line_items", "item", PAGING),
+    _route("POST", "payment_intents", "payment_intent", intents.CREATE, intents.create),
+    _route("GET", "payment_intents", "payment_intent", PAGING),
+    _route("GET", f"payment_intents/{_ID}", "payment_intent", {"client_secret": Text(), **EXPAND},
+           _retrieve("payment_intent")),
+    _route("POST", f"payment_intents/{_ID}/confirm", "payment_intent", intents.CONFIRM, intents.confirm),
+    _route("POST", f"payment_intents/{_ID}/cancel", "payment_intent", intents.CANCEL, intents.cancel),
+    _route("POST", f"payment_intents/{_ID}/capture", "payment_intent", intents.CAPTURE, intents.capture),
+    _route("GET", "charges", "charge", {**PAGING, "payment_intent": Text()}),
+    _route("GET", f"charges/{_ID}", "charge", EXPAND, _retrieve("charge")),
+    _route("POST", "refunds", "refund", refunds.CREATE, _create_refund),
+    _route("GET", "refunds", "refund", {**PAGING, "charge": Text(), "payment_intent": Text()}),
+    _route("GET", f"refunds/{_ID}", "refund", EXPAND, _retrieve("refund")),
+    _route("POST", f"refunds/{_ID}/cancel", "refund", EXPAND, _cancel_refund),
+    _route("GET", "balance_transactions", "balance_transaction", {
+        **PAGING, "source": Text(), "type": Text(), "currency": Currency()}),
+    _route("GET", f"balance_transactions/{_ID}", "balance_transaction", EXPAND, _retrieve("balance_transaction")),
+    _route("GET", "events", "event", {
+        **PAGING, "type": Text(), "types": Items(Text(), most=20), "delivery_success": Flag()}),
+    _route("GET", f"events/{_ID}", "event", EXPAND, _retrieve("event")),
+    _route("GET", f"payment_methods/{_ID}", "payment_method", EXPAND, _retrieve("payment_method")),
+)  # fmt: skip
