@@ -41,15 +41,15 @@ class Opening:
     redirect_url: str
 
 
-def open_attempt(*, order_id: int, provider: str, clock: Clock, actor: str) -> Opening:
+def open_attempt(*, order_id: int, provider: str, clock: Clock, actor: str, anew: bool = False) -> Opening:
     """Open the provider's page for an order, or go on with the one that stands open.
 
-    `provider`: one of the enabled ones. Two tabs and double clicks get the same page. An earlier attempt is first asked
+    `provider`: one of the enabled ones. `anew`: the shopper wants another page, even of the same provider. Two tabs and double clicks get the same page. An earlier attempt is first asked
     about, and closed where another provider was chosen. Raises CannotPay; opens its own transactions, never inside one.
     """
     if provider not in providers.enabled():
         raise CannotPay("unknown_provider", "Please choose one of the offered ways to pay.", http_status=400)
-    _settle_earlier(order_id, provider=provider, clock=clock, actor=actor)
+    _settle_earlier(order_id, provider=provider, anew=anew, clock=clock, actor=actor)
     attempt, call = _write_down(order_id, provider=provider, at=clock(), actor=actor)
     if not attempt.page_url:
         call = calls.send(call.pk, clock=clock)
@@ -69,12 +69,12 @@ def live_attempt(order_id: int) -> PaymentAttempt | None:
     return PaymentAttempt.objects.filter(order_id=order_id, state__in=LIVE_STATES).first()
 
 
-def _settle_earlier(order_id: int, *, provider: str, clock: Clock, actor: str) -> None:
+def _settle_earlier(order_id: int, *, provider: str, anew: bool, clock: Clock, actor: str) -> None:
     """Ask about the live attempt before anything new begins; end it where the shopper chose another provider."""
     earlier = live_attempt(order_id)
     if earlier is None:
         return
-    if earlier.provider != provider:
+    if anew or earlier.provider != provider:
         result = expiry.retire(earlier.pk, clock=clock, actor=actor)
         if result.attempt.is_live:
             raise CannotPay(

@@ -1,0 +1,103 @@
+"""Fills an OrderView from the database: what the shopper's page is made from. Reads only; never asks the provider."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+
+from django.urls import reverse
+
+from integrations import providers
+from orders.models import Order, Transition
+from orders.money import Money
+from orders.states import OrderState
+from payments.models import Capture, PaymentAttempt
+from payments.models.capture import Disposition
+from payments.shop.page_data import AttemptView, OrderView
+
+PROVIDER_NAMES = {"stripe": "Card or bank (Stripe)", "paypal": "PayPal", "square": "Card (Square)", "nmi": "Card (NMI)"}
+
+
+def provider_name(provider: str) -> str:
+    """Return how a shopper reads the name of a way to pay."""
+    return PROVIDER_NAMES.get(provider, provider.title())
+
+
+def view_of(order: Order, *, now: datetime, paying: bool = False, choosing: bool = False) -> OrderView:
+    """Return all that the page of `order` needs at the moment `now`."""
+    attempt = order.attempts.order_by("-pk").first()
+    extra = list(order.captures.filter(disposition=Disposition.UNAPPLIED).order_by("pk"))
+    paid_by = order.captures.filter(disposition=Disposition.APPLIED).select_related("attempt").first()
+    return OrderView(
+        now=now,
+        order_number=order.number,
+        order_state=order.state,
+        total_display=order.total.format(locale=order.locale),
+        email=order.email,
+        placed_at=order.placed_at,
+        expires_at=order.expires_at,
+        pay_url=reverse("payments:pay", args=[order.token]),
+        order_url=reverse("payments:order", args=[order.token]),
+        check_url=reverse("payments:return", args=[order.token]),
+        again_url=reverse("storefront:again", args=[order.token]),
+        paid_at=order.paid_at,
+        closed_at=_closed_at(order),
+        attempt=_attempt_view(paid_by.attempt if paid_by else attempt),
+        paying=paying,
+        choosing=choosing,
+        extra_display=_sum_display(extra, order),
+        extra_at=extra[0].created_at if extra else None,
+        provider_count=len(providers.enabled()),
+    )
+
+
+def version_of(order: Order) -> str:
+    """Return a short digest that changes whenever the order's page may read differently."""
+    attempt = order.attempts.order_by("-pk").first()
+    seen = [order.state, Capture.objects.filter(order=order).count()]
+    if attempt is not None:
+        seen += [
+            attempt.pk,
+            attempt.state,
+            attempt.page_open,
+            attempt.decline_reason,
+            attempt.url_given_at is not None,
+            attempt.looked_at is not None,
+            attempt.look_failures > 0,
+        ]
+    return hashlib.sha256(json.dumps(seen, default=str).encode()).hexdigest()[:16]
+
+
+def _attempt_view(attempt: PaymentAttempt | None) -> AttemptView | None:
+    if attempt is None:
+        return None
+    return AttemptView(
+        state=attempt.state,
+        url_given=attempt.url_given_at is not None,
+        page_open=attempt.page_open,
+        verified_at=attempt.looked_at,
+        unreachable=attempt.look_failures > 0,
+        pending_since=attempt.url_given_at or attempt.created_at,
+        decline_reason=attempt.decline_reason,
+        method=provider_name(attempt.provider),
+    )
+
+
+def _closed_at(order: Order) -> datetime | None:
+    if order.state not in (OrderState.CANCELLED, OrderState.EXPIRED):
+        return None
+    return (
+        Transition.objects.filter(subject_kind="order", subject_id=order.pk, to_state=order.state)
+        .order_by("-sequence")
+        .values_list("at", flat=True)
+        .first()
+    )
+
+
+def _sum_display(captures: list[Capture], order: Order) -> str:
+    """Return the sum of extra money as the shopper reads it; each currency by itself."""
+    sums: dict[str, int] = {}
+    for capture in captures:
+        sums[capture.currency] = sums.get(capture.currency, 0) + capture.amount_minor
+    return " + ".join(Money(minor, code).format(locale=order.locale) for code, minor in sorted(sums.items()))

@@ -1,0 +1,163 @@
+"""The shop's pages from *pay* onwards. The browser decides nothing: each page shows what the database holds.
+
+Threats: a guessed token (192 random bits; an unknown one is a plain 404), a forged return (its query string is never read;
+it only makes us look), clickjacking and injected script (strict CSP), a foreign form (CSRF on each POST), a hammering
+reload (status.json never asks the provider, and the return page looks once every few seconds at most).
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import TimeoutError as TooSlow
+from datetime import timedelta
+
+import structlog
+from django.db import connection
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_GET, require_safe
+
+from integrations import correlation, providers
+from orders.models import Order
+from payments import checkout
+from payments.settlement import look
+from payments.shop import order_view
+from payments.shop.pages import page_for, receipt_for
+
+log = structlog.get_logger(__name__)
+
+RETURN_LOOKS_FOR_SECONDS = 3
+LOOKED_JUST_NOW = timedelta(seconds=2)
+
+_lookers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="return-page")
+
+
+@never_cache
+def pay(request: HttpRequest, token: str) -> HttpResponseBase:
+    """GET shows the total and the ways to pay, and opens nothing. POST opens or continues an attempt."""
+    order = get_object_or_404(Order, token=token)
+    if request.method == "POST":
+        return _start(request, order)
+    if request.method not in ("GET", "HEAD"):
+        return HttpResponse(status=405, headers={"Allow": "GET, HEAD, POST"})
+    return _render_pay(request, order)
+
+
+@never_cache
+@require_safe
+def returned(request: HttpRequest, token: str) -> HttpResponseBase:
+    """The provider sends the shopper back here: look for at most 3 s, then go to the order, which says what is true."""
+    order = get_object_or_404(Order, token=token)
+    attempt = order.attempts.order_by("-pk").first()
+    now = timezone.now()
+    if attempt is not None and attempt.is_live and not _looked_since(attempt.looked_at, now - LOOKED_JUST_NOW):
+        _look_briefly(attempt.pk)
+    return _see_other("payments:order", token)
+
+
+@never_cache
+@require_safe
+def order(request: HttpRequest, token: str) -> HttpResponseBase:
+    """Status and receipt at one address."""
+    shown = get_object_or_404(Order, token=token)
+    view = order_view.view_of(shown, now=timezone.now())
+    page = page_for(view)
+    context = {
+        "page": page,
+        "order": shown,
+        "lines": _lines(shown),
+        "total_display": view.total_display,
+        "receipt": receipt_for(view) if page.show_receipt else (),
+        "status_version": order_view.version_of(shown),
+    }
+    return render(request, "payments/order.html", context)
+
+
+@require_GET
+def status(request: HttpRequest, token: str) -> HttpResponseBase:
+    """What the page's script polls. Reads the database only, answers 304 while nothing has changed."""
+    shown = get_object_or_404(Order, token=token)
+    page = page_for(order_view.view_of(shown, now=timezone.now()))
+    version = f"{order_view.version_of(shown)}-{page.key}"
+    etag = f'"{version}"'
+    headers = {"ETag": etag, "Cache-Control": "private, no-cache"}
+    if request.headers.get("If-None-Match") == etag:
+        return HttpResponse(status=304, headers=headers)
+    return JsonResponse({"state": page.key, "order_state": shown.state, "version": version}, headers=headers)
+
+
+def _start(request: HttpRequest, order: Order) -> HttpResponseBase:
+    offered = providers.enabled()
+    provider = request.POST.get("provider") or _current_provider(order) or (offered[0] if offered else "")
+    try:
+        opening = checkout.open_attempt(
+            order_id=order.pk,
+            provider=provider,
+            clock=timezone.now,
+            actor="shopper",
+            anew=request.POST.get("action") == "another",
+        )
+    except checkout.CannotPay as refused:
+        if refused.http_status in (400, 502):
+            return _render_pay(request, order, problem=refused.message, status=refused.http_status)
+        return _see_other("payments:order", order.token)
+    if not opening.redirect_url:
+        return _see_other("payments:order", order.token)
+    return HttpResponse(status=303, headers={"Location": opening.redirect_url})
+
+
+def _render_pay(request: HttpRequest, order: Order, *, problem: str = "", status: int = 200) -> HttpResponse:
+    view = order_view.view_of(order, now=timezone.now(), paying=True, choosing="other" in request.GET)
+    context = {
+        "page": page_for(view),
+        "order": order,
+        "lines": _lines(order),
+        "total_display": view.total_display,
+        "providers": [{"name": name, "label": order_view.provider_name(name)} for name in providers.enabled()],
+        "problem": problem,
+        "status_version": order_view.version_of(order),
+    }
+    return render(request, "payments/pay.html", context, status=status)
+
+
+def _lines(order: Order) -> list[dict[str, object]]:
+    return [
+        {"name": line.name, "quantity": line.quantity, "total_display": line.total.format(locale=order.locale)}
+        for line in order.lines.all()
+    ]
+
+
+def _current_provider(order: Order) -> str:
+    attempt = checkout.live_attempt(order.pk)
+    return attempt.provider if attempt else ""
+
+
+def _looked_since(looked_at: object, since: object) -> bool:
+    return looked_at is not None and looked_at > since  # type: ignore[operator]
+
+
+def _look_briefly(attempt_id: int) -> None:
+    """Look, but let the shopper wait for 3 s at most; a slow look goes on in its thread and settles all the same."""
+    bound = correlation.current()
+
+    def looking() -> None:
+        try:
+            with correlation.bind(bound):
+                look(attempt_id, clock=timezone.now, actor="return_page")
+        except Exception:
+            log.exception("return_look_failed", attempt=attempt_id)  # the worker looks again
+        finally:
+            connection.close()
+
+    try:
+        _lookers.submit(looking).result(timeout=RETURN_LOOKS_FOR_SECONDS)
+    except TooSlow:
+        log.info("return_look_slow", attempt=attempt_id)
+
+
+def _see_other(name: str, token: str) -> HttpResponse:
+    response = redirect(name, token=token)
+    response.status_code = 303
+    return response
