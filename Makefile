@@ -1,0 +1,84 @@
+# `make` lists what there is. Everything runs in .venv/, which the two set-up targets below make and keep current.
+
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+PY := .venv/bin/python
+BIN := .venv/bin
+N ?= 300
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help demo test check faults bench lock clean-data runtime development find-python \
+	check-lint check-types check-layers check-security check-secrets check-templates check-django check-migrations
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+# --- set-up: the only place that makes the environment ---------------------------------------------------------------
+
+runtime development:
+	@for name in python3 python3.11 python3.12 python3.13 python3.14; do \
+		if "$$name" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			exec "$$name" tools/environment.py $@; \
+		fi; \
+	done; \
+	echo 'No Python 3.11 or newer found. On Debian 12 and Ubuntu 24.04, as root: apt install python3 python3-venv' >&2; \
+	exit 2
+
+# --- run and test ----------------------------------------------------------------------------------------------------
+
+demo: runtime  ## set up and run everything: shop, admin, workers, sandbox providers, receivers; Ctrl-C stops
+	@exec $(PY) manage.py demo
+
+test: development  ## set up and run the tests, those in the browser last
+	$(BIN)/pytest -m "not (browser or faults or bench or erp)"
+	@if $(PY) tools/chromium.py; then \
+		echo '$(BIN)/pytest -m browser'; \
+		exec $(BIN)/pytest -m browser; \
+	fi
+
+faults: development  ## random histories with kills; N=10000 for the full run
+	FAULT_HISTORIES=$(N) $(BIN)/pytest -m faults
+
+bench: development  ## measure: webhook intake against a null view, latencies
+	$(BIN)/pytest -m bench -s
+
+# --- check -----------------------------------------------------------------------------------------------------------
+
+check: check-lint check-types check-layers check-security check-secrets check-templates check-migrations check-django  ## lint, types, layers, secrets, Django's own checks
+
+check-lint: development
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+check-types: development
+	$(BIN)/mypy
+
+check-layers: development
+	$(BIN)/lint-imports
+
+check-security: development
+	$(BIN)/bandit --quiet --configfile pyproject.toml --recursive config integrations orders payments tools manage.py
+
+check-secrets: development
+	$(PY) tools/scan_secrets.py
+
+check-templates: development
+	$(BIN)/djlint --lint --quiet templates
+
+check-migrations: development
+	$(PY) manage.py makemigrations --check --dry-run
+	$(PY) manage.py lintmigrations --settings tools.lint_settings --quiet ok ignore
+
+check-django: development
+	$(PY) manage.py check --fail-level WARNING
+	$(PY) tools/check_deploy.py
+	$(PY) manage.py draw_states --check
+
+# --- upkeep ----------------------------------------------------------------------------------------------------------
+
+lock: development  ## compile requirements*.txt from requirements*.in
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet requirements.in -o requirements.txt
+	$(BIN)/uv pip compile --universal --python-version 3.11 --generate-hashes --quiet requirements-dev.in -o requirements-dev.txt
+
+clean-data: runtime  ## delete the embedded database and var/
+	@$(PY) tools/clean_data.py
