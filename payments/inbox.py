@@ -37,30 +37,31 @@ class Claim:
 
 
 def receive(notification: Notification, *, body: bytes, at: datetime) -> bool:
-    """Make a verified event durable; return False when it was known already. One insert, no transaction of its own."""
+    """Make a verified event durable; return False when it was known already. One insert, committed on return."""
     uid = uuid.uuid4()
     try:
-        ProviderEvent.objects.create(
-            uid=uid,
-            provider=notification.provider,
-            event_id=notification.event_id,
-            type=notification.type,
-            mode=notification.mode,
-            account=notification.account,
-            api_version=notification.api_version,
-            state=EventState.RECEIVED if notification.relevant else EventState.IGNORED,
-            provider_created_at=notification.created_at,
-            received_at=at,
-            object_ids=list(notification.object_ids),
-            page_id=notification.ids.page_id,
-            intent_id=notification.ids.intent_id,
-            reference=notification.reference,
-            body_sealed=encryption.seal(body, table=TABLE, column="body_sealed", row=uid),
-            body_sha256=hashlib.sha256(body).hexdigest(),
-            correlation_id=correlation.current(),
-            next_try_at=at if notification.relevant else None,
-            finished_at=None if notification.relevant else at,
-        )
+        with transaction.atomic():
+            ProviderEvent.objects.create(
+                uid=uid,
+                provider=notification.provider,
+                event_id=notification.event_id,
+                type=notification.type,
+                mode=notification.mode,
+                account=notification.account,
+                api_version=notification.api_version,
+                state=EventState.RECEIVED if notification.relevant else EventState.IGNORED,
+                provider_created_at=notification.created_at,
+                received_at=at,
+                object_ids=list(notification.object_ids),
+                page_id=notification.ids.page_id,
+                intent_id=notification.ids.intent_id,
+                reference=notification.reference,
+                body_sealed=encryption.seal(body, table=TABLE, column="body_sealed", row=uid),
+                body_sha256=hashlib.sha256(body).hexdigest(),
+                correlation_id=correlation.current(),
+                next_try_at=at if notification.relevant else None,
+                finished_at=None if notification.relevant else at,
+            )
     except IntegrityError:
         return False
     failpoint("inbox.after_commit")

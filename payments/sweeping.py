@@ -14,11 +14,13 @@ from django.db.models import Q
 from orders.models import Order
 from orders.states import OrderState
 from payments.models import PaymentAttempt
+from payments.states import AttemptState
 
 # Age of the attempt in seconds → how long to wait for the next look, in seconds.
 SCHEDULE: tuple[tuple[int, int], ...] = ((60, 20), (300, 60), (1800, 180), (7200, 600))
 SLOWEST_SECONDS = 1800  # a bank debit that takes days is asked for twice an hour
 PAGE_STAYS_OPEN_SECONDS = 600  # while somebody can still pay, never look more rarely than this
+WATCH_ENDED_SECONDS = (1800, 7200, 21_600, 90_000, 260_000)  # after the attempt began; the last one is three days
 RETRY_SECONDS = (5, 15, 30, 60, 120, 300, 600)
 
 
@@ -26,6 +28,8 @@ def next_look(attempt: PaymentAttempt, order: Order, *, at: datetime) -> datetim
     """Return when to look again after a look that was answered at `at`; None when nothing is expected any more."""
     if attempt.page_open and (not attempt.is_live or order.state != OrderState.PLACED):
         return at + timedelta(seconds=20)  # the page must be closed: the sweeper does it (payments/expiry.py)
+    if attempt.state in (AttemptState.FAILED, AttemptState.CANCELLED):
+        return _watch_for_late_money(attempt, at=at)
     if not attempt.is_live:
         return None
     age = (at - attempt.created_at).total_seconds()
@@ -37,6 +41,14 @@ def next_look(attempt: PaymentAttempt, order: Order, *, at: datetime) -> datetim
         if moment is not None and at < moment < due:
             due = moment + timedelta(seconds=1)
     return due
+
+
+def _watch_for_late_money(attempt: PaymentAttempt, *, at: datetime) -> datetime | None:
+    """An ended attempt whose page a shopper had may still turn out paid, and its webhook may be lost: look a few times more."""
+    if attempt.url_given_at is None:
+        return None
+    moments = (attempt.created_at + timedelta(seconds=seconds) for seconds in WATCH_ENDED_SECONDS)
+    return next((moment for moment in moments if moment > at), None)
 
 
 def retry_look(attempt: PaymentAttempt, *, at: datetime, asked_to_wait: int | None) -> datetime:
