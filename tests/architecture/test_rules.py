@@ -4,7 +4,7 @@ The layers themselves are import-linter's (`pyproject.toml`, `make check`).
 """
 
 import ast
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fnmatch import fnmatch
 from pathlib import PurePosixPath
 
@@ -102,13 +102,19 @@ def clock_reading(source: Source) -> list[str]:
 def float_in_money_code(source: Source) -> list[str]:
     if _is_one_of(source.name, FLOAT_USERS):
         return []
-    return [source.at(node, ast.unparse(node)) for node in ast.walk(source.tree) if _makes_float(node)]
+    sleeps = (
+        node for node in ast.walk(source.tree) if isinstance(node, ast.Call) and dotted(node.func) == "time.sleep"
+    )
+    seconds = {argument for sleep in sleeps for argument in sleep.args}
+    return [source.at(node, ast.unparse(node)) for node in _makers_of_floats(source) if node not in seconds]
 
 
-def _makes_float(node: ast.AST) -> bool:
-    if isinstance(node, ast.Call):
-        return dotted(node.func) == "float"
-    return isinstance(node, ast.Constant) and isinstance(node.value, float)
+def _makers_of_floats(source: Source) -> Iterator[ast.expr]:
+    for node in ast.walk(source.tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, float):
+            yield node
+        if isinstance(node, ast.Call) and dotted(node.func) == "float":
+            yield node
 
 
 def unpickling(source: Source) -> list[str]:
