@@ -330,5 +330,5 @@ def _outcome(verdict: Verdict) -> AttemptOutcome:
 
 
 def _full(flying: Collection[Claim]) -> list[int]:
-    counted = Counter(claimed.delivery.destination_id for claimed in flying)
+    counted = Counter(claimed.delivery.destination.pk for claimed in flying)
     return [destination for destination, count in counted.items() if count >= THREADS_A_RECEIVER]

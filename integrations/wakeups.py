@@ -32,9 +32,22 @@ def nudge(cluster: str) -> None:
     transaction.on_commit(partial(_nudge_now, cluster), robust=True)
 
 
-def has_due(cluster: str, *, now: datetime) -> bool:
-    """Ask the function that settings.WAKEUP_DUE names for `cluster` whether any of its rows is due at `now`."""
-    return bool(import_string(settings.WAKEUP_DUE[cluster])(now))
+def nudge_due(*, now: datetime) -> list[str]:
+    """Nudge each cluster that has rows due at `now`, by the function settings.WAKEUP_DUE names; return their names.
+
+    A cluster whose function fails is logged and passed over, so that it cannot keep the others asleep.
+    """
+    nudged = []
+    for cluster in CLUSTERS:
+        try:
+            due = import_string(settings.WAKEUP_DUE[cluster])(now)
+        except Exception:
+            log.exception("due_failed", cluster=cluster)
+            continue
+        if due:
+            nudge(cluster)
+            nudged.append(cluster)
+    return nudged
 
 
 def _nudge_now(cluster: str) -> None:

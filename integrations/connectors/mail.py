@@ -71,10 +71,11 @@ def message_id(key: str) -> str:
 
 def _address(value: object) -> str:
     try:
-        validate_email(value)
+        address = value if isinstance(value, str) else ""
+        validate_email(address)
     except ValidationError as error:
         raise NoSuchMail("The payload holds no usable e-mail address.") from error
-    return str(value)
+    return address
 
 
 def _for_reading(message: Message) -> dict[str, object]:
