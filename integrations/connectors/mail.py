@@ -8,7 +8,7 @@ systems drop the second copy and people can tell that it is one.
 from __future__ import annotations
 
 import smtplib
-from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
@@ -21,6 +21,21 @@ from integrations.connectors.contract import Message, Misconfigured, Receiver, V
 from integrations.facts import MAILED_FACTS
 from integrations.models import Failure
 
+_BY_KIND: tuple[tuple[tuple[type[Exception], ...], Verdict], ...] = (
+    (
+        (Misconfigured, smtplib.SMTPAuthenticationError, smtplib.SMTPNotSupportedError),
+        Verdict(failure=Failure.CONFIGURATION, detail="The mail server refuses our sign-in; see EMAIL_URL."),
+    ),
+    (
+        (TimeoutError,),
+        Verdict(failure=Failure.TIMEOUT, detail="The mail server did not answer in time.", outcome_unknown=True),
+    ),
+    (
+        (ConnectionRefusedError,),
+        Verdict(failure=Failure.UNAVAILABLE, detail="The mail server takes no connection."),
+    ),
+)
+
 
 class NoSuchMail(Exception):
     """The fact has no mail, or its payload no usable address. Trying again changes nothing."""
@@ -31,7 +46,7 @@ class MailConnector:
 
     kind = "mail"
 
-    def build(self, message: Message, receiver: Receiver, *, now: datetime) -> EmailMultiAlternatives:
+    def build(self, message: Message, receiver: Receiver, **_: Any) -> EmailMultiAlternatives:
         """Return the mail, in text and HTML. Raises NoSuchMail when the fact has none or the address is no address."""
         if message.fact not in MAILED_FACTS:
             raise NoSuchMail(f"There is no mail for {message.fact}.")
@@ -47,7 +62,7 @@ class MailConnector:
         mail.attach_alternative(render_to_string(f"{template}.html", context), "text/html")
         return mail
 
-    def find(self, message: Message, receiver: Receiver, *, now: datetime, deadline_seconds: float) -> None:
+    def find(self, *_: Any, **__: Any) -> None:
         """Return None: a mail server cannot be asked."""
         return
 
@@ -56,7 +71,7 @@ class MailConnector:
         request.connection = get_connection(timeout=deadline_seconds)
         request.send()
 
-    def classify(self, answer: Exception | None, *, now: datetime) -> Verdict:
+    def classify(self, answer: Exception | None, **_: Any) -> Verdict:
         """No exception delivers. SMTP's 4yz are for now, its 5yz for good (RFC 5321, 4.2.1)."""
         if answer is None:
             return Verdict(delivered=True)
@@ -88,30 +103,27 @@ def _for_reading(message: Message) -> dict[str, object]:
     return {**message.payload, **times}
 
 
+def _code_of(error: Exception) -> int:
+    """Return SMTP's reply code where the error carries one, else 0."""
+    if isinstance(error, smtplib.SMTPRecipientsRefused):
+        return max((code for code, _ in error.recipients.values()), default=0)
+    return error.smtp_code if isinstance(error, smtplib.SMTPResponseException) else 0
+
+
 def _of_exception(error: Exception) -> Verdict:
     if isinstance(error, NoSuchMail):
         return Verdict(failure=Failure.PERMANENT, detail=str(error), hopeless=True)
-    if isinstance(error, Misconfigured):
-        return Verdict(failure=Failure.CONFIGURATION, detail=str(error)[:300])
-    if isinstance(error, smtplib.SMTPAuthenticationError | smtplib.SMTPNotSupportedError):
-        return Verdict(failure=Failure.CONFIGURATION, detail="The mail server refuses our sign-in.")
-    if isinstance(error, smtplib.SMTPRecipientsRefused):
-        codes = [code for code, _ in error.recipients.values()]
-        return _of_code(max(codes, default=0), "the recipient")
-    if isinstance(error, smtplib.SMTPResponseException):
-        return _of_code(error.smtp_code, "the mail")
-    if isinstance(error, TimeoutError):
-        return Verdict(failure=Failure.TIMEOUT, detail="The mail server did not answer in time.", outcome_unknown=True)
-    if isinstance(error, ConnectionRefusedError):
-        return Verdict(failure=Failure.UNAVAILABLE, detail="The mail server takes no connection.")
+    for kinds, verdict in _BY_KIND:
+        if isinstance(error, kinds):
+            return verdict
+    # The server's own text may repeat the address, so only its code is kept.
+    if code := _code_of(error):
+        for_good = 500 <= code < 600
+        return Verdict(
+            failure=Failure.PERMANENT if for_good else Failure.UNAVAILABLE,
+            detail=f"The mail server does not take the mail ({code}).",
+        )
     if isinstance(error, OSError | smtplib.SMTPException):
         detail = f"The mail server is away: {type(error).__name__}."
         return Verdict(failure=Failure.UNAVAILABLE, detail=detail, outcome_unknown=True)
     return Verdict(failure=Failure.INTERNAL, detail=f"A defect of ours: {type(error).__name__}.")
-
-
-def _of_code(code: int, what: str) -> Verdict:
-    # The server's own text may repeat the address, so only its code is kept.
-    if 500 <= code < 600:
-        return Verdict(failure=Failure.PERMANENT, detail=f"The mail server refuses {what} ({code}).")
-    return Verdict(failure=Failure.UNAVAILABLE, detail=f"The mail server does not take {what} now ({code}).")

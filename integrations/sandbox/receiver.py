@@ -25,7 +25,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
-from standardwebhooks.webhooks import Webhook, WebhookVerificationError
+from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
 
 from integrations.sandbox.receiver_store import Fault, ReceiverStore
 
@@ -76,7 +76,7 @@ class Handler(BaseHTTPRequestHandler):
     timeout = 120
     server: Receiver
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Silent: the store is the log."""
 
     def do_GET(self) -> None:
@@ -124,7 +124,7 @@ class Handler(BaseHTTPRequestHandler):
         fault = store.take_fault()
         keep = fault is None or fault.keep
         if keep:
-            store.keep(webhook_id=key, type=str(json.loads(body).get("type", "")), body=body.decode())
+            store.keep(webhook_id=key, fact=str(json.loads(body).get("type", "")), body=body.decode())
         store.receipt(webhook_id=key, kept=keep, answer=fault.mode if fault else "204")
         if fault is None:
             self._answer(204)
@@ -206,13 +206,12 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input closes")
     arguments = parser.parse_args(argv)
     if os.environ.get("ENVIRONMENT", "").strip().lower() == "production":
-        print("The demo receiver refuses to start: ENVIRONMENT is production.", file=sys.stderr)
+        sys.stderr.write("The demo receiver refuses to start: ENVIRONMENT is production.\n")
         return EXIT_USAGE
     try:
         receiver = Receiver(port=arguments.port, state_dir=arguments.state_dir, secrets=arguments.secret)
-    # EmptyWebhookSecretError is a plain Exception of the library; a port in use is an OSError.
-    except Exception as error:
-        print(f"The demo receiver cannot start: {error}", file=sys.stderr)
+    except (EmptyWebhookSecretError, ValueError, OSError) as error:
+        sys.stderr.write(f"The demo receiver cannot start: {error}\n")
         return EXIT_USAGE
 
     def stop(*_: object) -> None:
@@ -223,7 +222,8 @@ def main(argv: list[str] | None = None) -> int:
     signal.signal(signal.SIGINT, stop)
     if arguments.exit_with_stdin:
         threading.Thread(target=_stop_with_stdin, args=(stop,), daemon=True).start()
-    print(json.dumps({"url": receiver.url}), flush=True)
+    sys.stdout.write(json.dumps({"url": receiver.url}) + "\n")
+    sys.stdout.flush()
     receiver.serve_forever(poll_interval=0.1)
     receiver.server_close()
     receiver.store.close()

@@ -47,11 +47,11 @@ class ReceiverStore:
         self._connection.execute("PRAGMA synchronous = FULL")
         self._connection.executescript(_SCHEMA)
 
-    def keep(self, *, webhook_id: str, type: str, body: str) -> None:
+    def keep(self, *, webhook_id: str, fact: str, body: str) -> None:
         """Remember a message; a second one of the same id is the same message."""
         with self._transaction() as connection:
             connection.execute(
-                "INSERT INTO message VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (webhook_id, type, body, _now())
+                "INSERT INTO message VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING", (webhook_id, fact, body, _now())
             )
 
     def receipt(self, *, webhook_id: str, kept: bool, answer: str) -> None:

@@ -35,7 +35,7 @@ class Command(BaseCommand):
         parser.add_argument("--dry-run", action="store_true", help="say which, change nothing")
         parser.add_argument("--json", action="store_true", help="report as one JSON object on stdout")
 
-    def handle(self, *args: Any, **options: Any) -> None:
+    def handle(self, *_: Any, **options: Any) -> None:
         named: list[str] = options["deliveries"]
         if not (named or options["destination"] or options["fact"] or options["all"]):
             raise CommandError("Name deliveries, or give --destination, --fact or --all.", returncode=EXIT_USAGE)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from types import FrameType
 from typing import Any
 
 import structlog
@@ -30,10 +29,10 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--once", action="store_true", help="one round, then end")
 
-    def handle(self, *args: Any, once: bool, **options: Any) -> None:
+    def handle(self, *_: Any, once: bool, **__: Any) -> None:
         stop = threading.Event()
 
-        def end(number: int, frame: FrameType | None) -> None:
+        def end(*_: object) -> None:
             stop.set()
 
         if not once:
