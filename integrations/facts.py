@@ -19,3 +19,7 @@ class Fact(StrEnum):
     DISPUTE_OPENED = "dispute.opened"
     DISPUTE_CLOSED = "dispute.closed"
     CASE_OPENED = "case.opened"
+
+
+MAILED_FACTS = frozenset({Fact.ORDER_PLACED, Fact.ORDER_PAID, Fact.ORDER_EXPIRED, Fact.ORDER_CANCELLED})
+"""The facts there is a mail for: templates/mail/ holds its subject, text and HTML."""

@@ -17,9 +17,10 @@ from django.db import models
 from django.db.models import Q
 
 from integrations.encryption import seal, unseal
-from integrations.facts import Fact
+from integrations.facts import MAILED_FACTS, Fact
 
 _FACTS = [fact.value for fact in Fact]
+_MAILED = sorted(fact.value for fact in MAILED_FACTS)
 
 
 def new_delivery_key() -> str:
@@ -93,6 +94,11 @@ class Destination(models.Model):
                 | (~Q(address="") & (Q(idempotent=True) | ~Q(lookup_address=""))),
                 name="destination_webhook_can_be_repeated",
                 violation_error_message="A webhook needs a URL, and declares idempotency or has a lookup address.",
+            ),
+            models.CheckConstraint(
+                condition=~Q(kind=DestinationKind.MAIL) | Q(facts__contained_by=_MAILED),
+                name="destination_mail_has_templates",
+                violation_error_message=f"There are mails for {', '.join(_MAILED)} only.",
             ),
             models.CheckConstraint(condition=Q(paused=False) | ~Q(pause_reason=""), name="destination_pause_reason"),
         ]
@@ -237,6 +243,24 @@ class DeliveryAttempt(models.Model):
 
     def __str__(self) -> str:
         return f"try {self.number} of delivery {self.delivery_id}"
+
+
+class DeliveryReplay(models.Model):
+    """A person queued a dead delivery again: who, when and why."""
+
+    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="replays")
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=80, help_text="`user:7`, or `command:` and the operating system's user.")
+    reason = models.CharField(max_length=300)
+    dead_reason = models.CharField(max_length=20, choices=Failure.choices)
+    tries = models.PositiveIntegerField(help_text="How often it had been tried by then.")
+
+    class Meta:
+        ordering = ["-pk"]
+        verbose_name_plural = "delivery replays"
+
+    def __str__(self) -> str:
+        return f"replay of delivery {self.delivery_id} by {self.actor}"
 
 
 class Heartbeat(models.Model):

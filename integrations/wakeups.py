@@ -1,21 +1,22 @@
 """nudge(): wakes the workers of a named cluster through django-q2.
 
-Any nudge may be lost or doubled, for our rows are the truth. A nudge that fails is only logged, since `manage.py tick` nudges due work again within a second.
+Any nudge may be lost or doubled, for our rows are the truth. A nudge that fails is only logged: `manage.py tick` nudges
+due work again within a second.
 """
 
 from __future__ import annotations
 
-import logging
 from datetime import datetime
 from functools import cache, partial
 
+import structlog
 from django.conf import settings
 from django.db import transaction
 from django.utils.module_loading import import_string
 from django_q.brokers import Broker, get_broker
 from django_q.tasks import async_task
 
-logger = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 CLUSTERS = ("look", "deliver", "keep")
 
@@ -31,9 +32,22 @@ def nudge(cluster: str) -> None:
     transaction.on_commit(partial(_nudge_now, cluster), robust=True)
 
 
-def has_due(cluster: str, *, now: datetime) -> bool:
-    """Ask the function that settings.WAKEUP_DUE names for `cluster` whether any of its rows is due at `now`."""
-    return bool(import_string(settings.WAKEUP_DUE[cluster])(now))
+def nudge_due(*, now: datetime) -> list[str]:
+    """Nudge each cluster that has rows due at `now`, by the function settings.WAKEUP_DUE names; return their names.
+
+    A cluster whose function fails is logged and passed over, so that it cannot keep the others asleep.
+    """
+    nudged = []
+    for cluster in CLUSTERS:
+        try:
+            due = import_string(settings.WAKEUP_DUE[cluster])(now)
+        except Exception:
+            log.exception("due_failed", cluster=cluster)
+            continue
+        if due:
+            nudge(cluster)
+            nudged.append(cluster)
+    return nudged
 
 
 def _nudge_now(cluster: str) -> None:
@@ -42,7 +56,7 @@ def _nudge_now(cluster: str) -> None:
         if broker.queue_size() == 0:
             async_task(settings.WAKEUP_TASKS[cluster], broker=broker, cluster=cluster)
     except Exception:
-        logger.warning("wakeup.nudge_failed cluster=%s; tick will nudge again", cluster, exc_info=True)
+        log.warning("nudge_failed", cluster=cluster, exc_info=True)
 
 
 @cache

@@ -10,137 +10,391 @@ import integrations.models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
-    dependencies = [
-    ]
+    dependencies = []
 
     operations = [
         migrations.CreateModel(
-            name='Destination',
+            name="Destination",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('name', models.CharField(max_length=80, unique=True)),
-                ('kind', models.CharField(choices=[('webhook', 'Signed HTTP (Standard Webhooks)'), ('mail', 'E-mail')], max_length=10)),
-                ('address', models.CharField(blank=True, help_text="A webhook's URL. Of mail: the one address, or empty for the shopper's.", max_length=500)),
-                ('lookup_address', models.URLField(blank=True, help_text='Where GET <this>/<key> says 200 (received) or 404 (not received).', max_length=500)),
-                ('idempotent', models.BooleanField(default=False, help_text='The receiver declares that the same webhook-id twice is one effect.')),
-                ('allow_loopback', models.BooleanField(default=False, help_text='May be plain HTTP on this machine; ignored in production.')),
-                ('facts', django.contrib.postgres.fields.ArrayField(base_field=models.CharField(max_length=40), default=list, size=None)),
-                ('active', models.BooleanField(default=True)),
-                ('paused', models.BooleanField(default=False)),
-                ('pause_reason', models.CharField(blank=True, max_length=300)),
-                ('owner', models.CharField(blank=True, help_text='Whom to call when it does not take deliveries.', max_length=120)),
-                ('secrets_sealed', models.BinaryField(null=True)),
-                ('overlap_until', models.DateTimeField(blank=True, help_text='Until when messages are also signed with the secrets before the newest.', null=True)),
-                ('created_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("name", models.CharField(max_length=80, unique=True)),
+                (
+                    "kind",
+                    models.CharField(
+                        choices=[("webhook", "Signed HTTP (Standard Webhooks)"), ("mail", "E-mail")], max_length=10
+                    ),
+                ),
+                (
+                    "address",
+                    models.CharField(
+                        blank=True,
+                        help_text="A webhook's URL. Of mail: the one address, or empty for the shopper's.",
+                        max_length=500,
+                    ),
+                ),
+                (
+                    "lookup_address",
+                    models.URLField(
+                        blank=True,
+                        help_text="Where GET <this>/<key> says 200 (received) or 404 (not received).",
+                        max_length=500,
+                    ),
+                ),
+                (
+                    "idempotent",
+                    models.BooleanField(
+                        default=False, help_text="The receiver declares that the same webhook-id twice is one effect."
+                    ),
+                ),
+                (
+                    "allow_loopback",
+                    models.BooleanField(
+                        default=False, help_text="May be plain HTTP on this machine; ignored in production."
+                    ),
+                ),
+                (
+                    "facts",
+                    django.contrib.postgres.fields.ArrayField(
+                        base_field=models.CharField(max_length=40), default=list, size=None
+                    ),
+                ),
+                ("active", models.BooleanField(default=True)),
+                ("paused", models.BooleanField(default=False)),
+                ("pause_reason", models.CharField(blank=True, max_length=300)),
+                (
+                    "owner",
+                    models.CharField(
+                        blank=True, help_text="Whom to call when it does not take deliveries.", max_length=120
+                    ),
+                ),
+                ("secrets_sealed", models.BinaryField(null=True)),
+                (
+                    "overlap_until",
+                    models.DateTimeField(
+                        blank=True,
+                        help_text="Until when messages are also signed with the secrets before the newest.",
+                        null=True,
+                    ),
+                ),
+                ("created_at", models.DateTimeField()),
             ],
             options={
-                'ordering': ['name'],
-                'constraints': [models.CheckConstraint(condition=models.Q(('kind__in', ['webhook', 'mail'])), name='destination_kind_known'), models.CheckConstraint(condition=models.Q(('facts__contained_by', ['order.placed', 'order.paid', 'order.expired', 'order.cancelled', 'order.reopened', 'capture.unapplied', 'refund.succeeded', 'refund.failed', 'dispute.opened', 'dispute.closed', 'case.opened'])), name='destination_facts_known'), models.CheckConstraint(condition=models.Q(models.Q(('kind', 'webhook'), _negated=True), models.Q(models.Q(('address', ''), _negated=True), models.Q(('idempotent', True), models.Q(('lookup_address', ''), _negated=True), _connector='OR')), _connector='OR'), name='destination_webhook_can_be_repeated', violation_error_message='A webhook needs a URL, and either declares idempotency or has a lookup address.'), models.CheckConstraint(condition=models.Q(('paused', False), models.Q(('pause_reason', ''), _negated=True), _connector='OR'), name='destination_pause_reason')],
+                "ordering": ["name"],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(("kind__in", ["webhook", "mail"])), name="destination_kind_known"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "facts__contained_by",
+                                [
+                                    "order.placed",
+                                    "order.paid",
+                                    "order.expired",
+                                    "order.cancelled",
+                                    "order.reopened",
+                                    "capture.unapplied",
+                                    "refund.succeeded",
+                                    "refund.failed",
+                                    "dispute.opened",
+                                    "dispute.closed",
+                                    "case.opened",
+                                ],
+                            )
+                        ),
+                        name="destination_facts_known",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("kind", "webhook"), _negated=True),
+                            models.Q(
+                                models.Q(("address", ""), _negated=True),
+                                models.Q(
+                                    ("idempotent", True),
+                                    models.Q(("lookup_address", ""), _negated=True),
+                                    _connector="OR",
+                                ),
+                            ),
+                            _connector="OR",
+                        ),
+                        name="destination_webhook_can_be_repeated",
+                        violation_error_message="A webhook needs a URL, and either declares idempotency or has a lookup address.",
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            ("paused", False), models.Q(("pause_reason", ""), _negated=True), _connector="OR"
+                        ),
+                        name="destination_pause_reason",
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Heartbeat',
+            name="Heartbeat",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=40)),
-                ('host', models.CharField(max_length=255)),
-                ('pid', models.PositiveIntegerField()),
-                ('beaten_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("name", models.CharField(max_length=40)),
+                ("host", models.CharField(max_length=255)),
+                ("pid", models.PositiveIntegerField()),
+                ("beaten_at", models.DateTimeField()),
             ],
             options={
-                'constraints': [models.UniqueConstraint(fields=('name', 'host'), name='heartbeat_once_a_host')],
+                "constraints": [models.UniqueConstraint(fields=("name", "host"), name="heartbeat_once_a_host")],
             },
         ),
         migrations.CreateModel(
-            name='OutboxEvent',
+            name="OutboxEvent",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('uid', models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
-                ('fact', models.CharField(max_length=40)),
-                ('subject_kind', models.CharField(max_length=20)),
-                ('subject_id', models.BigIntegerField()),
-                ('payload', models.JSONField(help_text='What every receiver is told, frozen at that moment.')),
-                ('correlation_id', models.CharField(blank=True, max_length=64)),
-                ('created_at', models.DateTimeField()),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("uid", models.UUIDField(default=uuid.uuid4, editable=False, unique=True)),
+                ("fact", models.CharField(max_length=40)),
+                ("subject_kind", models.CharField(max_length=20)),
+                ("subject_id", models.BigIntegerField()),
+                ("payload", models.JSONField(help_text="What every receiver is told, frozen at that moment.")),
+                ("correlation_id", models.CharField(blank=True, max_length=64)),
+                ("created_at", models.DateTimeField()),
             ],
             options={
-                'ordering': ['-pk'],
-                'indexes': [models.Index(fields=['subject_kind', 'subject_id'], name='outbox_subject')],
-                'constraints': [models.CheckConstraint(condition=models.Q(('fact__in', ['order.placed', 'order.paid', 'order.expired', 'order.cancelled', 'order.reopened', 'capture.unapplied', 'refund.succeeded', 'refund.failed', 'dispute.opened', 'dispute.closed', 'case.opened'])), name='outbox_fact_known')],
+                "ordering": ["-pk"],
+                "indexes": [models.Index(fields=["subject_kind", "subject_id"], name="outbox_subject")],
+                "constraints": [
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            (
+                                "fact__in",
+                                [
+                                    "order.placed",
+                                    "order.paid",
+                                    "order.expired",
+                                    "order.cancelled",
+                                    "order.reopened",
+                                    "capture.unapplied",
+                                    "refund.succeeded",
+                                    "refund.failed",
+                                    "dispute.opened",
+                                    "dispute.closed",
+                                    "case.opened",
+                                ],
+                            )
+                        ),
+                        name="outbox_fact_known",
+                    )
+                ],
             },
         ),
         migrations.CreateModel(
-            name='Delivery',
+            name="Delivery",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('key', models.CharField(default=integrations.models.new_delivery_key, editable=False, max_length=64, unique=True)),
-                ('state', models.CharField(choices=[('queued', 'Waiting for its time'), ('sending', 'Claimed by a worker'), ('delivered', 'The receiver confirmed it'), ('dead', 'Given up; a person is needed')], default='queued', max_length=10)),
-                ('queued_at', models.DateTimeField(help_text='When it was queued, or queued again by a person.')),
-                ('not_before', models.DateTimeField()),
-                ('fence', models.PositiveIntegerField(default=0, help_text="Counts claims; an older claim's answer is dropped.")),
-                ('tries', models.PositiveIntegerField(default=0)),
-                ('tries_before_replay', models.PositiveIntegerField(default=0)),
-                ('unfinished_tries', models.PositiveIntegerField(default=0, help_text='In a row, whose worker never came back.')),
-                ('outcome_unknown', models.BooleanField(default=False, help_text='The receiver may have it already.')),
-                ('last_http_status', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('last_failure', models.CharField(blank=True, choices=[('exceeded', 'Tried for as long as we try'), ('permanent', 'The receiver refuses this message'), ('configuration', 'Address, secret or access is wrong'), ('internal', 'A defect of ours'), ('timeout', 'No whole answer in time'), ('unavailable', 'The receiver is away or overloaded')], max_length=20)),
-                ('last_detail', models.CharField(blank=True, max_length=300)),
-                ('dead_reason', models.CharField(blank=True, choices=[('exceeded', 'Tried for as long as we try'), ('permanent', 'The receiver refuses this message'), ('configuration', 'Address, secret or access is wrong'), ('internal', 'A defect of ours'), ('timeout', 'No whole answer in time'), ('unavailable', 'The receiver is away or overloaded')], max_length=20)),
-                ('delivered_at', models.DateTimeField(blank=True, null=True)),
-                ('died_at', models.DateTimeField(blank=True, null=True)),
-                ('case_opened_at', models.DateTimeField(blank=True, help_text='When payments/ opened a Case for its death.', null=True)),
-                ('destination', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deliveries', to='integrations.destination')),
-                ('event', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='deliveries', to='integrations.outboxevent')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "key",
+                    models.CharField(
+                        default=integrations.models.new_delivery_key, editable=False, max_length=64, unique=True
+                    ),
+                ),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[
+                            ("queued", "Waiting for its time"),
+                            ("sending", "Claimed by a worker"),
+                            ("delivered", "The receiver confirmed it"),
+                            ("dead", "Given up; a person is needed"),
+                        ],
+                        default="queued",
+                        max_length=10,
+                    ),
+                ),
+                ("queued_at", models.DateTimeField(help_text="When it was queued, or queued again by a person.")),
+                ("not_before", models.DateTimeField()),
+                (
+                    "fence",
+                    models.PositiveIntegerField(
+                        default=0, help_text="Counts claims; an older claim's answer is dropped."
+                    ),
+                ),
+                ("tries", models.PositiveIntegerField(default=0)),
+                ("tries_before_replay", models.PositiveIntegerField(default=0)),
+                (
+                    "unfinished_tries",
+                    models.PositiveIntegerField(default=0, help_text="In a row, whose worker never came back."),
+                ),
+                ("outcome_unknown", models.BooleanField(default=False, help_text="The receiver may have it already.")),
+                ("last_http_status", models.PositiveSmallIntegerField(blank=True, null=True)),
+                (
+                    "last_failure",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("exceeded", "Tried for as long as we try"),
+                            ("permanent", "The receiver refuses this message"),
+                            ("configuration", "Address, secret or access is wrong"),
+                            ("internal", "A defect of ours"),
+                            ("timeout", "No whole answer in time"),
+                            ("unavailable", "The receiver is away or overloaded"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("last_detail", models.CharField(blank=True, max_length=300)),
+                (
+                    "dead_reason",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("exceeded", "Tried for as long as we try"),
+                            ("permanent", "The receiver refuses this message"),
+                            ("configuration", "Address, secret or access is wrong"),
+                            ("internal", "A defect of ours"),
+                            ("timeout", "No whole answer in time"),
+                            ("unavailable", "The receiver is away or overloaded"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("delivered_at", models.DateTimeField(blank=True, null=True)),
+                ("died_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "case_opened_at",
+                    models.DateTimeField(
+                        blank=True, help_text="When payments/ opened a Case for its death.", null=True
+                    ),
+                ),
+                (
+                    "destination",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deliveries",
+                        to="integrations.destination",
+                    ),
+                ),
+                (
+                    "event",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="deliveries",
+                        to="integrations.outboxevent",
+                    ),
+                ),
             ],
             options={
-                'verbose_name_plural': 'deliveries',
-                'ordering': ['-pk'],
+                "verbose_name_plural": "deliveries",
+                "ordering": ["-pk"],
             },
         ),
         migrations.CreateModel(
-            name='DeliveryAttempt',
+            name="DeliveryAttempt",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('number', models.PositiveIntegerField()),
-                ('started_at', models.DateTimeField()),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('outcome', models.CharField(blank=True, choices=[('delivered', 'Confirmed'), ('found', 'Had arrived by an earlier try'), ('failed', 'Not confirmed'), ('unfinished', 'The worker never came back')], max_length=10)),
-                ('http_status', models.PositiveSmallIntegerField(blank=True, null=True)),
-                ('failure', models.CharField(blank=True, choices=[('exceeded', 'Tried for as long as we try'), ('permanent', 'The receiver refuses this message'), ('configuration', 'Address, secret or access is wrong'), ('internal', 'A defect of ours'), ('timeout', 'No whole answer in time'), ('unavailable', 'The receiver is away or overloaded')], max_length=20)),
-                ('detail', models.CharField(blank=True, max_length=300)),
-                ('delivery', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='attempts', to='integrations.delivery')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                ("number", models.PositiveIntegerField()),
+                ("started_at", models.DateTimeField()),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "outcome",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("delivered", "Confirmed"),
+                            ("found", "Had arrived by an earlier try"),
+                            ("failed", "Not confirmed"),
+                            ("unfinished", "The worker never came back"),
+                        ],
+                        max_length=10,
+                    ),
+                ),
+                ("http_status", models.PositiveSmallIntegerField(blank=True, null=True)),
+                (
+                    "failure",
+                    models.CharField(
+                        blank=True,
+                        choices=[
+                            ("exceeded", "Tried for as long as we try"),
+                            ("permanent", "The receiver refuses this message"),
+                            ("configuration", "Address, secret or access is wrong"),
+                            ("internal", "A defect of ours"),
+                            ("timeout", "No whole answer in time"),
+                            ("unavailable", "The receiver is away or overloaded"),
+                        ],
+                        max_length=20,
+                    ),
+                ),
+                ("detail", models.CharField(blank=True, max_length=300)),
+                (
+                    "delivery",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="attempts", to="integrations.delivery"
+                    ),
+                ),
             ],
             options={
-                'ordering': ['delivery', 'number'],
-                'constraints': [models.UniqueConstraint(fields=('delivery', 'number'), name='delivery_attempt_number'), models.CheckConstraint(condition=models.Q(models.Q(('finished_at__isnull', True), ('outcome', '')), models.Q(('finished_at__isnull', False), models.Q(('outcome', ''), _negated=True)), _connector='OR'), name='delivery_attempt_finished')],
+                "ordering": ["delivery", "number"],
+                "constraints": [
+                    models.UniqueConstraint(fields=("delivery", "number"), name="delivery_attempt_number"),
+                    models.CheckConstraint(
+                        condition=models.Q(
+                            models.Q(("finished_at__isnull", True), ("outcome", "")),
+                            models.Q(("finished_at__isnull", False), models.Q(("outcome", ""), _negated=True)),
+                            _connector="OR",
+                        ),
+                        name="delivery_attempt_finished",
+                    ),
+                ],
             },
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state__in', ['queued', 'sending'])), fields=['destination', 'not_before'], name='delivery_due'),
+            model_name="delivery",
+            index=models.Index(
+                condition=models.Q(("state__in", ["queued", "sending"])),
+                fields=["destination", "not_before"],
+                name="delivery_due",
+            ),
         ),
         migrations.AddIndex(
-            model_name='delivery',
-            index=models.Index(condition=models.Q(('state', 'dead')), fields=['died_at'], name='delivery_dead'),
+            model_name="delivery",
+            index=models.Index(condition=models.Q(("state", "dead")), fields=["died_at"], name="delivery_dead"),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.UniqueConstraint(fields=('event', 'destination'), name='delivery_once_a_receiver'),
+            model_name="delivery",
+            constraint=models.UniqueConstraint(fields=("event", "destination"), name="delivery_once_a_receiver"),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(('state__in', ['queued', 'sending', 'delivered', 'dead'])), name='delivery_state_known'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(("state__in", ["queued", "sending", "delivered", "dead"])),
+                name="delivery_state_known",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('delivered_at__isnull', False), ('state', 'delivered')), models.Q(models.Q(('state', 'delivered'), _negated=True), ('delivered_at__isnull', True)), _connector='OR'), name='delivery_delivered_at'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(("delivered_at__isnull", False), ("state", "delivered")),
+                    models.Q(models.Q(("state", "delivered"), _negated=True), ("delivered_at__isnull", True)),
+                    _connector="OR",
+                ),
+                name="delivery_delivered_at",
+            ),
         ),
         migrations.AddConstraint(
-            model_name='delivery',
-            constraint=models.CheckConstraint(condition=models.Q(models.Q(('died_at__isnull', False), ('state', 'dead'), models.Q(('dead_reason', ''), _negated=True)), models.Q(models.Q(('state', 'dead'), _negated=True), ('case_opened_at__isnull', True), ('dead_reason', ''), ('died_at__isnull', True)), _connector='OR'), name='delivery_dead_reason'),
+            model_name="delivery",
+            constraint=models.CheckConstraint(
+                condition=models.Q(
+                    models.Q(
+                        ("died_at__isnull", False), ("state", "dead"), models.Q(("dead_reason", ""), _negated=True)
+                    ),
+                    models.Q(
+                        models.Q(("state", "dead"), _negated=True),
+                        ("case_opened_at__isnull", True),
+                        ("dead_reason", ""),
+                        ("died_at__isnull", True),
+                    ),
+                    _connector="OR",
+                ),
+                name="delivery_dead_reason",
+            ),
         ),
     ]
