@@ -1,4 +1,6 @@
-"""The record of every request that reached the sandbox: the oracle for 'how often did we really call the provider?'."""
+"""The record of every request that reached the sandbox: the oracle for 'how often did we really call the
+provider?'.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,11 @@ def record(
 ) -> None:
     """Writes one request; anything like a card number is masked. Status 0 means that no answer was sent."""
     cursor = tx.run(
-        "INSERT INTO requests (at, method, path, params, idempotency_key, api_version, request_id, status, replayed, fault)"
+        "INSERT INTO requests (at, method, path, params, idempotency_key, api_version, request_id, status,"
+        " replayed, fault)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        time.time(), method, mask_card_numbers(path), mask_card_numbers(json.dumps(params)), idempotency_key, api_version,
+        time.time(), method, mask_card_numbers(path), mask_card_numbers(json.dumps(params)),
+        idempotency_key, api_version,
         request_id, status, int(replayed), fault,
     )  # fmt: skip
     row_id = int(cursor.lastrowid or 0)
@@ -47,7 +51,8 @@ def listing(
         after_id, method, method, path_prefix, path_prefix, limit,
     )  # fmt: skip
     return [
-        {**{key: row[key] for key in row.keys() if key != "params"}, "params": json.loads(row["params"]),  # noqa: SIM118
+        {**{key: row[key] for key in row.keys() if key != "params"}, "params": json.loads(row["params"]),
+         # noqa: SIM118
          "replayed": bool(row["replayed"])}
         for row in rows
     ]  # fmt: skip

@@ -1,4 +1,6 @@
-"""The HTTP server on loopback: reads requests, applies the fault switches at the socket, hands the rest to the provider."""
+"""The HTTP server on loopback: reads requests, applies the fault switches at the socket, hands the rest to
+the provider.
+"""
 
 from __future__ import annotations
 
@@ -31,7 +33,9 @@ class Provider(Protocol):
     """What the server needs of a provider's stand-in."""
 
     def handle(self, request: Request) -> Response:
-        """Answers an API or page request. `pause_seconds` and `executed_error` of the request are to be honoured."""
+        """Answers an API or page request. `pause_seconds` and `executed_error` of the request are to be
+        honoured.
+        """
 
     def refusal(self, status: int) -> Response:
         """The provider's own wording of a 429 or 500 that was not handled."""
@@ -131,7 +135,8 @@ class Handler(BaseHTTPRequestHandler):
         answer = answers.get(fault.kind)
         with self.server.store.transaction() as tx:
             journal.record(
-                tx, method=request.method, path=request.path, params={}, status=answer.status if answer else 0,
+                tx, method=request.method, path=request.path, params={},
+                status=answer.status if answer else 0,
                 idempotency_key=request.header("idempotency-key"), fault=fault.label,
             )  # fmt: skip
         if answer is None:

@@ -40,7 +40,8 @@ class SandboxProcess:
     def start(self) -> SandboxProcess:
         """Returns once it answers. Raises RuntimeError with its stderr when it ends instead."""
         self._process = subprocess.Popen(
-            self.command(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            self.command(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
             env={**os.environ, "ENVIRONMENT": "test", **self.environment},
         )  # fmt: skip
         line = self._process.stdout.readline() if self._process.stdout else ""
@@ -54,7 +55,8 @@ class SandboxProcess:
     def command(self) -> list[str]:
         """The command line, the way the demo starts it as well."""
         command = [
-            sys.executable, "-m", "integrations.sandbox", "--provider", self.provider, "--port", str(self.port),
+            sys.executable, "-m", "integrations.sandbox", "--provider", self.provider, "--port",
+            str(self.port),
             "--state-dir", str(self.state_dir), "--exit-with-stdin",
         ]  # fmt: skip
         if self.webhook_url:

@@ -48,7 +48,8 @@ class Api:
                 return self._execute(request, request_id, key, params, secret)
         except KeyInUse:
             error = ApiError(
-                "There is currently another in-progress request using this Idempotent Key. Please try again later.",
+                "There is currently another in-progress request using this Idempotent Key. Please try again"
+                " later.",
                 status=409, kind="idempotency_error", code="idempotency_key_in_use",
             )  # fmt: skip
         except ApiError as raised:
@@ -68,7 +69,8 @@ class Api:
         secret = _bearer(request.header("authorization"))
         if secret is None:
             raise errors.unauthorised(
-                "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer"
+                "You did not provide an API key. You need to provide your API key in the Authorization"
+                " header, using Bearer"
                 " auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
             )
         if secret.startswith(("sk_live_", "rk_live_")):
@@ -157,11 +159,13 @@ class Api:
     # Answers.
 
     def _record(
-        self, tx: Transaction, request: Request, request_id: str, key: str | None, params: Json, *, status: int, replayed: bool
+        self, tx: Transaction, request: Request, request_id: str, key: str | None, params: Json, *,
+        status: int, replayed: bool
     ) -> None:  # fmt: skip
         journal.record(
             tx, method=request.method, path=request.path, params=params, status=status, idempotency_key=key,
-            api_version=request.header("stripe-version"), request_id=request_id, replayed=replayed, fault=request.fault,
+            api_version=request.header("stripe-version"), request_id=request_id, replayed=replayed,
+            fault=request.fault,
         )  # fmt: skip
 
     def _response(
@@ -201,13 +205,15 @@ def _check_same(known: KeyRecord, *, key: str, endpoint: str, mark: str, path: s
     if known.endpoint != endpoint:
         message = (
             "Keys for idempotent requests can only be used for the same endpoint they were first used for"
-            f" ('{known.endpoint.split(' ', 1)[1]}' vs '{path}'). Try using a key other than '{key}' if you meant to execute"
+            f" ('{known.endpoint.split(' ', 1)[1]}' vs '{path}'). Try using a key other than '{key}' if you"
+            " meant to execute"
             " a different request."
         )
         raise ApiError(message, kind="idempotency_error")
     if known.fingerprint != mark:
         message = (
-            "Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a"
+            "Keys for idempotent requests can only be used with the same parameters they were first used"
+            " with. Try using a"
             f" key other than '{key}' if you meant to execute a different request."
         )
         raise ApiError(message, kind="idempotency_error")
@@ -218,5 +224,8 @@ def _find_route(request: Request) -> tuple[Route, tuple[str, ...]]:
         match = route.pattern.match(request.path)
         if match and route.method == request.method:
             return route, match.groups()
-    message = f"Unrecognized request URL ({request.method}: {request.path}). The sandbox models only what docs/sandbox.md lists."
+    message = (
+        f"Unrecognized request URL ({request.method}: {request.path}). The sandbox models only what docs/sandbox.md"
+        " lists."
+    )
     raise ApiError(message, status=404)

@@ -1,7 +1,7 @@
 """Stripe's published test cards and what each does. https://docs.stripe.com/testing.
 
-The numbers below are public constants. A number that a shopper types is looked up here and then forgotten: only the last
-four digits, the brand and a keyed fingerprint are kept.
+The numbers below are public constants. A number that a shopper types is looked up here and then forgotten:
+only the last four digits, the brand and a keyed fingerprint are kept.
 """
 
 from __future__ import annotations
@@ -30,13 +30,15 @@ GENERIC_DECLINE = Decline("card_declined", "generic_decline", _DECLINED, network
 AUTHENTICATION_FAILED = Decline(
     "payment_intent_authentication_failure",
     None,
-    "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
+    "We are unable to authenticate your payment method. Please choose a different payment method and try"
+    " again.",
 )
 INCORRECT_NUMBER = Decline("incorrect_number", None, "Your card number is incorrect.", param="number")
 LIVE_CARD = Decline(
     "card_declined",
     "test_mode_live_card",
-    "Your card was declined. Your request was in test mode, but used a non test (live) card. For a list of valid test "
+    "Your card was declined. Your request was in test mode, but used a non test (live) card. For a list of"
+    " valid test "
     "cards, visit: https://stripe.com/docs/testing.",
 )
 DEBIT_RETURNED = Decline(
@@ -46,7 +48,9 @@ DEBIT_RETURNED = Decline(
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a test payment method does. `challenge` is 3-D Secure: required, supported (only when asked for) or none."""
+    """What a test payment method does. `challenge` is 3-D Secure: required, supported (only when asked for)
+    or none.
+    """
 
     name: str
     brand: str = "visa"

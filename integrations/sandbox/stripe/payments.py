@@ -1,4 +1,6 @@
-"""The life of a PaymentIntent: confirm, challenge, settle, capture, cancel. Each step emits Stripe's events in its order."""
+"""The life of a PaymentIntent: confirm, challenge, settle, capture, cancel. Each step emits Stripe's events
+in its order.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def create(
     options: Json,
     automatic: Json | None = None,
 ) -> Stored:
-    """Stores an intent over `amount` minor units and emits `payment_intent.created`. `options` are Stripe's optional fields."""
+    """Stores an intent over `amount` minor units and emits `payment_intent.created`. `options` are Stripe's
+    optional fields.
+    """
     intent_id = new_id("pi")
     data: Json = {
         "id": intent_id,
@@ -84,7 +88,9 @@ def _method_options(payment_method_types: list[str], options: Json) -> Json:
 
 
 def confirm(scope: Scope, intent: Stored, method: Stored, *, return_url: str | None = None) -> Decline | None:
-    """Tries to pay with a payment method: succeeds, asks for 3-D Secure, goes processing, or returns why it was declined."""
+    """Tries to pay with a payment method: succeeds, asks for 3-D Secure, goes processing, or returns why it
+    was declined.
+    """
     intent.data |= {"payment_method": method.id, "next_action": None, "last_payment_error": None}
     if payment_methods.is_debit(method):
         _start_debit(scope, intent, method)
@@ -251,7 +257,8 @@ def capture(scope: Scope, intent: Stored, *, amount: int | None) -> None:
     status = intent.data["status"]
     if status != "requires_capture":
         raise errors.unexpected_state(
-            f"This PaymentIntent could not be captured because it has a status of {status}. Only a PaymentIntent with one of"
+            f"This PaymentIntent could not be captured because it has a status of {status}. Only a"
+            " PaymentIntent with one of"
             " the following statuses may be captured: requires_capture.",
             code="payment_intent_unexpected_state",
         )
@@ -275,8 +282,10 @@ def cancel(scope: Scope, intent: Stored, *, reason: str | None) -> None:
     status = intent.data["status"]
     if status not in CANCELABLE or (status == "processing"):
         raise errors.unexpected_state(
-            f"You cannot cancel this PaymentIntent because it has a status of {status}. Only a PaymentIntent with one of the"
-            " following statuses may be canceled: requires_payment_method, requires_capture, requires_confirmation,"
+            f"You cannot cancel this PaymentIntent because it has a status of {status}. Only a"
+            " PaymentIntent with one of the"
+            " following statuses may be canceled: requires_payment_method, requires_capture,"
+            " requires_confirmation,"
             " requires_action.",
             code="payment_intent_unexpected_state",
         )

@@ -42,7 +42,9 @@ _ANY = {
 
 
 def check_expand(kind: str, paths: Iterable[str], *, many: bool) -> list[list[str]]:
-    """Splits the paths and refuses what this kind cannot expand. Paths of a list start with `data`. Raises ApiError."""
+    """Splits the paths and refuses what this kind cannot expand. Paths of a list start with `data`. Raises
+    ApiError.
+    """
     checked = []
     for path in paths:
         parts = path.split(".")

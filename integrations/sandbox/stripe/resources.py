@@ -142,7 +142,8 @@ ROUTES = (
     _route("POST", f"refunds/{_ID}/cancel", "refund", EXPAND, _cancel_refund),
     _route("GET", "balance_transactions", "balance_transaction", {
         **PAGING, "source": Text(), "type": Text(), "currency": Currency()}),
-    _route("GET", f"balance_transactions/{_ID}", "balance_transaction", EXPAND, _retrieve("balance_transaction")),
+    _route("GET", f"balance_transactions/{_ID}", "balance_transaction", EXPAND,
+    _retrieve("balance_transaction")),
     _route("GET", "events", "event", {
         **PAGING, "type": Text(), "types": Items(Text(), most=20), "delivery_success": Flag()}),
     _route("GET", f"events/{_ID}", "event", EXPAND, _retrieve("event")),

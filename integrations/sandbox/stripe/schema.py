@@ -1,4 +1,6 @@
-"""Parameter types: each reads one node of a decoded form and refuses what Stripe refuses, in Stripe's words."""
+"""Parameter types: each reads one node of a decoded form and refuses what Stripe refuses, in Stripe's
+words.
+"""
 
 from __future__ import annotations
 
@@ -92,7 +94,9 @@ class Flag:
 
 @dataclass(frozen=True)
 class Currency:
-    """A lower-case code of a currency that Stripe supports. Stripe's documentation asks for lower case; we insist."""
+    """A lower-case code of a currency that Stripe supports. Stripe's documentation asks for lower case; we
+    insist.
+    """
 
     required: bool = False
 
@@ -191,7 +195,9 @@ class Metadata:
 
 @dataclass(frozen=True)
 class When:
-    """A list filter on creation time: one second, or a hash of gt, gte, lt, lte. Read as (since, until), both included."""
+    """A list filter on creation time: one second, or a hash of gt, gte, lt, lte. Read as (since, until), both
+    included.
+    """
 
     required: bool = False
 
@@ -222,5 +228,6 @@ def read(fields: Mapping[str, Field], tree: Json, *, prefix: str = "") -> Json:
 
 EXPAND: dict[str, Field] = {"expand": Items(Text())}
 PAGING: dict[str, Field] = {
-    "limit": Integer(low=1, high=100), "starting_after": Text(), "ending_before": Text(), "created": When(), **EXPAND,
+    "limit": Integer(low=1, high=100), "starting_after": Text(), "ending_before": Text(), "created": When(),
+    **EXPAND,
 }  # fmt: skip

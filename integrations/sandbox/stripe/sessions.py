@@ -33,15 +33,18 @@ _PRODUCT_DATA: dict[str, Field] = {
     "metadata": Metadata(), "tax_code": Text(), "unit_label": Text(limit=12),
 }  # fmt: skip
 _PRICE_DATA: dict[str, Field] = {
-    "currency": Currency(required=True), "unit_amount": Integer(required=True, low=0, high=currencies.MAXIMUM),
+    "currency": Currency(required=True), "unit_amount": Integer(required=True, low=0,
+    high=currencies.MAXIMUM),
     "product_data": Hash(_PRODUCT_DATA, required=True),
     "tax_behavior": Text(choices=("exclusive", "inclusive", "unspecified")),
 }  # fmt: skip
 _LINE_ITEM: dict[str, Field] = {
-    "price_data": Hash(_PRICE_DATA), "price": Text(), "quantity": Integer(low=1, high=999_999), "metadata": Metadata(),
+    "price_data": Hash(_PRICE_DATA), "price": Text(), "quantity": Integer(low=1, high=999_999),
+    "metadata": Metadata(),
 }  # fmt: skip
 _INTENT_DATA: dict[str, Field] = {
-    "capture_method": Text(choices=("automatic", "automatic_async", "manual")), "description": Text(limit=1000),
+    "capture_method": Text(choices=("automatic", "automatic_async", "manual")),
+    "description": Text(limit=1000),
     "metadata": Metadata(), "receipt_email": Email(), "statement_descriptor": Text(limit=22),
     "statement_descriptor_suffix": Text(limit=22),
     "setup_future_usage": Text(choices=("off_session", "on_session")),
@@ -61,13 +64,16 @@ CREATE: dict[str, Field] = {
     "locale": Text(limit=10), "submit_type": Text(choices=("auto", "book", "donate", "pay", "subscribe")),
     "ui_mode": Text(choices=("elements", "embedded_page", "form", "hosted_page")),
     "billing_address_collection": Text(choices=("auto", "required")), "allow_promotion_codes": Flag(),
-    "adaptive_pricing": Hash(_SWITCH), "automatic_tax": Hash(_SWITCH), "phone_number_collection": Hash(_SWITCH),
+    "adaptive_pricing": Hash(_SWITCH), "automatic_tax": Hash(_SWITCH),
+    "phone_number_collection": Hash(_SWITCH),
     "origin_context": Text(choices=("mobile_app", "web")), **EXPAND,
 }  # fmt: skip
 
 
 def create(scope: Scope, params: Json) -> Stored:
-    """POST /v1/checkout/sessions. Raises ApiError for what Stripe refuses, and says what the sandbox does not model."""
+    """POST /v1/checkout/sessions. Raises ApiError for what Stripe refuses, and says what the sandbox does not
+    model.
+    """
     _refuse_unmodelled(params)
     session_id = new_id("cs_test", 58)
     items, currency, total = _line_items(scope, params)
@@ -339,11 +345,14 @@ def settle_debit(scope: Scope, session: Stored, *, success: bool) -> None:
 
 
 def expire(scope: Scope, session: Stored) -> Stored:
-    """POST /v1/checkout/sessions/{id}/expire, and what the clock does. Raises ApiError unless the session is open."""
+    """POST /v1/checkout/sessions/{id}/expire, and what the clock does. Raises ApiError unless the session is
+    open.
+    """
     status = session.data["status"]
     if status != "open":
         raise errors.unexpected_state(
-            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of'
+            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a'
+            " status of"
             f" {status}."
         )
     session.data["status"] = "expired"
