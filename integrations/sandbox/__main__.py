@@ -25,9 +25,11 @@ EXIT_REFUSED = 5
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m integrations.sandbox", description=__doc__)
-    parser.add_argument("--provider", choices=PROVIDERS, required=True)
+    parser.add_argument("--provider", choices=tuple(PROVIDERS), required=True)
     parser.add_argument("--host", default="127.0.0.1", help="only 127.0.0.1 is accepted")
-    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    parser.add_argument(
+        "--port", type=int, default=0, choices=range(65536), metavar="PORT", help="0 picks a free one"
+    )
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--webhook-url")
     parser.add_argument(

@@ -14,6 +14,7 @@ KINDS = {
     "drop": "close the connection: before handling, or with `after` once the effect is committed",
     "rate_limit": "answer 429 without handling",
     "server_error": "answer 500: without handling, or with `after` handled and stored under the key",
+    "stored_error": "answer 500 without handling, and store it under the key, as if the effect had been lost",
     "html_502": "answer an HTML 502: without handling, or with `after` once the effect is committed",
     "half_body": "handle, then cut the connection in the middle of the body",
     "truncated_json": "handle, then send a complete HTTP answer whose JSON ends in the middle",

@@ -51,8 +51,5 @@ def listing(
         after_id, method, method, path_prefix, path_prefix, limit,
     )  # fmt: skip
     return [
-        {**{key: row[key] for key in row.keys() if key != "params"}, "params": json.loads(row["params"]),
-         # noqa: SIM118
-         "replayed": bool(row["replayed"])}
-        for row in rows
-    ]  # fmt: skip
+        {**dict(row), "params": json.loads(row["params"]), "replayed": bool(row["replayed"])} for row in rows
+    ]

@@ -23,6 +23,7 @@ HOST = "127.0.0.1"
 MAX_BODY_BYTES = 1024 * 1024
 CONNECTION_TIMEOUT_SECONDS = 120
 CONTROL_PREFIX = "/_sandbox/"
+_FORCED_ERRORS = {"server_error": "executed", "stored_error": "unexecuted"}
 _CUTS = ("half_body", "truncated_json")
 _HTML_502 = (
     b"<html>\n<head><title>502 Bad Gateway</title></head>\n<body><h1>502 Bad Gateway</h1></body>\n</html>\n"
@@ -33,7 +34,7 @@ class Provider(Protocol):
     """What the server needs of a provider's stand-in."""
 
     def handle(self, request: Request) -> Response:
-        """Answers an API or page request. `pause_seconds` and `executed_error` of the request are to be
+        """Answers an API or page request. `pause_seconds` and `forced_error` of the request are to be
         honoured.
         """
 
@@ -148,7 +149,7 @@ class Handler(BaseHTTPRequestHandler):
         request = replace(
             request,
             pause_seconds=fault.seconds if fault.kind == "delay" and not fault.after else 0.0,
-            executed_error=fault.kind == "server_error",
+            forced_error=_FORCED_ERRORS.get(fault.kind, ""),
             fault=fault.label,
         )
         response = self._guarded(self.server.provider.handle, request)

@@ -31,7 +31,8 @@ CREATE TABLE IF NOT EXISTS timers (
 CREATE INDEX IF NOT EXISTS timers_by_time ON timers (at);
 CREATE TABLE IF NOT EXISTS idempotency (
     scope TEXT NOT NULL, key TEXT NOT NULL, endpoint TEXT NOT NULL, fingerprint TEXT NOT NULL,
-    status INTEGER NOT NULL, body BLOB NOT NULL, request_id TEXT NOT NULL, created INTEGER NOT NULL, PRIMARY KEY (scope, key));
+    status INTEGER NOT NULL, body BLOB NOT NULL, request_id TEXT NOT NULL, created INTEGER NOT NULL,
+    PRIMARY KEY (scope, key));
 CREATE TABLE IF NOT EXISTS requests (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL,
     params TEXT NOT NULL, idempotency_key TEXT, api_version TEXT, request_id TEXT, status INTEGER NOT NULL,
@@ -81,9 +82,9 @@ class Transaction:
         row: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
         return row
 
-    def named(self, sql: str, values: Mapping[str, object]) -> list[sqlite3.Row]:
-        """All rows of a query with named values; names that the query does not use are allowed."""
-        return self._connection.execute(sql, dict(values)).fetchall()
+    def named(self, sql: str, values: Mapping[str, object]) -> Iterator[sqlite3.Row]:
+        """Rows of a query with named values, read as they are taken; unused names are allowed."""
+        return self._connection.execute(sql, dict(values))
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:

@@ -17,7 +17,7 @@ _CARD_NUMBER = re.compile(r"(?<!\d)(?:\d[ -]?){12,18}\d(?!\d)")
 class Request:
     """One HTTP request as read from the socket; header names are lower case.
 
-    The last three come from a fault switch: wait so long before handling; handle, but answer (and store) a
+    The last three come from a fault switch: wait so long before handling; answer (and store) a
     500; its name.
     """
 
@@ -27,7 +27,7 @@ class Request:
     headers: Mapping[str, str]
     body: bytes
     pause_seconds: float = 0.0
-    executed_error: bool = False
+    forced_error: str = ""
     fault: str | None = None
 
     def header(self, name: str) -> str | None:

@@ -27,9 +27,14 @@ class Api:
     """The endpoints under /v1/. One request is one transaction."""
 
     def __init__(
-        self, *, store: Store, open_scope: Callable[[Transaction, str | None, str | None], Scope]
+        self,
+        *,
+        store: Store,
+        account_id: str,
+        open_scope: Callable[[Transaction, str | None, str | None], Scope],
     ) -> None:
         self._store = store
+        self._account = account_id
         self._open_scope = open_scope
         self._in_flight = InFlight()
 
@@ -39,13 +44,14 @@ class Api:
         params: Json = {}
         key = None
         try:
-            secret = self._check_key(request)
+            self._check_key(request)
+            self._check_account(request)
             self._check_version(request)
             key = self._idempotency_key(request)
             params = self._params(request)
-            with self._in_flight.claim(scope=secret, key=key):
+            with self._in_flight.claim(scope=self._account, key=key):
                 time.sleep(request.pause_seconds)
-                return self._execute(request, request_id, key, params, secret)
+                return self._execute(request, request_id, key, params)
         except KeyInUse:
             error = ApiError(
                 "There is currently another in-progress request using this Idempotent Key. Please try again"
@@ -65,7 +71,7 @@ class Api:
 
     # Before execution: nothing here is kept under the key.
 
-    def _check_key(self, request: Request) -> str:
+    def _check_key(self, request: Request) -> None:
         secret = _bearer(request.header("authorization"))
         if secret is None:
             raise errors.unauthorised(
@@ -79,7 +85,16 @@ class Api:
             )
         if not secret.startswith(("sk_test_", "rk_test_")) or len(secret) <= len("sk_test_"):
             raise errors.unauthorised(f"Invalid API Key provided: {secret[:8]}***")
-        return secret
+
+    def _check_account(self, request: Request) -> None:
+        wanted = request.header("stripe-account")
+        if wanted not in (None, self._account):
+            raise ApiError(
+                f"The provided key does not have access to account '{wanted}' (or that account does not"
+                " exist).",
+                status=403,
+                code="account_invalid",
+            )
 
     def _check_version(self, request: Request) -> None:
         version = request.header("stripe-version")
@@ -108,15 +123,15 @@ class Api:
 
     # Execution.
 
-    def _execute(
-        self, request: Request, request_id: str, key: str | None, params: Json, secret: str
-    ) -> Response:
+    def _execute(self, request: Request, request_id: str, key: str | None, params: Json) -> Response:
         endpoint = f"{request.method} {request.path}"
         mark = idempotency.fingerprint(method=request.method, path=request.path, params=params)
         with self._store.transaction() as tx:
             scope = self._open_scope(tx, request_id, key)
             if key is not None:
-                known = idempotency.find(tx, scope=secret, key=key, lifetime_seconds=KEY_LIFETIME_SECONDS)
+                known = idempotency.find(
+                    tx, scope=self._account, key=key, lifetime_seconds=KEY_LIFETIME_SECONDS
+                )
                 if known is not None:
                     _check_same(known, key=key, endpoint=endpoint, mark=mark, path=request.path)
                     self._record(tx, request, request_id, key, params, status=known.status, replayed=True)
@@ -126,18 +141,20 @@ class Api:
             status, body, keep = self._run(scope, request, params)
             if key is not None and keep:
                 record = KeyRecord(endpoint, mark, status, body, request_id)
-                idempotency.keep(tx, scope=secret, key=key, record=record)
+                idempotency.keep(tx, scope=self._account, key=key, record=record)
             self._record(tx, request, request_id, key, params, status=status, replayed=False)
         return self._response(status, body, request_id, key)
 
     def _run(self, scope: Scope, request: Request, params: Json) -> tuple[int, bytes, bool]:
         """Status, body, and whether to keep them under the key."""
+        if request.forced_error == "unexecuted":
+            return 500, dumps(_refusal(500).body, pretty=True), True
         try:
             with scope.tx.savepoint():
                 answer = self._dispatch(scope, request, params)
         except ApiError as error:
             return error.status, dumps(error.body, pretty=True), error.executed
-        if request.executed_error:
+        if request.forced_error:
             return 500, dumps(_refusal(500).body, pretty=True), True
         if isinstance(answer, ApiError):
             return answer.status, dumps(answer.body, pretty=True), True
@@ -225,7 +242,7 @@ def _find_route(request: Request) -> tuple[Route, tuple[str, ...]]:
         if match and route.method == request.method:
             return route, match.groups()
     message = (
-        f"Unrecognized request URL ({request.method}: {request.path}). The sandbox models only what docs/sandbox.md"
-        " lists."
+        f"Unrecognized request URL ({request.method}: {request.path}). The sandbox models only"
+        " what docs/sandbox.md lists."
     )
     raise ApiError(message, status=404)

@@ -18,8 +18,9 @@ ZERO_DECIMAL = frozenset(_ZERO_DECIMAL.split())
 THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
 WHOLE_UNITS_ONLY = frozenset(("isk",))
 MINIMUMS = {
-    "aed": 200, "bgn": 100, "chf": 50, "czk": 1500, "dkk": 250, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50,
-    "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "pln": 200, "ron": 200, "sek": 300, "thb": 1000,
+    "aed": 200, "bgn": 100, "chf": 50, "czk": 1500, "dkk": 250, "gbp": 30, "hkd": 400, "huf": 17500,
+    "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "pln": 200, "ron": 200, "sek": 300,
+    "thb": 1000,
 }  # fmt: skip
 DEFAULT_MINIMUM = 50
 MAXIMUM = 99_999_999

@@ -68,8 +68,10 @@ def headers(
     }
 
 
-def signed_delivery(tx: Transaction, event_id: str) -> tuple[bytes, dict[str, str]]:
+def signed_delivery(tx: Transaction, event_id: str) -> tuple[bytes, dict[str, str]] | None:
     """Body and headers of an attempt: the body is the same bytes each time, the signature is fresh."""
     stored = objects.get(tx, event_id)
-    body = dumps(stored.data if stored else {}, pretty=True)
+    if stored is None:
+        return None
+    body = dumps(stored.data, pretty=True)
     return body, headers(tx, body)

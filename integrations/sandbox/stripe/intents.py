@@ -135,6 +135,10 @@ def capture(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
     intent = scope.get("payment_intent", ids[0], param="intent")
     intent.data["metadata"] |= params.get("metadata", {})
     payments.capture(scope, intent, amount=params.get("amount_to_capture"))
+    session = scope.find(intent.private.get("session"))
+    if session is not None:
+        session.data["payment_status"] = "paid"
+        scope.save(session)
     return intent
 
 

@@ -23,6 +23,8 @@ _PAY_PATH = re.compile(r"/c/pay/(cs_test_[A-Za-z0-9]+)")
 _CHALLENGE_PATH = re.compile(r"/3ds/(pi_[A-Za-z0-9]+)")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _KEPT_PRESSES = 20
+#: Which field of the form a parameter of Stripe's errors means.
+_FIELDS = {"exp_month": "expiry", "cvc": "cvc", "number": "number"}
 _URL_SAFE = ":/?#[]@!$&'()*+,;=%~"
 
 
@@ -141,7 +143,9 @@ def _press_card(scope: Scope, session: Stored, form: dict[str, str], filled: Fil
     card, behaviour = read
     decline = sessions.pay_by_card(scope, session, card=card, behaviour=behaviour, email=filled.email)
     if decline is not None:
-        filled.error = FormError(decline.message, decline.param, decline.decline_code or decline.code)
+        filled.error = FormError(
+            decline.message, _FIELDS.get(decline.param or ""), decline.decline_code or decline.code
+        )
         return _pay_form(session, filled, status=402)
     if session.data["status"] == "complete":
         return View(303, location=success_url(session))
@@ -189,7 +193,9 @@ def _challenge(scope: Scope, intent: Stored, form: dict[str, str] | None) -> Vie
         return _message(400, "Choose one of the two buttons", "Go back and try again.")
     if session is None:
         payments.authenticate(scope, intent, success=outcome == "complete")
-        return View(303, location=_with_intent(back or scope.base_url, intent, outcome))
+        if not back:
+            return _message(200, "Thank you", "You may close this page.")
+        return View(303, location=_with_intent(back, intent, outcome))
     sessions.authenticate(scope, session, success=outcome == "complete")
     done = session.data["status"] == "complete"
     return View(303, location=success_url(session) if done else f"{scope.base_url}/c/pay/{session.id}")

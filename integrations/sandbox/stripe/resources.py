@@ -15,6 +15,7 @@ from integrations.sandbox.stripe.scope import LINKS, Scope
 from integrations.sandbox.wire import Json
 
 DEFAULT_LIMIT = 10
+EVENTS_KEPT_SECONDS = 30 * 24 * 3600
 
 #: A handler returns the object to show, or an ApiError whose effects stay (a decline).
 Handler = Callable[[Scope, Json, Sequence[str]], Stored | ApiError]
@@ -41,18 +42,25 @@ def list_kind(scope: Scope, route: Route, params: Json, path: str, ids: Sequence
     if route.kind == "item":
         return _list_line_items(scope, params, path, ids)
     expand = present.check_expand(route.kind, params.get("expand", []), many=True)
-    window = _window(scope, route.kind, params)
     found, has_more = objects.page(
-        scope.tx, kind=route.kind, window=window, filters=_filters(route.kind, params)
+        scope.tx,
+        kind=route.kind,
+        window=_window(scope, route.kind, params),
+        filters=_filters(route.kind, params),
+        accept=_predicate(scope, params),
     )
     shown = [present.show(scope, stored, expand) for stored in found]
-    if route.kind == "event" and "delivery_success" in params:
-        wanted = params["delivery_success"]
-        shown = [event for event in shown if webhooks.delivery_failed(scope.tx, event["id"]) != wanted]
-    if route.kind == "checkout.session" and "customer_details" in params:
-        email = params["customer_details"]["email"]
-        shown = [session for session in shown if (session["customer_details"] or {}).get("email") == email]
     return present.listing(shown, url=path, has_more=has_more)
+
+
+def _predicate(scope: Scope, params: Json) -> Callable[[Stored], bool] | None:
+    if "delivery_success" in params:
+        wanted = params["delivery_success"]
+        return lambda event: (webhooks.pending_count(scope.tx, event.id) == 0) == wanted
+    if "customer_details" in params:
+        email = params["customer_details"]["email"].lower()
+        return lambda session: ((session.data["customer_details"] or {}).get("email") or "").lower() == email
+    return None
 
 
 def _window(scope: Scope, kind: str, params: Json) -> Window:
@@ -65,6 +73,8 @@ def _window(scope: Scope, kind: str, params: Json) -> Window:
         if name in params:
             scope.get(kind, params[name], param=name)
     since, until = params.get("created", (0, 2**60))
+    if kind == "event":
+        since = max(since, scope.now - EVENTS_KEPT_SECONDS)
     return Window(
         limit=params.get("limit", DEFAULT_LIMIT), after_id=after, before_id=before, since=since, until=until
     )

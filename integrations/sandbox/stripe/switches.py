@@ -57,8 +57,7 @@ def pay(scope: Scope, args: Json) -> Json:
     `amount` (minor units) and `currency` replace what is charged and what the session shows.
     """
     session = _get(scope, args["session"])
-    if args.get("force"):
-        _reopen(scope, session)
+    first_intent = _reopen(scope, session) if args.get("force") else None
     overrides = {"amount_total": args.get("amount"), "currency": args.get("currency")}
     session.data |= {name: value for name, value in overrides.items() if value is not None}
     scope.save(session)
@@ -73,21 +72,27 @@ def pay(scope: Scope, args: Json) -> Json:
             raise errors.ApiError(behaviour.message, code=behaviour.code)
         card = CardDetails(number, 12, 2034)
         decline = sessions.pay_by_card(scope, session, card=card, behaviour=behaviour, email=email)
+    intent_id = session.data["payment_intent"]
+    if first_intent is not None:
+        session.data["payment_intent"] = first_intent
+        scope.save(session)
     return {
         "session": present.show(scope, session),
-        "payment_intent": session.data["payment_intent"],
+        "payment_intent": intent_id,
         "decline_code": (decline.decline_code or decline.code) if decline else None,
     }
 
 
-def _reopen(scope: Scope, session: Stored) -> None:
+def _reopen(scope: Scope, session: Stored) -> str | None:
+    """Makes a closed session payable once more; returns its paid intent, which it shall keep naming
+    afterwards.
+    """
     session.data["status"] = "open"
     intent = scope.find(session.data["payment_intent"])
-    if intent is not None and intent.data["status"] in ("succeeded", "canceled", "processing"):
-        session.data["payment_intent"] = None
-    elif intent is not None:
-        intent.data["status"] = "requires_payment_method"
-        scope.save(intent)
+    if intent is None or intent.data["status"] in payments.CONFIRMABLE:
+        return None
+    session.data["payment_intent"] = None
+    return intent.id if intent.data["status"] != "canceled" else None
 
 
 def pay_again(scope: Scope, args: Json) -> Json:
