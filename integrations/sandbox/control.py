@@ -207,9 +207,7 @@ class SandboxControl:
         each.
         """
         wanted = {"url": url, "secrets": secrets, "retry_seconds": retry_seconds}
-        self._call(
-            "webhooks.endpoint", **{name: value for name, value in wanted.items() if value is not None}
-        )
+        self._call("webhooks.endpoint", **{name: value for name, value in wanted.items() if value is not None})
 
     def webhook_rule(
         self,
@@ -223,9 +221,7 @@ class SandboxControl:
         """lose, hold, delay (by `seconds`), double, or reorder (reverse each `window` events): the next
         `times`, or all.
         """
-        self._call(
-            "webhooks.rule", action=action, types=list(types), times=times, seconds=seconds, window=window
-        )
+        self._call("webhooks.rule", action=action, types=list(types), times=times, seconds=seconds, window=window)
 
     def clear_webhook_rules(self) -> None:
         """Switches all webhook rules off. Held deliveries stay held."""
@@ -302,9 +298,7 @@ class SandboxControl:
         left.
         """
         wanted = {"payment_intent": payment_intent, "amount": amount, "reason": reason}
-        return self._call(
-            "refunds.create", **{name: value for name, value in wanted.items() if value is not None}
-        )
+        return self._call("refunds.create", **{name: value for name, value in wanted.items() if value is not None})
 
     def move_refund(self, refund: str, *, status: str, failure_reason: str | None = None) -> Json:
         """What the bank does to a refund: succeeded, failed, canceled, pending, requires_action."""

@@ -81,9 +81,7 @@ def listing(tx: Transaction) -> list[Json]:
     """All switches that still have hits left."""
     rows = tx.all("SELECT * FROM faults WHERE times_left > 0 ORDER BY id")
     return [
-        asdict(
-            Fault(r["kind"], r["method"], r["path_prefix"], r["times_left"], r["seconds"], bool(r["after"]))
-        )
+        asdict(Fault(r["kind"], r["method"], r["path_prefix"], r["times_left"], r["seconds"], bool(r["after"])))
         for r in rows
     ]
 

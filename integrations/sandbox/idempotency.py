@@ -66,9 +66,7 @@ def find(tx: Transaction, *, scope: str, key: str, lifetime_seconds: int) -> Key
     row = tx.one("SELECT * FROM idempotency WHERE scope = ? AND key = ?", scope, key)
     if row is None or row["created"] + lifetime_seconds <= tx.now():
         return None
-    return KeyRecord(
-        row["endpoint"], row["fingerprint"], row["status"], bytes(row["body"]), row["request_id"]
-    )
+    return KeyRecord(row["endpoint"], row["fingerprint"], row["status"], bytes(row["body"]), row["request_id"])
 
 
 def keep(tx: Transaction, *, scope: str, key: str, record: KeyRecord) -> None:

@@ -41,15 +41,11 @@ def record(
         tx.run("DELETE FROM requests WHERE id <= ?", row_id - KEPT_REQUESTS)
 
 
-def listing(
-    tx: Transaction, *, method: str | None, path_prefix: str, after_id: int, limit: int
-) -> list[Json]:
+def listing(tx: Transaction, *, method: str | None, path_prefix: str, after_id: int, limit: int) -> list[Json]:
     """Recorded requests, oldest first, with id > `after_id`."""
     rows = tx.all(
         "SELECT * FROM requests WHERE id > ? AND (? IS NULL OR method = ?) AND substr(path, 1, length(?)) = ?"
         " ORDER BY id LIMIT ?",
         after_id, method, method, path_prefix, path_prefix, limit,
     )  # fmt: skip
-    return [
-        {**dict(row), "params": json.loads(row["params"]), "replayed": bool(row["replayed"])} for row in rows
-    ]
+    return [{**dict(row), "params": json.loads(row["params"]), "replayed": bool(row["replayed"])} for row in rows]

@@ -25,9 +25,7 @@ CONNECTION_TIMEOUT_SECONDS = 120
 CONTROL_PREFIX = "/_sandbox/"
 _FORCED_ERRORS = {"server_error": "executed", "stored_error": "unexecuted"}
 _CUTS = ("half_body", "truncated_json")
-_HTML_502 = (
-    b"<html>\n<head><title>502 Bad Gateway</title></head>\n<body><h1>502 Bad Gateway</h1></body>\n</html>\n"
-)
+_HTML_502 = b"<html>\n<head><title>502 Bad Gateway</title></head>\n<body><h1>502 Bad Gateway</h1></body>\n</html>\n"
 
 
 class Provider(Protocol):
@@ -66,7 +64,7 @@ class SandboxServer(ThreadingHTTPServer):
         """The base address, known once bound."""
         return f"http://{HOST}:{self.server_address[1]}"
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, _request: object, _client_address: object) -> None:
         """A client that went away is no news; anything else goes to stderr."""
         if not isinstance(sys.exception(), OSError):
             traceback.print_exc()
@@ -83,14 +81,14 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     server: SandboxServer
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Silent: the journal is the log."""
 
     def do_GET(self) -> None:
         """Serves a GET."""
         self._serve()
 
-    do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = do_GET
+    do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = do_GET  # noqa: N815 - the standard library's names
 
     def _serve(self) -> None:
         request = self._read()
@@ -167,11 +165,9 @@ class Handler(BaseHTTPRequestHandler):
     def _guarded(self, handle: Callable[[Request], Response], request: Request) -> Response:
         try:
             return handle(request)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a bug of ours must show as a 500, not as a dropped connection
             traceback.print_exc()
-            return json_response(
-                {"error": {"type": "api_error", "message": "The sandbox itself failed."}}, status=500
-            )
+            return json_response({"error": {"type": "api_error", "message": "The sandbox itself failed."}}, status=500)
 
     def _write(self, response: Response) -> None:
         self._head(response, length=len(response.body))

@@ -53,8 +53,10 @@ CREATE TABLE IF NOT EXISTS attempts (
     seconds REAL NOT NULL, status INTEGER, error TEXT);
 CREATE INDEX IF NOT EXISTS attempts_by_delivery ON attempts (delivery_id);
 """
-TABLES = (
-    "objects", "links", "timers", "idempotency", "requests", "faults", "rules", "deliveries", "attempts",
+EMPTY_ALL = (
+    "DELETE FROM objects", "DELETE FROM links", "DELETE FROM timers", "DELETE FROM idempotency",
+    "DELETE FROM requests", "DELETE FROM faults", "DELETE FROM rules", "DELETE FROM deliveries",
+    "DELETE FROM attempts",
 )  # fmt: skip
 
 

@@ -147,17 +147,16 @@ def listing(tx: Transaction, *, state: str | None = None, event_id: str | None =
 def post(*, url: str, body: bytes, headers: dict[str, str]) -> tuple[int | None, str | None]:
     """One POST to the shop: (status, None), or (None, what went wrong). Redirects are not followed."""
     parts = urlsplit(check_url(url))
-    connection = http.client.HTTPConnection(
-        parts.hostname or "", parts.port or 80, timeout=SEND_TIMEOUT_SECONDS
-    )
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=SEND_TIMEOUT_SECONDS)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         connection.request("POST", target, body=body, headers=headers)
         response = connection.getresponse()
         response.read(65_536)
-        return response.status, None
     except (OSError, http.client.HTTPException) as error:
         return None, f"{type(error).__name__}: {error}"
+    else:
+        return response.status, None
     finally:
         connection.close()
 
@@ -219,7 +218,7 @@ class WebhookSender:
         """
         try:
             step()
-        except Exception:
+        except Exception:  # noqa: BLE001 - whatever it was, the next delivery must not suffer
             traceback.print_exc()
             time.sleep(IDLE_WAIT_SECONDS)
 
@@ -242,8 +241,7 @@ class WebhookSender:
     def _claim(self) -> tuple[int, str] | None:
         with self._store.transaction() as tx:
             row = tx.one(
-                "SELECT id, event_id FROM deliveries WHERE state = 'queued' AND due <= ? ORDER BY due, id"
-                " LIMIT 1",
+                "SELECT id, event_id FROM deliveries WHERE state = 'queued' AND due <= ? ORDER BY due, id LIMIT 1",
                 time.time(),
             )
             if row is None:

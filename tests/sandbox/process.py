@@ -68,9 +68,7 @@ class SandboxProcess:
         """A client of its control API."""
         return SandboxControl(self.url)
 
-    def client(
-        self, *, key: str = API_KEY, retries: int = 0, timeout_seconds: float = 20.0
-    ) -> stripe.StripeClient:
+    def client(self, *, key: str = API_KEY, retries: int = 0, timeout_seconds: float = 20.0) -> stripe.StripeClient:
         """The official SDK, aimed at this process."""
         return stripe.StripeClient(
             key,
@@ -130,15 +128,13 @@ class Receiver:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/webhooks/stripe/"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
     def take(self, received: Received) -> int:

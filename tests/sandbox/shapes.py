@@ -32,8 +32,6 @@ CLASSES: dict[str, type] = {
     "payment_method": stripe.PaymentMethod,
     "item": stripe.LineItem,
 }
-#: Keys that Stripe sends and the SDK's generator leaves out of its classes.
-UNANNOTATED: dict[type, frozenset[str]] = {}
 
 
 def problems(value: Any, *, cls: type | None = None) -> list[str]:
@@ -77,24 +75,18 @@ def annotations_of(cls: type) -> dict[str, Any]:
 def _checked_only_imports(module_name: str) -> dict[str, Any]:
     """What a module imports under `if TYPE_CHECKING`, imported for real."""
     source = inspect.getsource(importlib.import_module(module_name))
-    found: dict[str, Any] = {}
-    for block in ast.parse(source).body:
-        if not (
-            isinstance(block, ast.If)
-            and isinstance(block.test, ast.Name)
-            and block.test.id == "TYPE_CHECKING"
-        ):
-            continue
-        for statement in block.body:
-            if (
-                isinstance(statement, ast.ImportFrom)
-                and statement.module
-                and ".params" not in statement.module
-            ):
-                imported = importlib.import_module(statement.module)
-                for alias in statement.names:
-                    found[alias.asname or alias.name] = getattr(imported, alias.name)
-    return found
+    blocks = [
+        block
+        for block in ast.parse(source).body
+        if isinstance(block, ast.If) and isinstance(block.test, ast.Name) and block.test.id == "TYPE_CHECKING"
+    ]
+    imports = [line for block in blocks for line in block.body if isinstance(line, ast.ImportFrom)]
+    return {
+        alias.asname or alias.name: getattr(importlib.import_module(line.module), alias.name)
+        for line in imports
+        if line.module and ".params" not in line.module
+        for alias in line.names
+    }
 
 
 def _object(value: Any, cls: type, path: str, found: list[str]) -> None:
@@ -103,8 +95,8 @@ def _object(value: Any, cls: type, path: str, found: list[str]) -> None:
         return
     hints = annotations_of(cls)
     for name in value:
-        if name not in hints and name not in UNANNOTATED.get(cls, ()):
-            found.append(f"{path}: unknown key {name!r}")
+        if name not in hints:
+            found += [f"{path}: unknown key {name!r}"]
     for name, hint in hints.items():
         if name in value:
             _value(value[name], hint, f"{path}.{name}", found)
@@ -139,44 +131,35 @@ def _union(value: Any, options: tuple[Any, ...], path: str, found: list[str]) ->
     literals = [option for option in options if typing.get_origin(option) is Literal]
     if literals and isinstance(value, str):
         if not any(value in typing.get_args(option) for option in literals):
-            found.append(
-                f"{path}: {value!r} is not among {[a for o in literals for a in typing.get_args(o)][:12]}"
-            )
+            found.append(f"{path}: {value!r} is not among {[a for o in literals for a in typing.get_args(o)][:12]}")
         return
     fitting = [option for option in options if _fits(value, option)]
     if not fitting:
         found.append(f"{path}: {value!r} fits none of {options}")
         return
-    attempts: list[list[str]] = []
-    for option in fitting:
-        inner: list[str] = []
-        _inside(value, option, path, inner)
-        attempts.append(inner)
-    found += min(attempts, key=len)
+    found += min((_problems_inside(value, option, path) for option in fitting), key=len)
+
+
+def _problems_inside(value: Any, hint: Any, path: str) -> list[str]:
+    found: list[str] = []
+    _inside(value, hint, path, found)
+    return found
 
 
 def _fits(value: Any, hint: Any) -> bool:
     """Whether the outermost type is right."""
     origin = typing.get_origin(hint) or hint
-    if origin is Any:
-        return True
-    if origin is type(None):
-        return value is None
     if origin is Literal:
         return value in typing.get_args(hint)
     if _is_union(hint):
         return any(_fits(value, option) for option in typing.get_args(hint))
-    if origin is list:
-        return isinstance(value, list)
-    if origin in (bool, str):
-        return isinstance(value, origin)
-    if origin in (int, float):
-        return isinstance(value, (int, float) if origin is float else int) and not isinstance(value, bool)
+    if isinstance(value, bool):
+        return origin in (bool, Any)
     if origin is decimal.Decimal:
         return isinstance(value, str) and decimal.Decimal(value).is_finite()
     if isinstance(origin, type) and issubclass(origin, StripeObject):
         return isinstance(value, dict) and _same_kind(value, origin)
-    return isinstance(value, dict)
+    return origin is Any or isinstance(value, {float: (int, float)}.get(origin, origin))
 
 
 def _same_kind(value: dict[str, Any], cls: type) -> bool:

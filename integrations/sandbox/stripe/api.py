@@ -80,9 +80,7 @@ class Api:
                 " auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
             )
         if secret.startswith(("sk_live_", "rk_live_")):
-            raise errors.unauthorised(
-                "This is a sandbox: it never accepts live keys. Rotate the key if it is real."
-            )
+            raise errors.unauthorised("This is a sandbox: it never accepts live keys. Rotate the key if it is real.")
         if not secret.startswith(("sk_test_", "rk_test_")) or len(secret) <= len("sk_test_"):
             raise errors.unauthorised(f"Invalid API Key provided: {secret[:8]}***")
 
@@ -90,8 +88,7 @@ class Api:
         wanted = request.header("stripe-account")
         if wanted not in (None, self._account):
             raise ApiError(
-                f"The provided key does not have access to account '{wanted}' (or that account does not"
-                " exist).",
+                f"The provided key does not have access to account '{wanted}' (or that account does not exist).",
                 status=403,
                 code="account_invalid",
             )
@@ -106,9 +103,7 @@ class Api:
         if key is None or request.method != "POST":
             return None
         if len(key) > KEY_MAX_LENGTH:
-            raise ApiError(
-                f"Idempotency keys can be at most {KEY_MAX_LENGTH} characters.", kind="idempotency_error"
-            )
+            raise ApiError(f"Idempotency keys can be at most {KEY_MAX_LENGTH} characters.", kind="idempotency_error")
         return key
 
     def _params(self, request: Request) -> Json:
@@ -129,15 +124,11 @@ class Api:
         with self._store.transaction() as tx:
             scope = self._open_scope(tx, request_id, key)
             if key is not None:
-                known = idempotency.find(
-                    tx, scope=self._account, key=key, lifetime_seconds=KEY_LIFETIME_SECONDS
-                )
+                known = idempotency.find(tx, scope=self._account, key=key, lifetime_seconds=KEY_LIFETIME_SECONDS)
                 if known is not None:
                     _check_same(known, key=key, endpoint=endpoint, mark=mark, path=request.path)
                     self._record(tx, request, request_id, key, params, status=known.status, replayed=True)
-                    return self._response(
-                        known.status, known.body, request_id, key, original=known.request_id
-                    )
+                    return self._response(known.status, known.body, request_id, key, original=known.request_id)
             status, body, keep = self._run(scope, request, params)
             if key is not None and keep:
                 record = KeyRecord(endpoint, mark, status, body, request_id)

@@ -30,8 +30,7 @@ GENERIC_DECLINE = Decline("card_declined", "generic_decline", _DECLINED, network
 AUTHENTICATION_FAILED = Decline(
     "payment_intent_authentication_failure",
     None,
-    "We are unable to authenticate your payment method. Please choose a different payment method and try"
-    " again.",
+    "We are unable to authenticate your payment method. Please choose a different payment method and try again.",
 )
 INCORRECT_NUMBER = Decline("incorrect_number", None, "Your card number is incorrect.", param="number")
 LIVE_CARD = Decline(
@@ -92,9 +91,7 @@ BEHAVIOURS = {
     ),
     "4000000000000127": Behaviour(
         "chargeDeclinedIncorrectCvc",
-        decline=Decline(
-            "incorrect_cvc", "incorrect_cvc", "Your card's security code is incorrect.", "cvc", "N7"
-        ),
+        decline=Decline("incorrect_cvc", "incorrect_cvc", "Your card's security code is incorrect.", "cvc", "N7"),
     ),
     "4000000000000119": Behaviour(
         "chargeDeclinedProcessingError",
@@ -119,9 +116,7 @@ BEHAVIOURS = {
     "4000002500003155": Behaviour("authenticationRequiredOnSetup", challenge="required"),
     "4000002760003184": Behaviour("authenticationRequired", challenge="required"),
     "4000000000003220": Behaviour("threeDSecure2Required", challenge="required"),
-    "4000008400001629": Behaviour(
-        "threeDSecureRequiredChargeDeclined", decline=GENERIC_DECLINE, challenge="required"
-    ),
+    "4000008400001629": Behaviour("threeDSecureRequiredChargeDeclined", decline=GENERIC_DECLINE, challenge="required"),
     "4000000000003055": Behaviour("threeDSecureOptional", challenge="supported"),
     "4000000000007726": Behaviour("pendingRefund", refund_status="pending"),
 }

@@ -50,9 +50,7 @@ def create(
         "paid": status == "succeeded",
         "payment_intent": intent.id,
         "payment_method": method.id,
-        "payment_method_details": payment_methods.charge_details(
-            method, authenticated=authenticated, amount=amount
-        ),
+        "payment_method_details": payment_methods.charge_details(method, authenticated=authenticated, amount=amount),
         "presentment_details": None,
         "radar_options": {},
         "receipt_email": intent.data["receipt_email"],

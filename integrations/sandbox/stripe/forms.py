@@ -29,9 +29,7 @@ def decode(encoded: bytes | str) -> Json:
     tree: Json = {}
     for key, value in pairs:
         if "\x00" in key or "\x00" in value:
-            raise ApiError(
-                "Invalid request: a parameter contains a null byte.", param=key.replace("\x00", "")
-            )
+            raise ApiError("Invalid request: a parameter contains a null byte.", param=key.replace("\x00", ""))
         _place(tree, key, value)
     return tree
 

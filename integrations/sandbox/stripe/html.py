@@ -84,9 +84,7 @@ def _order(session: Json, items: list[Json]) -> str:
     )
 
 
-def _input(
-    name: str, label: str, *, filled: Filled, attributes: str, hint: str = "", prefix: str = ""
-) -> str:
+def _input(name: str, label: str, *, filled: Filled, attributes: str, hint: str = "", prefix: str = "") -> str:
     error = filled.error
     wrong = error is not None and error.field == name and not prefix
     ids = [f"{prefix}{name}-hint"] if hint else []
@@ -103,9 +101,7 @@ def _input(
 def _email(session: Json, filled: Filled, prefix: str) -> str:
     fixed = session["customer_email"]
     value = escape(fixed or filled.email, quote=True)
-    attributes = f'type="email" autocomplete="email" maxlength="512" value="{value}"' + (
-        " readonly" if fixed else ""
-    )
+    attributes = f'type="email" autocomplete="email" maxlength="512" value="{value}"' + (" readonly" if fixed else "")
     return _input("email", "Email", filled=filled, attributes=attributes, prefix=prefix)
 
 
@@ -162,9 +158,7 @@ def _debit_form(session: Json, filled: Filled, total: str) -> str:
 
 def message_page(*, title: str, text: str, link: tuple[str, str] | None = None) -> str:
     """A page that says one thing, with at most one way on: (label, URL)."""
-    button = (
-        f'<p><a class="button" href="{escape(link[1], quote=True)}">{escape(link[0])}</a></p>' if link else ""
-    )
+    button = f'<p><a class="button" href="{escape(link[1], quote=True)}">{escape(link[0])}</a></p>' if link else ""
     return document(title=title, body=f"<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n{button}")
 
 

@@ -51,7 +51,7 @@ CANCEL: dict[str, Field] = {
 CAPTURE: dict[str, Field] = {"amount_to_capture": Integer(low=1), "metadata": Metadata(), **EXPAND}
 
 
-def create(scope: Scope, params: Json, ids: Sequence[str]) -> Stored | ApiError:
+def create(scope: Scope, params: Json, _ids: Sequence[str]) -> Stored | ApiError:
     """POST /v1/payment_intents, with `confirm` also the first try to pay. A decline is returned, its effects
     stay.
     """
@@ -113,9 +113,7 @@ def _confirm(scope: Scope, intent: Stored, params: Json) -> Stored | ApiError:
             param="return_url",
         )
     if "card" in params.get("payment_method_options", {}):
-        intent.data["payment_method_options"].setdefault("card", {}).update(
-            params["payment_method_options"]["card"]
-        )
+        intent.data["payment_method_options"].setdefault("card", {}).update(params["payment_method_options"]["card"])
     decline = payments.confirm(scope, intent, method, return_url=params.get("return_url"))
     if decline is None:
         return intent

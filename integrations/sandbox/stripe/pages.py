@@ -93,9 +93,7 @@ def _pay(scope: Scope, session: Stored, form: dict[str, str] | None) -> View:
         return _message(200, "You have already paid", text, ("Back to the shop", success_url(session)))
     if status == "expired":
         link = ("Back to the shop", session.data["cancel_url"]) if session.data["cancel_url"] else None
-        return _message(
-            200, "This payment page has expired", "You were not charged. Start again from the shop.", link
-        )
+        return _message(200, "This payment page has expired", "You were not charged. Start again from the shop.", link)
     if form is None:
         intent = scope.find(session.data["payment_intent"])
         if intent is not None and intent.data["status"] == "requires_action":
@@ -177,9 +175,7 @@ def read_card(form: dict[str, str], *, now: int) -> tuple[CardDetails, cards.Beh
 
 def _challenge(scope: Scope, intent: Stored, form: dict[str, str] | None) -> View:
     session = scope.find(intent.private.get("session"))
-    over = intent.data["status"] != "requires_action" or (
-        session is not None and session.data["status"] != "open"
-    )
+    over = intent.data["status"] != "requires_action" or (session is not None and session.data["status"] != "open")
     if over and session is not None:
         return View(303, location=f"{scope.base_url}/c/pay/{session.id}")
     if over:
@@ -188,17 +184,20 @@ def _challenge(scope: Scope, intent: Stored, form: dict[str, str] | None) -> Vie
     if form is None:
         page = html.challenge_page(amount=intent.data["amount"], currency=intent.data["currency"])
         return View(200, page, to=(back, session.data["success_url"] if session else None))
-    outcome = form.get("outcome")
+    return _answer_challenge(scope, intent, session, outcome=form.get("outcome", ""), back=back)
+
+
+def _answer_challenge(scope: Scope, intent: Stored, session: Stored | None, *, outcome: str, back: str | None) -> View:
     if outcome not in ("complete", "fail"):
         return _message(400, "Choose one of the two buttons", "Go back and try again.")
-    if session is None:
-        payments.authenticate(scope, intent, success=outcome == "complete")
-        if not back:
-            return _message(200, "Thank you", "You may close this page.")
-        return View(303, location=_with_intent(back, intent, outcome))
-    sessions.authenticate(scope, session, success=outcome == "complete")
-    done = session.data["status"] == "complete"
-    return View(303, location=success_url(session) if done else f"{scope.base_url}/c/pay/{session.id}")
+    if session is not None:
+        sessions.authenticate(scope, session, success=outcome == "complete")
+        done = session.data["status"] == "complete"
+        return View(303, location=success_url(session) if done else f"{scope.base_url}/c/pay/{session.id}")
+    payments.authenticate(scope, intent, success=outcome == "complete")
+    if not back:
+        return _message(200, "Thank you", "You may close this page.")
+    return View(303, location=_with_intent(back, intent, outcome))
 
 
 def _with_intent(url: str, intent: Stored, outcome: str) -> str:

@@ -97,9 +97,7 @@ def confirm(scope: Scope, intent: Stored, method: Stored, *, return_url: str | N
         return None
     behaviour = payment_methods.behaviour_of(method)
     asked = intent.data["payment_method_options"].get("card", {}).get("request_three_d_secure", "automatic")
-    if behaviour.challenge == "required" or (
-        behaviour.challenge == "supported" and asked in ("any", "challenge")
-    ):
+    if behaviour.challenge == "required" or (behaviour.challenge == "supported" and asked in ("any", "challenge")):
         _ask_for_action(scope, intent, return_url)
         return None
     return _charge(scope, intent, method, authenticated=False)
@@ -146,9 +144,7 @@ def _charge(scope: Scope, intent: Stored, method: Stored, *, authenticated: bool
         _record_decline(scope, intent, method, behaviour.decline, charge=charge)
         return behaviour.decline
     manual = intent.data["capture_method"] == "manual"
-    charge = charges.create(
-        scope, intent, method, status="succeeded", captured=not manual, authenticated=authenticated
-    )
+    charge = charges.create(scope, intent, method, status="succeeded", captured=not manual, authenticated=authenticated)
     charge.data["disputed"] = behaviour.disputed
     scope.save(charge)
     events.emit(scope, "charge.succeeded", charge)
@@ -178,9 +174,7 @@ def succeed(scope: Scope, intent: Stored, charge: Stored) -> None:
     charges.post_to_balance_later(scope, charge)
 
 
-def _record_decline(
-    scope: Scope, intent: Stored, method: Stored, decline: Decline, *, charge: Stored | None
-) -> None:
+def _record_decline(scope: Scope, intent: Stored, method: Stored, decline: Decline, *, charge: Stored | None) -> None:
     if charge is not None:
         intent.data["latest_charge"] = charge.id
     intent.data |= {
@@ -247,9 +241,7 @@ def settle_debit(scope: Scope, intent: Stored, *, success: bool) -> None:
     }
     scope.save(charge)
     events.emit(scope, "charge.failed", charge)
-    _record_decline(
-        scope, intent, scope.get("payment_method", charge.data["payment_method"]), decline, charge=charge
-    )
+    _record_decline(scope, intent, scope.get("payment_method", charge.data["payment_method"]), decline, charge=charge)
 
 
 def capture(scope: Scope, intent: Stored, *, amount: int | None) -> None:

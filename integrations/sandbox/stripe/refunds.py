@@ -21,13 +21,9 @@ def create(scope: Scope, params: Json) -> Stored:
     charge = _charge(scope, params)
     left = charge.data["amount_captured"] - charge.data["amount_refunded"]
     if not charge.data["paid"] or not charge.data["captured"]:
-        raise errors.unexpected_state(
-            f"Charge {charge.id} has not been captured: there is nothing to refund."
-        )
+        raise errors.unexpected_state(f"Charge {charge.id} has not been captured: there is nothing to refund.")
     if left <= 0:
-        raise errors.unexpected_state(
-            f"Charge {charge.id} has already been refunded.", code="charge_already_refunded"
-        )
+        raise errors.unexpected_state(f"Charge {charge.id} has already been refunded.", code="charge_already_refunded")
     amount = params.get("amount", left)
     currencies.check_granularity(amount, charge.data["currency"], param="amount")
     if amount > left:
@@ -55,9 +51,7 @@ def _charge(scope: Scope, params: Json) -> Stored:
     intent = scope.get("payment_intent", params["payment_intent"], param="payment_intent")
     charge_id = intent.data["latest_charge"]
     if intent.data["status"] != "succeeded" or charge_id is None:
-        raise errors.unexpected_state(
-            f"This PaymentIntent ({intent.id}) does not have a successful charge to refund."
-        )
+        raise errors.unexpected_state(f"This PaymentIntent ({intent.id}) does not have a successful charge to refund.")
     return scope.get("charge", charge_id)
 
 

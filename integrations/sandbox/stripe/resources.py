@@ -75,9 +75,7 @@ def _window(scope: Scope, kind: str, params: Json) -> Window:
     since, until = params.get("created", (0, 2**60))
     if kind == "event":
         since = max(since, scope.now - EVENTS_KEPT_SECONDS)
-    return Window(
-        limit=params.get("limit", DEFAULT_LIMIT), after_id=after, before_id=before, since=since, until=until
-    )
+    return Window(limit=params.get("limit", DEFAULT_LIMIT), after_id=after, before_id=before, since=since, until=until)
 
 
 def _filters(kind: str, params: Json) -> dict[str, list[str]]:
@@ -102,28 +100,26 @@ def _list_line_items(scope: Scope, params: Json, path: str, ids: Sequence[str]) 
 
 def _retrieve(kind: str) -> Handler:
     param = "intent" if kind == "payment_intent" else "id"
-    return lambda scope, params, ids: scope.get(kind, ids[0], param=param)
+    return lambda scope, _params, ids: scope.get(kind, ids[0], param=param)
 
 
-def _create_session(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+def _create_session(scope: Scope, params: Json, _ids: Sequence[str]) -> Stored:
     return sessions.create(scope, params)
 
 
-def _expire_session(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+def _expire_session(scope: Scope, _params: Json, ids: Sequence[str]) -> Stored:
     return sessions.expire(scope, scope.get("checkout.session", ids[0]))
 
 
-def _create_refund(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+def _create_refund(scope: Scope, params: Json, _ids: Sequence[str]) -> Stored:
     return refunds.create(scope, params)
 
 
-def _cancel_refund(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+def _cancel_refund(scope: Scope, _params: Json, ids: Sequence[str]) -> Stored:
     return refunds.cancel(scope, scope.get("refund", ids[0]))
 
 
-def _route(
-    method: str, path: str, kind: str, schema: Mapping[str, Field], handler: Handler | None = None
-) -> Route:
+def _route(method: str, path: str, kind: str, schema: Mapping[str, Field], handler: Handler | None = None) -> Route:
     pattern = re.compile("^/v1/" + path.replace("{id}", "([A-Za-z0-9_]{1,255})") + "$")
     return Route(method, pattern, kind, schema, handler)
 

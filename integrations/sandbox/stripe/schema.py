@@ -48,9 +48,7 @@ class Text:
             message = f"Invalid string: {text[:20]}...; must be at most {self.limit} characters"
             raise errors.invalid(param, message, code="parameter_invalid_string")
         if self.choices and text not in self.choices:
-            listed = (
-                ", ".join(self.choices[:-1]) + (" or " if len(self.choices) > 1 else "") + self.choices[-1]
-            )
+            listed = ", ".join(self.choices[:-1]) + (" or " if len(self.choices) > 1 else "") + self.choices[-1]
             raise errors.invalid(param, f"Invalid {param}: must be one of {listed}")
         return text
 
@@ -185,9 +183,7 @@ class Metadata:
             raise errors.invalid(param, "Metadata can only have up to 50 keys.")
         for key, value in node.items():
             if len(key) > 40:
-                raise errors.invalid(
-                    f"{param}[{key}]", f"Metadata keys can be at most 40 characters: {key[:40]}"
-                )
+                raise errors.invalid(f"{param}[{key}]", f"Metadata keys can be at most 40 characters: {key[:40]}")
             if len(_text(value, f"{param}[{key}]")) > 500:
                 raise errors.invalid(f"{param}[{key}]", "Metadata values can have up to 500 characters.")
         return {key: value for key, value in node.items() if value != ""}

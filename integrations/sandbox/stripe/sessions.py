@@ -89,9 +89,7 @@ def create(scope: Scope, params: Json) -> Stored:
     options = dict(params.get("payment_intent_data", {}))
     card_options = params.get("payment_method_options", {}).get("card", {})
     data["payment_method_options"] = {"card": card_options} if card_options else {}
-    session = scope.insert(
-        data, private={"line_items": items, "intent_options": options | card_options, "pressed": {}}
-    )
+    session = scope.insert(data, private={"line_items": items, "intent_options": options | card_options, "pressed": {}})
     scope.tx.add_timer(at=expires_at, name=EXPIRY_TIMER, object_id=session_id)
     return session
 
@@ -117,9 +115,7 @@ def _line_items(scope: Scope, params: Json) -> tuple[list[Json], str, int]:
         price = line["price_data"]
         wanted = wanted or price["currency"]
         if price["currency"] != wanted:
-            raise errors.invalid(
-                "line_items", "You can not combine line items that have different currencies."
-            )
+            raise errors.invalid("line_items", "You can not combine line items that have different currencies.")
         currencies.check_granularity(price["unit_amount"], wanted, param=f"{name}[price_data][unit_amount]")
         items.append(_line_item(scope, line))
     if not items or wanted is None:
@@ -195,7 +191,7 @@ def _fields(scope: Scope, session_id: str, params: Json) -> Json:
         "billing_address_collection": params.get("billing_address_collection"),
         "cancel_url": params.get("cancel_url"),
         "client_reference_id": params.get("client_reference_id"),
-        "client_secret": None,
+        "client_secret": None,  # nosec B105: the field is null for hosted pages
         "collected_information": None,
         "consent": None,
         "consent_collection": None,
@@ -264,9 +260,7 @@ def _customer_details(email: str | None) -> Json:
 def require_open(session: Stored) -> None:
     """Raises ApiError when the session can no longer be paid."""
     if session.data["status"] != "open":
-        raise errors.unexpected_state(
-            f"This Checkout Session is {session.data['status']} and cannot be paid."
-        )
+        raise errors.unexpected_state(f"This Checkout Session is {session.data['status']} and cannot be paid.")
 
 
 def intent_of(scope: Scope, session: Stored) -> Stored:

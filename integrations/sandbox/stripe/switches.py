@@ -185,7 +185,7 @@ def delete_object(scope: Scope, args: Json) -> Json:
     return {"deleted": objects.delete(scope.tx, args["id"])}
 
 
-def effects(scope: Scope, args: Json) -> Json:
+def effects(scope: Scope, _args: Json) -> Json:
     """The oracle: per intent, the money that really moved, in minor units."""
     found, _ = objects.page(scope.tx, kind="payment_intent", window=Window(limit=EFFECT_LIMIT))
     return {"effects": [_effect(scope, intent) for intent in reversed(found)]}
@@ -203,9 +203,7 @@ def _effect(scope: Scope, intent: Stored) -> Json:
         "charges": [_pick(charge, "id", "amount_captured", "status") for charge in made],
         "refunds": [_pick(refund, "id", "amount", "status") for refund in given],
         "captured_minor": sum(charge.data["amount_captured"] for charge in made),
-        "refunded_minor": sum(
-            r.data["amount"] for r in given if r.data["status"] in ("succeeded", "pending")
-        ),
+        "refunded_minor": sum(r.data["amount"] for r in given if r.data["status"] in ("succeeded", "pending")),
     }
 
 
