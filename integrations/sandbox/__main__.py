@@ -1,7 +1,8 @@
-"""`python -m integrations.sandbox --provider stripe --state-dir DIR …`: starts one provider's stand-in on loopback.
+"""`python -m integrations.sandbox --provider stripe --state-dir DIR …`: starts one provider's stand-in on
+loopback.
 
-Prints one JSON line with the address when it is ready. Exit codes: 0 stopped, 2 usage or refused in production, 5 the state
-directory is in use.
+Prints one JSON line with the address when it is ready. Exit codes: 0 stopped, 2 usage or refused in
+production, 5 the state directory is in use.
 """
 
 from __future__ import annotations
@@ -24,21 +25,17 @@ EXIT_REFUSED = 5
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m integrations.sandbox", description=__doc__)
-    parser.add_argument("--provider", choices=PROVIDERS, required=True)
+    parser.add_argument("--provider", choices=tuple(PROVIDERS), required=True)
     parser.add_argument("--host", default="127.0.0.1", help="only 127.0.0.1 is accepted")
-    parser.add_argument("--port", type=int, default=0, help="0 picks a free one")
+    parser.add_argument("--port", type=int, default=0, choices=range(65536), metavar="PORT", help="0 picks a free one")
     parser.add_argument("--state-dir", type=Path, required=True)
     parser.add_argument("--webhook-url")
-    parser.add_argument(
-        "--webhook-secret", action="append", default=[], help="repeat it to sign with several"
-    )
+    parser.add_argument("--webhook-secret", action="append", default=[], help="repeat it to sign with several")
     parser.add_argument("--webhook-retry-seconds", help="comma list of pauses between attempts, e.g. 1,5,30")
     parser.add_argument("--webhook-workers", type=int, default=4)
     parser.add_argument("--account")
     parser.add_argument("--clock-offset", type=int, help="seconds added to real time")
-    parser.add_argument(
-        "--exit-with-stdin", action="store_true", help="stop when standard input closes (parent gone)"
-    )
+    parser.add_argument("--exit-with-stdin", action="store_true", help="stop when standard input closes (parent gone)")
     return parser
 
 
@@ -52,38 +49,38 @@ def _options(arguments: argparse.Namespace) -> Options:
         webhook_secrets=arguments.webhook_secret,
         account=arguments.account,
         clock_offset_seconds=arguments.clock_offset,
-        webhook_retry_seconds=None
-        if pauses is None
-        else [float(pause) for pause in pauses.split(",") if pause],
+        webhook_retry_seconds=None if pauses is None else [float(pause) for pause in pauses.split(",") if pause],
         webhook_workers=arguments.webhook_workers,
     )
+
+
+def _complain(sentence: str) -> None:
+    sys.stderr.write(f"{sentence}\n")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Runs until SIGTERM or SIGINT."""
     arguments = _parser().parse_args(argv)
     if os.environ.get("ENVIRONMENT", "").strip().lower() == "production":
-        print(
-            "The sandbox refuses to start: ENVIRONMENT is production. It stands in for a payment provider.",
-            file=sys.stderr,
-        )
+        _complain("The sandbox refuses to start: ENVIRONMENT is production. It stands in for a payment provider.")
         return EXIT_USAGE
     if arguments.host != "127.0.0.1":
-        print("The sandbox refuses to start: it listens on 127.0.0.1 only.", file=sys.stderr)
+        _complain("The sandbox refuses to start: it listens on 127.0.0.1 only.")
         return EXIT_USAGE
     try:
         sandbox = Sandbox(_options(arguments))
     except StateInUse as error:
-        print(f"The sandbox refuses to start: another process uses its state ({error}).", file=sys.stderr)
+        _complain(f"The sandbox refuses to start: another process uses its state ({error}).")
         return EXIT_REFUSED
     except (NotLoopback, ValueError, OSError) as error:
-        print(f"The sandbox cannot start: {error}", file=sys.stderr)
+        _complain(f"The sandbox cannot start: {error}")
         return EXIT_USAGE
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: sandbox.stop())
     if arguments.exit_with_stdin:
         threading.Thread(target=_stop_with_stdin, args=(sandbox,), daemon=True).start()
-    print(json.dumps({"provider": arguments.provider, "url": sandbox.url}), flush=True)
+    sys.stdout.write(json.dumps({"provider": arguments.provider, "url": sandbox.url}) + "\n")
+    sys.stdout.flush()
     sandbox.serve()
     return 0
 

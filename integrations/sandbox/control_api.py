@@ -1,6 +1,8 @@
-"""The control API under /_sandbox/: one POST per verb, JSON in, JSON out. For tests, the demo and `trigger`; loopback only.
+"""The control API under /_sandbox/: one POST per verb, JSON in, JSON out. For tests, the demo and `trigger`;
+loopback only.
 
-A web page in a developer's browser must not reach it: requests with an Origin header, or not sent as JSON, are refused.
+A web page in a developer's browser must not reach it: requests with an Origin header, or not sent as JSON,
+are refused.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from typing import Any, Protocol
 
 from integrations.sandbox import faults, journal, webhooks
 from integrations.sandbox.faults import Fault
-from integrations.sandbox.store import TABLES, Store, Transaction
+from integrations.sandbox.store import EMPTY_ALL, Store, Transaction
 from integrations.sandbox.webhooks import Rule, WebhookSender
 from integrations.sandbox.wire import Json, Request, Response, json_response
 
@@ -28,9 +30,7 @@ class ControlledProvider(Protocol):
 
     def control(self, tx: Transaction, verb: str, args: Json) -> Json | None: ...
 
-    def sign_raw(
-        self, tx: Transaction, body: bytes, *, secret: str | None, at: int | None
-    ) -> dict[str, str]: ...
+    def sign_raw(self, tx: Transaction, body: bytes, *, secret: str | None, at: int | None) -> dict[str, str]: ...
 
 
 class BadControl(ValueError):
@@ -48,7 +48,7 @@ class ControlApi:
             "health": self._health,
             "requests": _requests,
             "faults.add": _add_fault,
-            "faults.list": lambda tx, args: {"faults": faults.listing(tx)},
+            "faults.list": lambda tx, _args: {"faults": faults.listing(tx)},
             "faults.clear": _clear_faults,
             "webhooks.rule": _add_rule,
             "webhooks.clear_rules": _clear_rules,
@@ -64,7 +64,9 @@ class ControlApi:
         }
 
     def handle(self, request: Request) -> Response:
-        """Answers one control request: 200 with the verb's answer, 400 with a message, 404 for an unknown verb."""
+        """Answers one control request: 200 with the verb's answer, 400 with a message, 404 for an unknown
+        verb.
+        """
         if request.header("origin") is not None:
             return _error(403, "The control API is not for browsers.")
         if request.method != "POST" or request.header("content-type") != "application/json":
@@ -94,7 +96,7 @@ class ControlApi:
         self._sender.nudge()
         return answer
 
-    def _health(self, tx: Transaction, args: Json) -> Json:
+    def _health(self, tx: Transaction, _args: Json) -> Json:
         queued = len(webhooks.listing(tx, state="queued")) + len(webhooks.listing(tx, state="sending"))
         return {"provider": self._provider.name, "now": tx.now(), "webhooks_queued": queued}
 
@@ -111,14 +113,12 @@ class ControlApi:
             held.reverse()
         elif order == "given" and wanted is not None:
             held.sort(key=lambda delivery: wanted.index(delivery["event_id"]))
-        return {
-            "sent": [
-                {"event_id": d["event_id"], "type": d["type"], **self._sender.send(d["id"])} for d in held
-            ]
-        }
+        return {"sent": [{"event_id": d["event_id"], "type": d["type"], **self._sender.send(d["id"])} for d in held]}
 
     def _send_raw(self, args: Json) -> Json:
-        """POSTs any bytes to the endpoint. args: body_base64, secret, timestamp, headers (they replace the signed ones)."""
+        """POSTs any bytes to the endpoint. args: body_base64, secret, timestamp, headers (they replace the
+        signed ones).
+        """
         try:
             body = base64.b64decode(args["body_base64"], validate=True)
         except binascii.Error as error:
@@ -140,7 +140,8 @@ def _error(status: int, message: str) -> Response:
 
 def _requests(tx: Transaction, args: Json) -> Json:
     rows = journal.listing(
-        tx, method=args.get("method"), path_prefix=args.get("path_prefix", "/"), after_id=args.get("after_id", 0),
+        tx, method=args.get("method"), path_prefix=args.get("path_prefix", "/"),
+        after_id=args.get("after_id", 0),
         limit=args.get("limit", 10_000),
     )  # fmt: skip
     return {"requests": rows}
@@ -150,7 +151,7 @@ def _add_fault(tx: Transaction, args: Json) -> Json:
     return {"id": faults.add(tx, Fault(**args))}
 
 
-def _clear_faults(tx: Transaction, args: Json) -> Json:
+def _clear_faults(tx: Transaction, _args: Json) -> Json:
     faults.clear(tx)
     return {}
 
@@ -160,7 +161,7 @@ def _add_rule(tx: Transaction, args: Json) -> Json:
     return {"id": webhooks.add_rule(tx, Rule(**{**args, "types": tuple(types)}))}
 
 
-def _clear_rules(tx: Transaction, args: Json) -> Json:
+def _clear_rules(tx: Transaction, _args: Json) -> Json:
     webhooks.clear_rules(tx)
     return {}
 
@@ -193,13 +194,10 @@ def _set_settings(tx: Transaction, args: Json) -> Json:
     return {name: tx.setting(name, 0) for name in _SETTINGS} | {"now": tx.now()}
 
 
-def _reset(tx: Transaction, args: Json) -> Json:
+def _reset(tx: Transaction, _args: Json) -> Json:
     """Forgets all objects, keys, records and switches; keeps the account and the webhook endpoint."""
-    for table in TABLES:
-        tx.run(_DELETE_ALL[table])
+    for statement in EMPTY_ALL:
+        tx.run(statement)
     for name in _SETTINGS:
         tx.set_setting(name, 0)
     return {}
-
-
-_DELETE_ALL = {table: "DELETE FROM " + table for table in TABLES}

@@ -1,4 +1,6 @@
-"""Fault switches: what the next N matching requests shall suffer. They are rows, so they survive a kill as well."""
+"""Fault switches: what the next N matching requests shall suffer. They are rows, so they survive a kill as
+well.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,8 @@ KINDS = {
     "delay": "wait `seconds`: before handling, or with `after` between commit and answer",
     "drop": "close the connection: before handling, or with `after` once the effect is committed",
     "rate_limit": "answer 429 without handling",
-    "server_error": "answer 500: without handling, or with `after` handled and stored under the idempotency key",
+    "server_error": "answer 500: without handling, or with `after` handled and stored under the key",
+    "stored_error": "answer 500 without handling, and store it under the key, as if the effect had been lost",
     "html_502": "answer an HTML 502: without handling, or with `after` once the effect is committed",
     "half_body": "handle, then cut the connection in the middle of the body",
     "truncated_json": "handle, then send a complete HTTP answer whose JSON ends in the middle",
@@ -24,7 +27,9 @@ class UnknownFault(ValueError):
 
 @dataclass(frozen=True)
 class Fault:
-    """One switch. `method` None matches all; `times` is how many requests it still hits; `seconds` is for delays."""
+    """One switch. `method` None matches all; `times` is how many requests it still hits; `seconds` is for
+    delays.
+    """
 
     kind: str
     method: str | None = None
@@ -44,8 +49,10 @@ def add(tx: Transaction, fault: Fault) -> int:
     if fault.kind not in KINDS:
         raise UnknownFault(f"unknown fault kind {fault.kind!r}; known: {', '.join(KINDS)}")
     cursor = tx.run(
-        "INSERT INTO faults (kind, method, path_prefix, times_left, seconds, after) VALUES (?, ?, ?, ?, ?, ?)",
-        fault.kind, fault.method and fault.method.upper(), fault.path_prefix, fault.times, fault.seconds, int(fault.after),
+        "INSERT INTO faults (kind, method, path_prefix, times_left, seconds, after) VALUES (?, ?, ?, ?, ?,"
+        " ?)",
+        fault.kind, fault.method and fault.method.upper(), fault.path_prefix, fault.times, fault.seconds,
+        int(fault.after),
     )  # fmt: skip
     return int(cursor.lastrowid or 0)
 
@@ -74,9 +81,7 @@ def listing(tx: Transaction) -> list[Json]:
     """All switches that still have hits left."""
     rows = tx.all("SELECT * FROM faults WHERE times_left > 0 ORDER BY id")
     return [
-        asdict(
-            Fault(r["kind"], r["method"], r["path_prefix"], r["times_left"], r["seconds"], bool(r["after"]))
-        )
+        asdict(Fault(r["kind"], r["method"], r["path_prefix"], r["times_left"], r["seconds"], bool(r["after"])))
         for r in rows
     ]
 

@@ -1,7 +1,7 @@
 """Idempotency keys as rows, and the keys that are being worked on right now.
 
-A key's answer commits together with the effect it describes. In-flight marks live in memory only: a killed process leaves
-neither effect nor mark.
+A key's answer commits together with the effect it describes. In-flight marks live in memory only: a killed
+process leaves neither effect nor mark.
 """
 
 from __future__ import annotations
@@ -66,15 +66,15 @@ def find(tx: Transaction, *, scope: str, key: str, lifetime_seconds: int) -> Key
     row = tx.one("SELECT * FROM idempotency WHERE scope = ? AND key = ?", scope, key)
     if row is None or row["created"] + lifetime_seconds <= tx.now():
         return None
-    return KeyRecord(
-        row["endpoint"], row["fingerprint"], row["status"], bytes(row["body"]), row["request_id"]
-    )
+    return KeyRecord(row["endpoint"], row["fingerprint"], row["status"], bytes(row["body"]), row["request_id"])
 
 
 def keep(tx: Transaction, *, scope: str, key: str, record: KeyRecord) -> None:
     """Stores a key's answer, replacing one that has expired."""
     tx.run(
-        "INSERT OR REPLACE INTO idempotency (scope, key, endpoint, fingerprint, status, body, request_id, created)"
+        "INSERT OR REPLACE INTO idempotency (scope, key, endpoint, fingerprint, status, body, request_id,"
+        " created)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        scope, key, record.endpoint, record.fingerprint, record.status, record.body, record.request_id, tx.now(),
+        scope, key, record.endpoint, record.fingerprint, record.status, record.body, record.request_id,
+        tx.now(),
     )  # fmt: skip

@@ -1,4 +1,6 @@
-"""The record of every request that reached the sandbox: the oracle for 'how often did we really call the provider?'."""
+"""The record of every request that reached the sandbox: the oracle for 'how often did we really call the
+provider?'.
+"""
 
 from __future__ import annotations
 
@@ -27,9 +29,11 @@ def record(
 ) -> None:
     """Writes one request; anything like a card number is masked. Status 0 means that no answer was sent."""
     cursor = tx.run(
-        "INSERT INTO requests (at, method, path, params, idempotency_key, api_version, request_id, status, replayed, fault)"
+        "INSERT INTO requests (at, method, path, params, idempotency_key, api_version, request_id, status,"
+        " replayed, fault)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        time.time(), method, mask_card_numbers(path), mask_card_numbers(json.dumps(params)), idempotency_key, api_version,
+        time.time(), method, mask_card_numbers(path), mask_card_numbers(json.dumps(params)),
+        idempotency_key, api_version,
         request_id, status, int(replayed), fault,
     )  # fmt: skip
     row_id = int(cursor.lastrowid or 0)
@@ -37,17 +41,11 @@ def record(
         tx.run("DELETE FROM requests WHERE id <= ?", row_id - KEPT_REQUESTS)
 
 
-def listing(
-    tx: Transaction, *, method: str | None, path_prefix: str, after_id: int, limit: int
-) -> list[Json]:
+def listing(tx: Transaction, *, method: str | None, path_prefix: str, after_id: int, limit: int) -> list[Json]:
     """Recorded requests, oldest first, with id > `after_id`."""
     rows = tx.all(
         "SELECT * FROM requests WHERE id > ? AND (? IS NULL OR method = ?) AND substr(path, 1, length(?)) = ?"
         " ORDER BY id LIMIT ?",
         after_id, method, method, path_prefix, path_prefix, limit,
     )  # fmt: skip
-    return [
-        {**{key: row[key] for key in row.keys() if key != "params"}, "params": json.loads(row["params"]),  # noqa: SIM118
-         "replayed": bool(row["replayed"])}
-        for row in rows
-    ]  # fmt: skip
+    return [{**dict(row), "params": json.loads(row["params"]), "replayed": bool(row["replayed"])} for row in rows]

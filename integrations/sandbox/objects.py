@@ -1,12 +1,13 @@
 """A provider's objects as JSON documents, newest last, with the few fields that lists filter by.
 
-`data` is what the provider shows, `private` what it alone knows (the chosen test behaviour, a session's line items).
+`data` is what the provider shows, `private` what it alone knows (the chosen test behaviour, a session's line
+items).
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from integrations.sandbox.store import Transaction
@@ -15,18 +16,18 @@ from integrations.sandbox.wire import Json
 _PRIMARY_PAGE = """
 SELECT o.id, o.data, o.private FROM objects o
 WHERE o.kind = :kind AND o.seq > :after AND o.seq < :before AND o.created >= :since AND o.created <= :until
-  AND o.seq IN (SELECT l.seq FROM links l WHERE l.name = :name AND l.value IN (SELECT value FROM json_each(:values)))
+  AND o.seq IN (SELECT l.seq FROM links l WHERE l.name = :name
+    AND l.value IN (SELECT value FROM json_each(:values)))
   AND NOT EXISTS (SELECT 1 FROM json_each(:filters) f WHERE NOT EXISTS (
-        SELECT 1 FROM links l WHERE l.seq = o.seq AND l.name = f.key AND l.value IN (SELECT value FROM json_each(f.value))))
+        SELECT 1 FROM links l WHERE l.seq = o.seq AND l.name = f.key
+          AND l.value IN (SELECT value FROM json_each(f.value))))
 """
 _PLAIN_PAGE = """
 SELECT o.id, o.data, o.private FROM objects o
 WHERE o.kind = :kind AND o.seq > :after AND o.seq < :before AND o.created >= :since AND o.created <= :until
 """
 _QUERIES = {
-    (filtered, newest_first): page
-    + (" ORDER BY o.seq DESC" if newest_first else " ORDER BY o.seq ASC")
-    + " LIMIT :limit"
+    (filtered, newest_first): page + (" ORDER BY o.seq DESC" if newest_first else " ORDER BY o.seq ASC")
     for filtered, page in ((True, _PRIMARY_PAGE), (False, _PLAIN_PAGE))
     for newest_first in (True, False)
 }
@@ -47,7 +48,9 @@ class Stored:
 
 @dataclass(frozen=True)
 class Window:
-    """Which part of a kind to read: object ids as exclusive cursors, creation times in seconds, both ends included."""
+    """Which part of a kind to read: object ids as exclusive cursors, creation times in seconds, both ends
+    included.
+    """
 
     limit: int
     after_id: str | None = None
@@ -121,24 +124,40 @@ def _seq(tx: Transaction, object_id: str | None, default: int) -> int:
 
 
 def page(
-    tx: Transaction, *, kind: str, window: Window, filters: Mapping[str, Sequence[str]] | None = None
+    tx: Transaction,
+    *,
+    kind: str,
+    window: Window,
+    filters: Mapping[str, Sequence[str]] | None = None,
+    accept: Callable[[Stored], bool] | None = None,
 ) -> tuple[list[Stored], bool]:
     """One page of a kind, newest first, and whether more follow in the direction asked for.
 
-    `after_id` reads on towards older objects, `before_id` back towards newer ones (then the page is the one next to the
-    cursor). Each filter names a link and the values it may have; put the most selective filter first.
+    `after_id` reads on towards older objects, `before_id` back towards newer ones (then the page is the one
+    next to the cursor). Each filter names a link and the values it may have; put the most selective filter
+    first. `accept` decides about each object in Python, for what no link says.
     """
     backwards = window.before_id is not None
     names = list(filters or {})
     values = {
-        "kind": kind, "limit": window.limit + 1, "since": window.since, "until": window.until,
-        "after": _seq(tx, window.before_id, -1), "before": _seq(tx, window.after_id, _LAST_SEQ),
-        "name": names[0] if names else "", "values": json.dumps(list((filters or {})[names[0]]) if names else []),
+        "kind": kind,
+        "since": window.since,
+        "until": window.until,
+        "after": _seq(tx, window.before_id, -1),
+        "before": _seq(tx, window.after_id, _LAST_SEQ),
+        "name": names[0] if names else "",
+        "values": json.dumps(list((filters or {})[names[0]]) if names else []),
         "filters": json.dumps({name: list((filters or {})[name]) for name in names[1:]}),
-    }  # fmt: skip
-    rows = tx.named(_QUERIES[bool(names), not backwards], values)
-    found = [Stored(json.loads(row["data"]), json.loads(row["private"])) for row in rows[: window.limit]]
-    return (found[::-1] if backwards else found), len(rows) > window.limit
+    }
+    found: list[Stored] = []
+    for row in tx.named(_QUERIES[bool(names), not backwards], values):
+        stored = Stored(json.loads(row["data"]), json.loads(row["private"]))
+        if accept is None or accept(stored):
+            found.append(stored)
+        if len(found) > window.limit:
+            break
+    shown = found[: window.limit]
+    return (shown[::-1] if backwards else shown), len(found) > window.limit
 
 
 def linked(tx: Transaction, *, kind: str, name: str, value: str) -> list[Stored]:

@@ -14,7 +14,7 @@ from integrations.sandbox.store import Store
 from integrations.sandbox.stripe.provider import StripeProvider
 from integrations.sandbox.webhooks import WebhookSender
 
-PROVIDERS = ("stripe",)
+PROVIDERS = {"stripe": StripeProvider}
 DEFAULT_RETRY_SECONDS = (1.0, 5.0, 30.0)
 
 
@@ -39,7 +39,7 @@ class Sandbox:
     def __init__(self, options: Options) -> None:
         self._store = Store(options.state_dir / f"{options.provider}.sqlite3")
         self._remember(options)
-        provider = StripeProvider(store=self._store, nudge=self._nudge, account=options.account)
+        provider = PROVIDERS[options.provider](store=self._store, nudge=self._nudge, account=options.account)
         self._sender = WebhookSender(
             store=self._store, signer=provider.sign, workers=options.webhook_workers, on_idle=provider.tick
         )

@@ -1,4 +1,6 @@
-"""The HTTP server on loopback: reads requests, applies the fault switches at the socket, hands the rest to the provider."""
+"""The HTTP server on loopback: reads requests, applies the fault switches at the socket, hands the rest to
+the provider.
+"""
 
 from __future__ import annotations
 
@@ -21,17 +23,18 @@ HOST = "127.0.0.1"
 MAX_BODY_BYTES = 1024 * 1024
 CONNECTION_TIMEOUT_SECONDS = 120
 CONTROL_PREFIX = "/_sandbox/"
+_FORCED_ERRORS = {"server_error": "executed", "stored_error": "unexecuted"}
 _CUTS = ("half_body", "truncated_json")
-_HTML_502 = (
-    b"<html>\n<head><title>502 Bad Gateway</title></head>\n<body><h1>502 Bad Gateway</h1></body>\n</html>\n"
-)
+_HTML_502 = b"<html>\n<head><title>502 Bad Gateway</title></head>\n<body><h1>502 Bad Gateway</h1></body>\n</html>\n"
 
 
 class Provider(Protocol):
     """What the server needs of a provider's stand-in."""
 
     def handle(self, request: Request) -> Response:
-        """Answers an API or page request. `pause_seconds` and `executed_error` of the request are to be honoured."""
+        """Answers an API or page request. `pause_seconds` and `forced_error` of the request are to be
+        honoured.
+        """
 
     def refusal(self, status: int) -> Response:
         """The provider's own wording of a 429 or 500 that was not handled."""
@@ -61,7 +64,7 @@ class SandboxServer(ThreadingHTTPServer):
         """The base address, known once bound."""
         return f"http://{HOST}:{self.server_address[1]}"
 
-    def handle_error(self, request: object, client_address: object) -> None:
+    def handle_error(self, _request: object, _client_address: object) -> None:
         """A client that went away is no news; anything else goes to stderr."""
         if not isinstance(sys.exception(), OSError):
             traceback.print_exc()
@@ -78,14 +81,14 @@ class Handler(BaseHTTPRequestHandler):
     wbufsize = -1
     server: SandboxServer
 
-    def log_message(self, format: str, *args: object) -> None:
+    def log_message(self, *_: object) -> None:
         """Silent: the journal is the log."""
 
     def do_GET(self) -> None:
         """Serves a GET."""
         self._serve()
 
-    do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = do_GET
+    do_POST = do_DELETE = do_PUT = do_PATCH = do_HEAD = do_GET  # noqa: N815 - the standard library's names
 
     def _serve(self) -> None:
         request = self._read()
@@ -131,7 +134,8 @@ class Handler(BaseHTTPRequestHandler):
         answer = answers.get(fault.kind)
         with self.server.store.transaction() as tx:
             journal.record(
-                tx, method=request.method, path=request.path, params={}, status=answer.status if answer else 0,
+                tx, method=request.method, path=request.path, params={},
+                status=answer.status if answer else 0,
                 idempotency_key=request.header("idempotency-key"), fault=fault.label,
             )  # fmt: skip
         if answer is None:
@@ -143,7 +147,7 @@ class Handler(BaseHTTPRequestHandler):
         request = replace(
             request,
             pause_seconds=fault.seconds if fault.kind == "delay" and not fault.after else 0.0,
-            executed_error=fault.kind == "server_error",
+            forced_error=_FORCED_ERRORS.get(fault.kind, ""),
             fault=fault.label,
         )
         response = self._guarded(self.server.provider.handle, request)
@@ -161,11 +165,9 @@ class Handler(BaseHTTPRequestHandler):
     def _guarded(self, handle: Callable[[Request], Response], request: Request) -> Response:
         try:
             return handle(request)
-        except Exception:
+        except Exception:  # noqa: BLE001 - a bug of ours must show as a 500, not as a dropped connection
             traceback.print_exc()
-            return json_response(
-                {"error": {"type": "api_error", "message": "The sandbox itself failed."}}, status=500
-            )
+            return json_response({"error": {"type": "api_error", "message": "The sandbox itself failed."}}, status=500)
 
     def _write(self, response: Response) -> None:
         self._head(response, length=len(response.body))

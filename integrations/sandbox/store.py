@@ -1,8 +1,8 @@
 """The sandbox's durable state: one SQLite file, one writer, one transaction a request.
 
-WAL with `synchronous=NORMAL`: a commit is in the operating system's hands before we answer, so it survives SIGKILL of this
-process; only a power cut may undo the last commits, which a test double may lose. `locking_mode=EXCLUSIVE` keeps a second
-process off the same state.
+WAL with `synchronous=NORMAL`: a commit is in the operating system's hands before we answer, so it survives
+SIGKILL of this process; only a power cut may undo the last commits, which a test double may lose.
+`locking_mode=EXCLUSIVE` keeps a second process off the same state.
 """
 
 from __future__ import annotations
@@ -18,23 +18,25 @@ from typing import Any
 
 SCHEMA = """
 CREATE TABLE IF NOT EXISTS objects (
-    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL, created INTEGER NOT NULL,
-    data TEXT NOT NULL, private TEXT NOT NULL);
+    seq INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, kind TEXT NOT NULL,
+    created INTEGER NOT NULL, data TEXT NOT NULL, private TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS objects_by_kind ON objects (kind, seq);
 CREATE TABLE IF NOT EXISTS links (
-    name TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL, PRIMARY KEY (name, value, seq)) WITHOUT ROWID;
+    name TEXT NOT NULL, value TEXT NOT NULL, seq INTEGER NOT NULL,
+    PRIMARY KEY (name, value, seq)) WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS links_by_object ON links (seq, name);
 CREATE TABLE IF NOT EXISTS settings (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE IF NOT EXISTS timers (
     id INTEGER PRIMARY KEY AUTOINCREMENT, at INTEGER NOT NULL, name TEXT NOT NULL, object_id TEXT NOT NULL);
 CREATE INDEX IF NOT EXISTS timers_by_time ON timers (at);
 CREATE TABLE IF NOT EXISTS idempotency (
-    scope TEXT NOT NULL, key TEXT NOT NULL, endpoint TEXT NOT NULL, fingerprint TEXT NOT NULL, status INTEGER NOT NULL,
-    body BLOB NOT NULL, request_id TEXT NOT NULL, created INTEGER NOT NULL, PRIMARY KEY (scope, key));
+    scope TEXT NOT NULL, key TEXT NOT NULL, endpoint TEXT NOT NULL, fingerprint TEXT NOT NULL,
+    status INTEGER NOT NULL, body BLOB NOT NULL, request_id TEXT NOT NULL, created INTEGER NOT NULL,
+    PRIMARY KEY (scope, key));
 CREATE TABLE IF NOT EXISTS requests (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL, params TEXT NOT NULL,
-    idempotency_key TEXT, api_version TEXT, request_id TEXT, status INTEGER NOT NULL, replayed INTEGER NOT NULL,
-    fault TEXT);
+    id INTEGER PRIMARY KEY AUTOINCREMENT, at REAL NOT NULL, method TEXT NOT NULL, path TEXT NOT NULL,
+    params TEXT NOT NULL, idempotency_key TEXT, api_version TEXT, request_id TEXT, status INTEGER NOT NULL,
+    replayed INTEGER NOT NULL, fault TEXT);
 CREATE TABLE IF NOT EXISTS faults (
     id INTEGER PRIMARY KEY AUTOINCREMENT, kind TEXT NOT NULL, method TEXT, path_prefix TEXT NOT NULL,
     times_left INTEGER NOT NULL, seconds REAL NOT NULL, after INTEGER NOT NULL);
@@ -47,12 +49,14 @@ CREATE TABLE IF NOT EXISTS deliveries (
 CREATE INDEX IF NOT EXISTS deliveries_by_state ON deliveries (state, due);
 CREATE INDEX IF NOT EXISTS deliveries_by_event ON deliveries (event_id);
 CREATE TABLE IF NOT EXISTS attempts (
-    id INTEGER PRIMARY KEY AUTOINCREMENT, delivery_id INTEGER NOT NULL, at REAL NOT NULL, seconds REAL NOT NULL,
-    status INTEGER, error TEXT);
+    id INTEGER PRIMARY KEY AUTOINCREMENT, delivery_id INTEGER NOT NULL, at REAL NOT NULL,
+    seconds REAL NOT NULL, status INTEGER, error TEXT);
 CREATE INDEX IF NOT EXISTS attempts_by_delivery ON attempts (delivery_id);
 """
-TABLES = (
-    "objects", "links", "timers", "idempotency", "requests", "faults", "rules", "deliveries", "attempts",
+EMPTY_ALL = (
+    "DELETE FROM objects", "DELETE FROM links", "DELETE FROM timers", "DELETE FROM idempotency",
+    "DELETE FROM requests", "DELETE FROM faults", "DELETE FROM rules", "DELETE FROM deliveries",
+    "DELETE FROM attempts",
 )  # fmt: skip
 
 
@@ -80,9 +84,9 @@ class Transaction:
         row: sqlite3.Row | None = self._connection.execute(sql, values).fetchone()
         return row
 
-    def named(self, sql: str, values: Mapping[str, object]) -> list[sqlite3.Row]:
-        """All rows of a query with named values; names that the query does not use are allowed."""
-        return self._connection.execute(sql, dict(values)).fetchall()
+    def named(self, sql: str, values: Mapping[str, object]) -> Iterator[sqlite3.Row]:
+        """Rows of a query with named values, read as they are taken; unused names are allowed."""
+        return self._connection.execute(sql, dict(values))
 
     @contextmanager
     def savepoint(self) -> Iterator[None]:
@@ -106,7 +110,9 @@ class Transaction:
         self.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, json.dumps(value))
 
     def now(self) -> int:
-        """The sandbox's clock, in whole seconds since the epoch: real time plus the offset set by the control API."""
+        """The sandbox's clock, in whole seconds since the epoch: real time plus the offset set by the control
+        API.
+        """
         return int(time.time()) + int(self.setting("clock_offset_seconds", 0))
 
     def add_timer(self, *, at: int, name: str, object_id: str) -> None:
@@ -114,7 +120,9 @@ class Transaction:
         self.run("INSERT INTO timers (at, name, object_id) VALUES (?, ?, ?)", at, name, object_id)
 
     def take_due_timers(self) -> list[tuple[str, str]]:
-        """Removes the timers that are due by the sandbox's clock and returns them as (name, object id), oldest first."""
+        """Removes the timers that are due by the sandbox's clock and returns them as (name, object id),
+        oldest first.
+        """
         now = self.now()
         rows = self.all("SELECT name, object_id FROM timers WHERE at <= ? ORDER BY at, id", now)
         if rows:
@@ -143,8 +151,8 @@ class Store:
     def transaction(self) -> Iterator[Transaction]:
         """Opens the one transaction; commits at the end of the block, rolls back when it raises.
 
-        Callbacks in `after_commit` run once the lock is free again. Transactions do not nest: a second one on the same
-        thread would wait for ever, so helpers take a Transaction instead of the Store.
+        Callbacks in `after_commit` run once the lock is free again. Transactions do not nest: a second one on
+        the same thread would wait for ever, so helpers take a Transaction instead of the Store.
         """
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")

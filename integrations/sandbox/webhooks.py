@@ -1,8 +1,8 @@
 """Sends a provider's events to the shop: queue rows, switches, retries, recorded attempts.
 
-A delivery is a row before it is a request: `queued -> sending -> delivered | queued | failed`, `held` until released,
-`lost` for ever. What was `sending` when the process died is queued again at the next start, so a receiver may see an event
-twice, as with the real providers. Only loopback receivers are allowed.
+A delivery is a row before it is a request: `queued -> sending -> delivered | queued | failed`, `held` until
+released, `lost` for ever. What was `sending` when the process died is queued again at the next start, so a
+receiver may see an event twice, as with the real providers. Only loopback receivers are allowed.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import http.client
 import json
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from urllib.parse import urlsplit
@@ -23,8 +24,10 @@ SEND_TIMEOUT_SECONDS = 10.0
 IDLE_WAIT_SECONDS = 0.5
 LOOPBACK_HOSTS = ("127.0.0.1", "::1", "localhost")
 
-#: Gives the exact body and headers of one attempt for an event id, read inside the transaction it gets.
-Signer = Callable[[Transaction, str], tuple[bytes, dict[str, str]]]
+#: Gives the exact body and headers of one attempt for an event id, read inside the transaction it gets; None
+#: when
+#: the event is no more.
+Signer = Callable[[Transaction, str], tuple[bytes, dict[str, str]] | None]
 
 
 class NotLoopback(ValueError):
@@ -37,7 +40,9 @@ class UnknownRule(ValueError):
 
 @dataclass(frozen=True)
 class Rule:
-    """A webhook switch. Empty `types` match all; `times` None means until cleared; `window` is for reorder only."""
+    """A webhook switch. Empty `types` match all; `times` None means until cleared; `window` is for reorder
+    only.
+    """
 
     action: str
     types: tuple[str, ...] = ()
@@ -71,7 +76,9 @@ def clear_rules(tx: Transaction) -> None:
 
 
 def enqueue(tx: Transaction, *, event_id: str, event_type: str) -> None:
-    """Queues an event for the shop, as the switches say. Without an endpoint nothing is queued, as at the providers."""
+    """Queues an event for the shop, as the switches say. Without an endpoint nothing is queued, as at the
+    providers.
+    """
     if not tx.setting("webhook_url"):
         return
     rule = _matching_rule(tx, event_type)
@@ -110,22 +117,9 @@ def _release_full_window(tx: Transaction, *, rule_id: int, window: int) -> None:
 
 
 def pending_count(tx: Transaction, event_id: str) -> int:
-    """Deliveries of this event that have not succeeded and may still do so."""
-    row = tx.one(
-        "SELECT count(*) AS n FROM deliveries WHERE event_id = ? AND state IN ('queued', 'sending', 'held')",
-        event_id,
-    )
+    """Deliveries of this event that have not succeeded, whether or not they still may."""
+    row = tx.one("SELECT count(*) AS n FROM deliveries WHERE event_id = ? AND state <> 'delivered'", event_id)
     return int(row["n"]) if row else 0
-
-
-def delivery_failed(tx: Transaction, event_id: str) -> bool:
-    """Whether an attempt for this event failed and none succeeded since."""
-    row = tx.one(
-        "SELECT count(*) AS n FROM deliveries d WHERE d.event_id = ? AND d.state <> 'delivered'"
-        " AND (d.state = 'failed' OR EXISTS (SELECT 1 FROM attempts a WHERE a.delivery_id = d.id))",
-        event_id,
-    )
-    return bool(row and row["n"])
 
 
 def listing(tx: Transaction, *, state: str | None = None, event_id: str | None = None) -> list[Json]:
@@ -153,17 +147,16 @@ def listing(tx: Transaction, *, state: str | None = None, event_id: str | None =
 def post(*, url: str, body: bytes, headers: dict[str, str]) -> tuple[int | None, str | None]:
     """One POST to the shop: (status, None), or (None, what went wrong). Redirects are not followed."""
     parts = urlsplit(check_url(url))
-    connection = http.client.HTTPConnection(
-        parts.hostname or "", parts.port or 80, timeout=SEND_TIMEOUT_SECONDS
-    )
+    connection = http.client.HTTPConnection(parts.hostname or "", parts.port or 80, timeout=SEND_TIMEOUT_SECONDS)
     target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     try:
         connection.request("POST", target, body=body, headers=headers)
         response = connection.getresponse()
         response.read(65_536)
-        return response.status, None
     except (OSError, http.client.HTTPException) as error:
         return None, f"{type(error).__name__}: {error}"
+    else:
+        return response.status, None
     finally:
         connection.close()
 
@@ -211,18 +204,32 @@ class WebhookSender:
 
     def _keep_time(self) -> None:
         while not self._stopping:
-            self._on_idle()
+            self._survive(self._on_idle)
             time.sleep(IDLE_WAIT_SECONDS)
 
     def _work(self) -> None:
         while not self._stopping:
-            claimed = self._claim()
-            if claimed is not None:
-                self._attempt(*claimed)
-                continue
-            with self._wake:
-                if not self._stopping:
-                    self._wake.wait(self._pause())
+            self._survive(self._step)
+
+    @staticmethod
+    def _survive(step: Callable[[], None]) -> None:
+        """A thread that ended would silently stop all webhooks: report what went wrong and go on, not too
+        fast.
+        """
+        try:
+            step()
+        except Exception:  # noqa: BLE001 - whatever it was, the next delivery must not suffer
+            traceback.print_exc()
+            time.sleep(IDLE_WAIT_SECONDS)
+
+    def _step(self) -> None:
+        claimed = self._claim()
+        if claimed is not None:
+            self._attempt(*claimed)
+            return
+        with self._wake:
+            if not self._stopping:
+                self._wake.wait(self._pause())
 
     def _pause(self) -> float:
         with self._store.transaction() as tx:
@@ -245,9 +252,12 @@ class WebhookSender:
     def _attempt(self, delivery_id: int, event_id: str) -> Json:
         with self._store.transaction() as tx:
             url = tx.setting("webhook_url")
-            body, headers = self._signer(tx, event_id)
+            signed = self._signer(tx, event_id)
         started = time.time()
-        status, error = post(url=url, body=body, headers=headers)
+        status: int | None = None
+        error: str | None = "no webhook endpoint is set" if signed else "the event was forgotten"
+        if url and signed:
+            status, error = post(url=url, body=signed[0], headers=signed[1])
         attempt = {"at": started, "seconds": time.time() - started, "status": status, "error": error}
         with self._store.transaction() as tx:
             self._mark(tx, delivery_id, attempt)

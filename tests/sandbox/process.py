@@ -40,7 +40,8 @@ class SandboxProcess:
     def start(self) -> SandboxProcess:
         """Returns once it answers. Raises RuntimeError with its stderr when it ends instead."""
         self._process = subprocess.Popen(
-            self.command(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            self.command(), cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+            text=True,
             env={**os.environ, "ENVIRONMENT": "test", **self.environment},
         )  # fmt: skip
         line = self._process.stdout.readline() if self._process.stdout else ""
@@ -54,7 +55,8 @@ class SandboxProcess:
     def command(self) -> list[str]:
         """The command line, the way the demo starts it as well."""
         command = [
-            sys.executable, "-m", "integrations.sandbox", "--provider", self.provider, "--port", str(self.port),
+            sys.executable, "-m", "integrations.sandbox", "--provider", self.provider, "--port",
+            str(self.port),
             "--state-dir", str(self.state_dir), "--exit-with-stdin",
         ]  # fmt: skip
         if self.webhook_url:
@@ -66,9 +68,7 @@ class SandboxProcess:
         """A client of its control API."""
         return SandboxControl(self.url)
 
-    def client(
-        self, *, key: str = API_KEY, retries: int = 0, timeout_seconds: float = 20.0
-    ) -> stripe.StripeClient:
+    def client(self, *, key: str = API_KEY, retries: int = 0, timeout_seconds: float = 20.0) -> stripe.StripeClient:
         """The official SDK, aimed at this process."""
         return stripe.StripeClient(
             key,
@@ -128,15 +128,13 @@ class Receiver:
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
-            def log_message(self, format: str, *args: object) -> None:
+            def log_message(self, *_: object) -> None:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self._server.daemon_threads = True
         self.url = f"http://127.0.0.1:{self._server.server_address[1]}/webhooks/stripe/"
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True
-        )
+        self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
         self._thread.start()
 
     def take(self, received: Received) -> int:

@@ -27,9 +27,14 @@ class Api:
     """The endpoints under /v1/. One request is one transaction."""
 
     def __init__(
-        self, *, store: Store, open_scope: Callable[[Transaction, str | None, str | None], Scope]
+        self,
+        *,
+        store: Store,
+        account_id: str,
+        open_scope: Callable[[Transaction, str | None, str | None], Scope],
     ) -> None:
         self._store = store
+        self._account = account_id
         self._open_scope = open_scope
         self._in_flight = InFlight()
 
@@ -39,16 +44,18 @@ class Api:
         params: Json = {}
         key = None
         try:
-            secret = self._check_key(request)
+            self._check_key(request)
+            self._check_account(request)
             self._check_version(request)
             key = self._idempotency_key(request)
             params = self._params(request)
-            with self._in_flight.claim(scope=secret, key=key):
+            with self._in_flight.claim(scope=self._account, key=key):
                 time.sleep(request.pause_seconds)
-                return self._execute(request, request_id, key, params, secret)
+                return self._execute(request, request_id, key, params)
         except KeyInUse:
             error = ApiError(
-                "There is currently another in-progress request using this Idempotent Key. Please try again later.",
+                "There is currently another in-progress request using this Idempotent Key. Please try again"
+                " later.",
                 status=409, kind="idempotency_error", code="idempotency_key_in_use",
             )  # fmt: skip
         except ApiError as raised:
@@ -64,20 +71,27 @@ class Api:
 
     # Before execution: nothing here is kept under the key.
 
-    def _check_key(self, request: Request) -> str:
+    def _check_key(self, request: Request) -> None:
         secret = _bearer(request.header("authorization"))
         if secret is None:
             raise errors.unauthorised(
-                "You did not provide an API key. You need to provide your API key in the Authorization header, using Bearer"
+                "You did not provide an API key. You need to provide your API key in the Authorization"
+                " header, using Bearer"
                 " auth (e.g. 'Authorization: Bearer YOUR_SECRET_KEY')."
             )
         if secret.startswith(("sk_live_", "rk_live_")):
-            raise errors.unauthorised(
-                "This is a sandbox: it never accepts live keys. Rotate the key if it is real."
-            )
+            raise errors.unauthorised("This is a sandbox: it never accepts live keys. Rotate the key if it is real.")
         if not secret.startswith(("sk_test_", "rk_test_")) or len(secret) <= len("sk_test_"):
             raise errors.unauthorised(f"Invalid API Key provided: {secret[:8]}***")
-        return secret
+
+    def _check_account(self, request: Request) -> None:
+        wanted = request.header("stripe-account")
+        if wanted not in (None, self._account):
+            raise ApiError(
+                f"The provided key does not have access to account '{wanted}' (or that account does not exist).",
+                status=403,
+                code="account_invalid",
+            )
 
     def _check_version(self, request: Request) -> None:
         version = request.header("stripe-version")
@@ -89,9 +103,7 @@ class Api:
         if key is None or request.method != "POST":
             return None
         if len(key) > KEY_MAX_LENGTH:
-            raise ApiError(
-                f"Idempotency keys can be at most {KEY_MAX_LENGTH} characters.", kind="idempotency_error"
-            )
+            raise ApiError(f"Idempotency keys can be at most {KEY_MAX_LENGTH} characters.", kind="idempotency_error")
         return key
 
     def _params(self, request: Request) -> Json:
@@ -106,36 +118,34 @@ class Api:
 
     # Execution.
 
-    def _execute(
-        self, request: Request, request_id: str, key: str | None, params: Json, secret: str
-    ) -> Response:
+    def _execute(self, request: Request, request_id: str, key: str | None, params: Json) -> Response:
         endpoint = f"{request.method} {request.path}"
         mark = idempotency.fingerprint(method=request.method, path=request.path, params=params)
         with self._store.transaction() as tx:
             scope = self._open_scope(tx, request_id, key)
             if key is not None:
-                known = idempotency.find(tx, scope=secret, key=key, lifetime_seconds=KEY_LIFETIME_SECONDS)
+                known = idempotency.find(tx, scope=self._account, key=key, lifetime_seconds=KEY_LIFETIME_SECONDS)
                 if known is not None:
                     _check_same(known, key=key, endpoint=endpoint, mark=mark, path=request.path)
                     self._record(tx, request, request_id, key, params, status=known.status, replayed=True)
-                    return self._response(
-                        known.status, known.body, request_id, key, original=known.request_id
-                    )
+                    return self._response(known.status, known.body, request_id, key, original=known.request_id)
             status, body, keep = self._run(scope, request, params)
             if key is not None and keep:
                 record = KeyRecord(endpoint, mark, status, body, request_id)
-                idempotency.keep(tx, scope=secret, key=key, record=record)
+                idempotency.keep(tx, scope=self._account, key=key, record=record)
             self._record(tx, request, request_id, key, params, status=status, replayed=False)
         return self._response(status, body, request_id, key)
 
     def _run(self, scope: Scope, request: Request, params: Json) -> tuple[int, bytes, bool]:
         """Status, body, and whether to keep them under the key."""
+        if request.forced_error == "unexecuted":
+            return 500, dumps(_refusal(500).body, pretty=True), True
         try:
             with scope.tx.savepoint():
                 answer = self._dispatch(scope, request, params)
         except ApiError as error:
             return error.status, dumps(error.body, pretty=True), error.executed
-        if request.executed_error:
+        if request.forced_error:
             return 500, dumps(_refusal(500).body, pretty=True), True
         if isinstance(answer, ApiError):
             return answer.status, dumps(answer.body, pretty=True), True
@@ -157,11 +167,13 @@ class Api:
     # Answers.
 
     def _record(
-        self, tx: Transaction, request: Request, request_id: str, key: str | None, params: Json, *, status: int, replayed: bool
+        self, tx: Transaction, request: Request, request_id: str, key: str | None, params: Json, *,
+        status: int, replayed: bool
     ) -> None:  # fmt: skip
         journal.record(
             tx, method=request.method, path=request.path, params=params, status=status, idempotency_key=key,
-            api_version=request.header("stripe-version"), request_id=request_id, replayed=replayed, fault=request.fault,
+            api_version=request.header("stripe-version"), request_id=request_id, replayed=replayed,
+            fault=request.fault,
         )  # fmt: skip
 
     def _response(
@@ -201,13 +213,15 @@ def _check_same(known: KeyRecord, *, key: str, endpoint: str, mark: str, path: s
     if known.endpoint != endpoint:
         message = (
             "Keys for idempotent requests can only be used for the same endpoint they were first used for"
-            f" ('{known.endpoint.split(' ', 1)[1]}' vs '{path}'). Try using a key other than '{key}' if you meant to execute"
+            f" ('{known.endpoint.split(' ', 1)[1]}' vs '{path}'). Try using a key other than '{key}' if you"
+            " meant to execute"
             " a different request."
         )
         raise ApiError(message, kind="idempotency_error")
     if known.fingerprint != mark:
         message = (
-            "Keys for idempotent requests can only be used with the same parameters they were first used with. Try using a"
+            "Keys for idempotent requests can only be used with the same parameters they were first used"
+            " with. Try using a"
             f" key other than '{key}' if you meant to execute a different request."
         )
         raise ApiError(message, kind="idempotency_error")
@@ -218,5 +232,8 @@ def _find_route(request: Request) -> tuple[Route, tuple[str, ...]]:
         match = route.pattern.match(request.path)
         if match and route.method == request.method:
             return route, match.groups()
-    message = f"Unrecognized request URL ({request.method}: {request.path}). The sandbox models only what docs/sandbox.md lists."
+    message = (
+        f"Unrecognized request URL ({request.method}: {request.path}). The sandbox models only"
+        " what docs/sandbox.md lists."
+    )
     raise ApiError(message, status=404)

@@ -1,7 +1,7 @@
 """Stripe's published test cards and what each does. https://docs.stripe.com/testing.
 
-The numbers below are public constants. A number that a shopper types is looked up here and then forgotten: only the last
-four digits, the brand and a keyed fingerprint are kept.
+The numbers below are public constants. A number that a shopper types is looked up here and then forgotten:
+only the last four digits, the brand and a keyed fingerprint are kept.
 """
 
 from __future__ import annotations
@@ -36,7 +36,8 @@ INCORRECT_NUMBER = Decline("incorrect_number", None, "Your card number is incorr
 LIVE_CARD = Decline(
     "card_declined",
     "test_mode_live_card",
-    "Your card was declined. Your request was in test mode, but used a non test (live) card. For a list of valid test "
+    "Your card was declined. Your request was in test mode, but used a non test (live) card. For a list of"
+    " valid test "
     "cards, visit: https://stripe.com/docs/testing.",
 )
 DEBIT_RETURNED = Decline(
@@ -46,7 +47,9 @@ DEBIT_RETURNED = Decline(
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a test payment method does. `challenge` is 3-D Secure: required, supported (only when asked for) or none."""
+    """What a test payment method does. `challenge` is 3-D Secure: required, supported (only when asked for)
+    or none.
+    """
 
     name: str
     brand: str = "visa"
@@ -88,9 +91,7 @@ BEHAVIOURS = {
     ),
     "4000000000000127": Behaviour(
         "chargeDeclinedIncorrectCvc",
-        decline=Decline(
-            "incorrect_cvc", "incorrect_cvc", "Your card's security code is incorrect.", "cvc", "N7"
-        ),
+        decline=Decline("incorrect_cvc", "incorrect_cvc", "Your card's security code is incorrect.", "cvc", "N7"),
     ),
     "4000000000000119": Behaviour(
         "chargeDeclinedProcessingError",
@@ -115,9 +116,7 @@ BEHAVIOURS = {
     "4000002500003155": Behaviour("authenticationRequiredOnSetup", challenge="required"),
     "4000002760003184": Behaviour("authenticationRequired", challenge="required"),
     "4000000000003220": Behaviour("threeDSecure2Required", challenge="required"),
-    "4000008400001629": Behaviour(
-        "threeDSecureRequiredChargeDeclined", decline=GENERIC_DECLINE, challenge="required"
-    ),
+    "4000008400001629": Behaviour("threeDSecureRequiredChargeDeclined", decline=GENERIC_DECLINE, challenge="required"),
     "4000000000003055": Behaviour("threeDSecureOptional", challenge="supported"),
     "4000000000007726": Behaviour("pendingRefund", refund_status="pending"),
 }

@@ -12,10 +12,13 @@ BALANCE_TIMER = "balance"
 
 
 def create(
-    scope: Scope, intent: Stored, method: Stored, *, status: str, captured: bool, decline: Decline | None = None,
+    scope: Scope, intent: Stored, method: Stored, *, status: str, captured: bool,
+    decline: Decline | None = None,
     authenticated: bool = False,
 ) -> Stored:  # fmt: skip
-    """Stores a charge over the intent's amount. `status` is succeeded, pending or failed. No event, no balance entry yet."""
+    """Stores a charge over the intent's amount. `status` is succeeded, pending or failed. No event, no
+    balance entry yet.
+    """
     amount = intent.data["amount"]
     taken = captured and status == "succeeded"
     data: Json = {
@@ -47,9 +50,7 @@ def create(
         "paid": status == "succeeded",
         "payment_intent": intent.id,
         "payment_method": method.id,
-        "payment_method_details": payment_methods.charge_details(
-            method, authenticated=authenticated, amount=amount
-        ),
+        "payment_method_details": payment_methods.charge_details(method, authenticated=authenticated, amount=amount),
         "presentment_details": None,
         "radar_options": {},
         "receipt_email": intent.data["receipt_email"],
@@ -98,7 +99,8 @@ def _outcome(decline: Decline | None, status: str) -> Json:
 def post_to_balance_later(scope: Scope, charge: Stored) -> None:
     """Puts the balance entry and its `charge.updated` at the end of this step, or as late as the switch says.
 
-    Stripe captures asynchronously by default: `charge.succeeded` still has no balance_transaction, `charge.updated` has it.
+    Stripe captures asynchronously by default: `charge.succeeded` still has no balance_transaction,
+    `charge.updated` has it.
     """
     delay = int(scope.tx.setting("balance_delay_seconds", 0))
     if delay:

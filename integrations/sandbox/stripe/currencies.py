@@ -1,18 +1,26 @@
-"""Stripe's currencies, exponents and amount limits. https://docs.stripe.com/currencies (they differ from ISO 4217)."""
+"""Stripe's currencies, exponents and amount limits: https://docs.stripe.com/currencies. Not ISO 4217's."""
 
 from __future__ import annotations
 
 from integrations.sandbox.stripe import errors
 
-SUPPORTED = frozenset(
-    ["usd", "aed", "afn", "all", "amd", "ang", "aoa", "ars", "aud", "awg", "azn", "bam", "bbd", "bdt", "bhd", "bif", "bmd", "bnd", "bob", "brl", "bsd", "bwp", "byn", "bzd", "cad", "cdf", "chf", "clp", "cny", "cop", "crc", "cve", "czk", "djf", "dkk", "dop", "dzd", "egp", "etb", "eur", "fjd", "fkp", "gbp", "gel", "gip", "gmd", "gnf", "gtq", "gyd", "hkd", "hnl", "htg", "huf", "idr", "ils", "inr", "isk", "jmd", "jod", "jpy", "kes", "kgs", "khr", "kmf", "krw", "kwd", "kyd", "kzt", "lak", "lbp", "lkr", "lrd", "lsl", "mad", "mdl", "mga", "mkd", "mmk", "mnt", "mop", "mur", "mvr", "mwk", "mxn", "myr", "mzn", "nad", "ngn", "nio", "nok", "npr", "nzd", "omr", "pab", "pen", "pgk", "php", "pkr", "pln", "pyg", "qar", "ron", "rsd", "rub", "rwf", "sar", "sbd", "scr", "sek", "sgd", "shp", "sle", "sos", "srd", "std", "szl", "thb", "tjs", "tnd", "top", "try", "ttd", "twd", "tzs", "uah", "ugx", "uyu", "uzs", "vnd", "vuv", "wst", "xaf", "xcd", "xcg", "xof", "xpf", "yer", "zar", "zmw"]
-)
-ZERO_DECIMAL = frozenset(["bif", "clp", "djf", "gnf", "jpy", "kmf", "krw", "mga", "pyg", "rwf", "ugx", "vnd", "vuv", "xaf", "xof", "xpf"])
-THREE_DECIMAL = frozenset(["bhd", "jod", "kwd", "omr", "tnd"])
-WHOLE_UNITS_ONLY = frozenset({"isk"})
+_SUPPORTED = """
+usd aed afn all amd ang aoa ars aud awg azn bam bbd bdt bhd bif bmd bnd bob brl bsd bwp byn bzd cad cdf
+chf clp cny cop crc cve czk djf dkk dop dzd egp etb eur fjd fkp gbp gel gip gmd gnf gtq gyd hkd hnl htg
+huf idr ils inr isk jmd jod jpy kes kgs khr kmf krw kwd kyd kzt lak lbp lkr lrd lsl mad mdl mga mkd mmk
+mnt mop mur mvr mwk mxn myr mzn nad ngn nio nok npr nzd omr pab pen pgk php pkr pln pyg qar ron rsd rub
+rwf sar sbd scr sek sgd shp sle sos srd std szl thb tjs tnd top try ttd twd tzs uah ugx uyu uzs vnd vuv
+wst xaf xcd xcg xof xpf yer zar zmw
+"""
+SUPPORTED = frozenset(_SUPPORTED.split())
+_ZERO_DECIMAL = "bif clp djf gnf jpy kmf krw mga pyg rwf ugx vnd vuv xaf xof xpf"
+ZERO_DECIMAL = frozenset(_ZERO_DECIMAL.split())
+THREE_DECIMAL = frozenset(("bhd", "jod", "kwd", "omr", "tnd"))
+WHOLE_UNITS_ONLY = frozenset(("isk",))
 MINIMUMS = {
-    "aed": 200, "bgn": 100, "chf": 50, "czk": 1500, "dkk": 250, "gbp": 30, "hkd": 400, "huf": 17500, "inr": 50, "jpy": 50,
-    "mxn": 1000, "myr": 200, "nok": 300, "pln": 200, "ron": 200, "sek": 300, "thb": 1000,
+    "aed": 200, "bgn": 100, "chf": 50, "czk": 1500, "dkk": 250, "gbp": 30, "hkd": 400, "huf": 17500,
+    "inr": 50, "jpy": 50, "mxn": 1000, "myr": 200, "nok": 300, "pln": 200, "ron": 200, "sek": 300,
+    "thb": 1000,
 }  # fmt: skip
 DEFAULT_MINIMUM = 50
 MAXIMUM = 99_999_999
@@ -34,7 +42,9 @@ def display(amount: int, currency: str) -> str:
 
 
 def check_granularity(amount: int, currency: str, *, param: str) -> None:
-    """Raises ApiError when the last digits must be zero: tenths in three-decimal currencies, whole króna in ISK."""
+    """Raises ApiError when the last digits must be zero: tenths in three-decimal currencies, whole króna in
+    ISK.
+    """
     step = 10 if currency in THREE_DECIMAL else 100 if currency in WHOLE_UNITS_ONLY else 1
     if amount % step:
         message = f"Invalid amount: amounts in {currency} must be divisible by {step}."
@@ -42,7 +52,9 @@ def check_granularity(amount: int, currency: str, *, param: str) -> None:
 
 
 def check_charge(amount: int, currency: str, *, param: str) -> None:
-    """Raises ApiError when Stripe would not charge this total (minor units): too small, too large, wrong granularity."""
+    """Raises ApiError when Stripe would not charge this total (minor units): too small, too large, wrong
+    granularity.
+    """
     check_granularity(amount, currency, param=param)
     minimum = MINIMUMS.get(currency, DEFAULT_MINIMUM)
     if amount < minimum:

@@ -8,8 +8,8 @@ from integrations.sandbox.wire import Json
 class ApiError(Exception):
     """An error answer in Stripe's shape.
 
-    `executed` tells whether the endpoint had begun to work: only then is the answer kept under the idempotency key
-    (https://docs.stripe.com/api/idempotent_requests: failed validation stores nothing).
+    `executed` tells whether the endpoint had begun to work: only then is the answer kept under the
+    idempotency key (https://docs.stripe.com/api/idempotent_requests: failed validation stores nothing).
     """
 
     def __init__(
@@ -50,8 +50,10 @@ def unknown(param: str) -> ApiError:
 def empty(param: str) -> ApiError:
     """An empty string where a value is needed."""
     message = (
-        f"You passed an empty string for '{param}'. We assume empty values are an attempt to unset a parameter; however "
-        f"'{param}' cannot be unset. You should remove '{param}' from your request or supply a non-empty value."
+        f"You passed an empty string for '{param}'. We assume empty values are an attempt to unset a"
+        " parameter; however "
+        f"'{param}' cannot be unset. You should remove '{param}' from your request or supply a non-empty"
+        " value."
     )
     return ApiError(message, code="parameter_invalid_empty", param=param)
 

@@ -1,4 +1,6 @@
-"""Stripe's events: written in the transaction that makes them true, listed, and signed for the shop's endpoint."""
+"""Stripe's events: written in the transaction that makes them true, listed, and signed for the shop's
+endpoint.
+"""
 
 from __future__ import annotations
 
@@ -43,7 +45,9 @@ def record(scope: Scope, *, event_type: str, snapshot: Json, overrides: Json | N
 
 
 def signature(body: bytes, *, secrets: Sequence[str], at: int) -> str:
-    """The Stripe-Signature header: one `v1` per secret, as during a rotation. https://docs.stripe.com/webhooks#verify-manually."""
+    """The Stripe-Signature header: one `v1` per secret, as during a rotation.
+    https://docs.stripe.com/webhooks#verify-manually.
+    """
     signed = str(at).encode() + b"." + body
     digests = [hmac.new(secret.encode(), signed, hashlib.sha256).hexdigest() for secret in secrets]
     return ",".join([f"t={at}", *(f"v1={digest}" for digest in digests)])
@@ -52,7 +56,9 @@ def signature(body: bytes, *, secrets: Sequence[str], at: int) -> str:
 def headers(
     tx: Transaction, body: bytes, *, secrets: Sequence[str] | None = None, at: int | None = None
 ) -> dict[str, str]:
-    """The headers of one delivery attempt. Signed with real time plus `signature_offset_seconds`, not the object clock."""
+    """The headers of one delivery attempt. Signed with real time plus `signature_offset_seconds`, not the
+    object clock.
+    """
     at = int(time.time()) + int(tx.setting("signature_offset_seconds", 0)) if at is None else at
     chosen = tx.setting("webhook_secrets", []) if secrets is None else secrets
     return {
@@ -62,8 +68,10 @@ def headers(
     }
 
 
-def signed_delivery(tx: Transaction, event_id: str) -> tuple[bytes, dict[str, str]]:
+def signed_delivery(tx: Transaction, event_id: str) -> tuple[bytes, dict[str, str]] | None:
     """Body and headers of an attempt: the body is the same bytes each time, the signature is fresh."""
     stored = objects.get(tx, event_id)
-    body = dumps(stored.data if stored else {}, pretty=True)
+    if stored is None:
+        return None
+    body = dumps(stored.data, pretty=True)
     return body, headers(tx, body)

@@ -1,4 +1,6 @@
-"""The hosted page's HTML: plain, without JavaScript, WCAG 2.2 AA. Every value from outside is escaped here."""
+"""The hosted page's HTML: plain, without JavaScript, WCAG 2.2 AA. Every value from outside is escaped
+here.
+"""
 
 from __future__ import annotations
 
@@ -13,17 +15,25 @@ from integrations.sandbox.wire import Json
 STYLE = """
 *{box-sizing:border-box}body{margin:0;font:1rem/1.5 system-ui,sans-serif;color:#1a1f36;background:#f6f8fa}
 main{max-width:34rem;margin:0 auto;padding:1.5rem 1rem 3rem}h1{font-size:1.6rem;margin:.5rem 0 1rem}
-h2{font-size:1.2rem;margin:0 0 .75rem}.mode{display:inline-block;background:#5a3200;color:#fff;padding:.1rem .6rem;
-border-radius:.25rem;font-weight:600}section{background:#fff;border:1px solid #6b7280;border-radius:.5rem;padding:1rem;
-margin:0 0 1rem}table{width:100%;border-collapse:collapse}th,td{text-align:left;padding:.3rem 0;vertical-align:top}
+h2{font-size:1.2rem;margin:0 0 .75rem}.mode{display:inline-block;background:#5a3200;color:#fff;
+padding:.1rem .6rem;
+border-radius:.25rem;font-weight:600}section{background:#fff;border:1px solid #6b7280;border-radius:.5rem;
+padding:1rem;
+margin:0 0 1rem}table{width:100%;border-collapse:collapse}th,td{text-align:left;padding:.3rem 0;
+vertical-align:top}
 td:last-child,th:last-child{text-align:right}tfoot th,tfoot td{border-top:1px solid #6b7280;font-weight:700}
-caption{text-align:left;font-weight:600;padding-bottom:.3rem}label{display:block;font-weight:600;margin-top:.75rem}
-input{width:100%;font:inherit;padding:.55rem;border:1px solid #4b5563;border-radius:.3rem;background:#fff;color:inherit}
+caption{text-align:left;font-weight:600;padding-bottom:.3rem}label{display:block;font-weight:600;
+margin-top:.75rem}
+input{width:100%;font:inherit;padding:.55rem;border:1px solid #4b5563;border-radius:.3rem;background:#fff;
+color:inherit}
 input[aria-invalid=true]{border:2px solid #a30d2d}.hint{color:#4b5563;font-size:.9rem;margin:.1rem 0}
 button,.button{display:block;width:100%;min-height:2.75rem;margin-top:1rem;font:inherit;font-weight:700;color:#fff;
-background:#3f37c9;border:2px solid #3f37c9;border-radius:.3rem;cursor:pointer;text-align:center;text-decoration:none;
-padding:.5rem}.second{background:#fff;color:#3f37c9}:focus-visible{outline:3px solid #b45309;outline-offset:2px}
-.alert{border:2px solid #a30d2d;color:#7a0a22;background:#fff5f6;border-radius:.5rem;padding:.75rem 1rem;margin:0 0 1rem}
+background:#3f37c9;border:2px solid #3f37c9;border-radius:.3rem;cursor:pointer;
+text-align:center;text-decoration:none;
+padding:.5rem}.second{background:#fff;color:#3f37c9}:focus-visible{outline:3px solid #b45309;
+outline-offset:2px}
+.alert{border:2px solid #a30d2d;color:#7a0a22;background:#fff5f6;border-radius:.5rem;padding:.75rem 1rem;
+margin:0 0 1rem}
 .row{display:flex;gap:1rem}.row>div{flex:1}a{color:#3730a3}
 """
 STYLE_HASH = base64.b64encode(hashlib.sha256(STYLE.encode()).digest()).decode()
@@ -67,15 +77,14 @@ def _order(session: Json, items: list[Json]) -> str:
     total = display(session["amount_total"], session["currency"])
     return (
         '<section aria-label="Your order"><table><caption>Your order</caption>\n'
-        '<thead><tr><th scope="col">Item</th><th scope="col">Quantity</th><th scope="col">Amount</th></tr></thead>\n'
+        '<thead><tr><th scope="col">Item</th><th scope="col">Quantity</th><th'
+        ' scope="col">Amount</th></tr></thead>\n'
         f"<tbody>{rows}</tbody>\n"
         f'<tfoot><tr><th scope="row" colspan="2">Total</th><td>{total}</td></tr></tfoot></table></section>\n'
     )
 
 
-def _input(
-    name: str, label: str, *, filled: Filled, attributes: str, hint: str = "", prefix: str = ""
-) -> str:
+def _input(name: str, label: str, *, filled: Filled, attributes: str, hint: str = "", prefix: str = "") -> str:
     error = filled.error
     wrong = error is not None and error.field == name and not prefix
     ids = [f"{prefix}{name}-hint"] if hint else []
@@ -92,9 +101,7 @@ def _input(
 def _email(session: Json, filled: Filled, prefix: str) -> str:
     fixed = session["customer_email"]
     value = escape(fixed or filled.email, quote=True)
-    attributes = f'type="email" autocomplete="email" maxlength="512" value="{value}"' + (
-        " readonly" if fixed else ""
-    )
+    attributes = f'type="email" autocomplete="email" maxlength="512" value="{value}"' + (" readonly" if fixed else "")
     return _input("email", "Email", filled=filled, attributes=attributes, prefix=prefix)
 
 
@@ -112,14 +119,16 @@ def pay_page(*, session: Json, items: list[Json], filled: Filled) -> str:
     if any(kind != "card" for kind in session["payment_method_types"]):
         body += _debit_form(session, filled, total)
     if session["cancel_url"]:
-        body += f'<p><a class="button second" href="{escape(session["cancel_url"], quote=True)}">Back to the shop</a></p>\n'
+        back = escape(session["cancel_url"], quote=True)
+        body += f'<p><a class="button second" href="{back}">Back to the shop</a></p>\n'
     return document(title=title, body=body)
 
 
 def _card_form(session: Json, filled: Filled, total: str) -> str:
     nonce = f'<input type="hidden" name="attempt" value="{escape(filled.nonce, quote=True)}">'
     return (
-        '<section aria-labelledby="card-heading"><h2 id="card-heading">Pay by card</h2>\n<form method="post" novalidate>'
+        '<section aria-labelledby="card-heading"><h2 id="card-heading">Pay by card</h2>\n<form'
+        ' method="post" novalidate>'
         f'<input type="hidden" name="method" value="card">{nonce}\n'
         + _email(session, filled, "")
         + "\n"
@@ -149,9 +158,7 @@ def _debit_form(session: Json, filled: Filled, total: str) -> str:
 
 def message_page(*, title: str, text: str, link: tuple[str, str] | None = None) -> str:
     """A page that says one thing, with at most one way on: (label, URL)."""
-    button = (
-        f'<p><a class="button" href="{escape(link[1], quote=True)}">{escape(link[0])}</a></p>' if link else ""
-    )
+    button = f'<p><a class="button" href="{escape(link[1], quote=True)}">{escape(link[0])}</a></p>' if link else ""
     return document(title=title, body=f"<h1>{escape(title)}</h1>\n<p>{escape(text)}</p>\n{button}")
 
 
@@ -162,7 +169,9 @@ def challenge_page(*, amount: int, currency: str) -> str:
         body=(
             "<h1>Confirm your payment</h1>\n<section><p>Your bank asks you to confirm "
             f"<strong>{display(amount, currency)}</strong> to Sandbox Shop.</p>\n"
-            '<form method="post"><button type="submit" name="outcome" value="complete">Complete authentication</button>\n'
-            '<button type="submit" class="second" name="outcome" value="fail">Fail authentication</button></form></section>'
+            '<form method="post"><button type="submit" name="outcome" value="complete">Complete'
+            " authentication</button>\n"
+            '<button type="submit" class="second" name="outcome" value="fail">Fail'
+            " authentication</button></form></section>"
         ),
     )

@@ -1,4 +1,6 @@
-"""PaymentIntents by API: create, confirm, capture, cancel. The hosted page works below this, in `payments`."""
+"""PaymentIntents by API: create, confirm, capture, cancel. The hosted page works below this, in
+`payments`.
+"""
 
 from __future__ import annotations
 
@@ -37,18 +39,22 @@ CREATE: dict[str, Field] = {
     "amount": Integer(required=True, low=1), "currency": Currency(required=True), "confirm": Flag(),
     "automatic_payment_methods": Hash({
         "enabled": Flag(required=True), "allow_redirects": Text(choices=("always", "never"))}),
-    "payment_method_types": Items(Text(choices=METHOD_TYPES)), "metadata": Metadata(), "description": Text(limit=1000),
+    "payment_method_types": Items(Text(choices=METHOD_TYPES)), "metadata": Metadata(),
+    "description": Text(limit=1000),
     "statement_descriptor": Text(limit=22), "statement_descriptor_suffix": Text(limit=22), **_SHARED,
 }  # fmt: skip
 CONFIRM = _SHARED
 CANCEL: dict[str, Field] = {
-    "cancellation_reason": Text(choices=("abandoned", "duplicate", "fraudulent", "requested_by_customer")), **EXPAND,
+    "cancellation_reason": Text(choices=("abandoned", "duplicate", "fraudulent", "requested_by_customer")),
+    **EXPAND,
 }  # fmt: skip
 CAPTURE: dict[str, Field] = {"amount_to_capture": Integer(low=1), "metadata": Metadata(), **EXPAND}
 
 
-def create(scope: Scope, params: Json, ids: Sequence[str]) -> Stored | ApiError:
-    """POST /v1/payment_intents, with `confirm` also the first try to pay. A decline is returned, its effects stay."""
+def create(scope: Scope, params: Json, _ids: Sequence[str]) -> Stored | ApiError:
+    """POST /v1/payment_intents, with `confirm` also the first try to pay. A decline is returned, its effects
+    stay.
+    """
     amount, currency = params["amount"], params["currency"]
     currencies.check_charge(amount, currency, param="amount")
     if "payment_method_types" in params and params.get("automatic_payment_methods", {}).get("enabled"):
@@ -100,14 +106,14 @@ def _confirm(scope: Scope, intent: Stored, params: Json) -> Stored | ApiError:
     automatic = intent.data["automatic_payment_methods"] or {}
     if automatic.get("allow_redirects") == "always" and "return_url" not in params:
         raise errors.ApiError(
-            "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because some of these"
-            " payment methods might redirect your customer off of your page, you must provide a `return_url`.",
+            "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because"
+            " some of these"
+            " payment methods might redirect your customer off of your page, you must provide a"
+            " `return_url`.",
             param="return_url",
         )
     if "card" in params.get("payment_method_options", {}):
-        intent.data["payment_method_options"].setdefault("card", {}).update(
-            params["payment_method_options"]["card"]
-        )
+        intent.data["payment_method_options"].setdefault("card", {}).update(params["payment_method_options"]["card"])
     decline = payments.confirm(scope, intent, method, return_url=params.get("return_url"))
     if decline is None:
         return intent
@@ -127,16 +133,23 @@ def capture(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
     intent = scope.get("payment_intent", ids[0], param="intent")
     intent.data["metadata"] |= params.get("metadata", {})
     payments.capture(scope, intent, amount=params.get("amount_to_capture"))
+    session = scope.find(intent.private.get("session"))
+    if session is not None:
+        session.data["payment_status"] = "paid"
+        scope.save(session)
     return intent
 
 
 def cancel(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
-    """POST /v1/payment_intents/{id}/cancel. An intent of an open Checkout Session ends with its session only."""
+    """POST /v1/payment_intents/{id}/cancel. An intent of an open Checkout Session ends with its session
+    only.
+    """
     intent = scope.get("payment_intent", ids[0], param="intent")
     session = scope.find(intent.private.get("session"))
     if session is not None and session.data["status"] == "open":
         raise errors.unexpected_state(
-            "You cannot cancel a PaymentIntent that belongs to an open Checkout Session. Expire the Checkout Session instead.",
+            "You cannot cancel a PaymentIntent that belongs to an open Checkout Session. Expire the"
+            " Checkout Session instead.",
             code="payment_intent_unexpected_state",
         )
     payments.cancel(scope, intent, reason=params.get("cancellation_reason"))

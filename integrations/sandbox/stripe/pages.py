@@ -23,12 +23,16 @@ _PAY_PATH = re.compile(r"/c/pay/(cs_test_[A-Za-z0-9]+)")
 _CHALLENGE_PATH = re.compile(r"/3ds/(pi_[A-Za-z0-9]+)")
 _EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 _KEPT_PRESSES = 20
+#: Which field of the form a parameter of Stripe's errors means.
+_FIELDS = {"exp_month": "expiry", "cvc": "cvc", "number": "number"}
 _URL_SAFE = ":/?#[]@!$&'()*+,;=%~"
 
 
 @dataclass(frozen=True)
 class View:
-    """What a page step decided: a page with its status, or a redirect. `to` are the URLs a form on it may lead to."""
+    """What a page step decided: a page with its status, or a redirect. `to` are the URLs a form on it may
+    lead to.
+    """
 
     status: int
     page: str = ""
@@ -89,9 +93,7 @@ def _pay(scope: Scope, session: Stored, form: dict[str, str] | None) -> View:
         return _message(200, "You have already paid", text, ("Back to the shop", success_url(session)))
     if status == "expired":
         link = ("Back to the shop", session.data["cancel_url"]) if session.data["cancel_url"] else None
-        return _message(
-            200, "This payment page has expired", "You were not charged. Start again from the shop.", link
-        )
+        return _message(200, "This payment page has expired", "You were not charged. Start again from the shop.", link)
     if form is None:
         intent = scope.find(session.data["payment_intent"])
         if intent is not None and intent.data["status"] == "requires_action":
@@ -139,7 +141,9 @@ def _press_card(scope: Scope, session: Stored, form: dict[str, str], filled: Fil
     card, behaviour = read
     decline = sessions.pay_by_card(scope, session, card=card, behaviour=behaviour, email=filled.email)
     if decline is not None:
-        filled.error = FormError(decline.message, decline.param, decline.decline_code or decline.code)
+        filled.error = FormError(
+            decline.message, _FIELDS.get(decline.param or ""), decline.decline_code or decline.code
+        )
         return _pay_form(session, filled, status=402)
     if session.data["status"] == "complete":
         return View(303, location=success_url(session))
@@ -147,7 +151,9 @@ def _press_card(scope: Scope, session: Stored, form: dict[str, str], filled: Fil
 
 
 def read_card(form: dict[str, str], *, now: int) -> tuple[CardDetails, cards.Behaviour] | FormError:
-    """The card as typed and what it does, or what is wrong with the form. `now` in seconds decides what has expired."""
+    """The card as typed and what it does, or what is wrong with the form. `now` in seconds decides what has
+    expired.
+    """
     number = re.sub(r"[ -]", "", form.get("number", ""))
     if not re.fullmatch(r"[0-9]{12,19}", number):
         return FormError("Your card number is incomplete.", "number", "incomplete_number")
@@ -169,9 +175,7 @@ def read_card(form: dict[str, str], *, now: int) -> tuple[CardDetails, cards.Beh
 
 def _challenge(scope: Scope, intent: Stored, form: dict[str, str] | None) -> View:
     session = scope.find(intent.private.get("session"))
-    over = intent.data["status"] != "requires_action" or (
-        session is not None and session.data["status"] != "open"
-    )
+    over = intent.data["status"] != "requires_action" or (session is not None and session.data["status"] != "open")
     if over and session is not None:
         return View(303, location=f"{scope.base_url}/c/pay/{session.id}")
     if over:
@@ -180,15 +184,20 @@ def _challenge(scope: Scope, intent: Stored, form: dict[str, str] | None) -> Vie
     if form is None:
         page = html.challenge_page(amount=intent.data["amount"], currency=intent.data["currency"])
         return View(200, page, to=(back, session.data["success_url"] if session else None))
-    outcome = form.get("outcome")
+    return _answer_challenge(scope, intent, session, outcome=form.get("outcome", ""), back=back)
+
+
+def _answer_challenge(scope: Scope, intent: Stored, session: Stored | None, *, outcome: str, back: str | None) -> View:
     if outcome not in ("complete", "fail"):
         return _message(400, "Choose one of the two buttons", "Go back and try again.")
-    if session is None:
-        payments.authenticate(scope, intent, success=outcome == "complete")
-        return View(303, location=_with_intent(back or scope.base_url, intent, outcome))
-    sessions.authenticate(scope, session, success=outcome == "complete")
-    done = session.data["status"] == "complete"
-    return View(303, location=success_url(session) if done else f"{scope.base_url}/c/pay/{session.id}")
+    if session is not None:
+        sessions.authenticate(scope, session, success=outcome == "complete")
+        done = session.data["status"] == "complete"
+        return View(303, location=success_url(session) if done else f"{scope.base_url}/c/pay/{session.id}")
+    payments.authenticate(scope, intent, success=outcome == "complete")
+    if not back:
+        return _message(200, "Thank you", "You may close this page.")
+    return View(303, location=_with_intent(back, intent, outcome))
 
 
 def _with_intent(url: str, intent: Stored, outcome: str) -> str:
@@ -215,9 +224,11 @@ def _response(view: View) -> Response:
 
 
 def _policy(targets: tuple[str | None, ...]) -> str:
-    """No script at all. Browsers hold `form-action` against redirects too, so the shop's own origins stand in it."""
+    """No script at all. Browsers hold `form-action` against redirects too, so the shop's own origins stand in
+    it.
+    """
     origins = sorted({"{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in targets if url})
     return (
-        f"default-src 'none'; style-src 'sha256-{html.STYLE_HASH}'; base-uri 'none'; frame-ancestors 'none'; form-action 'self'"
-        + "".join(f" {origin}" for origin in origins)
+        f"default-src 'none'; style-src 'sha256-{html.STYLE_HASH}'; base-uri 'none'; frame-ancestors"
+        " 'none'; form-action 'self'" + "".join(f" {origin}" for origin in origins)
     )

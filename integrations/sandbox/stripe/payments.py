@@ -1,4 +1,6 @@
-"""The life of a PaymentIntent: confirm, challenge, settle, capture, cancel. Each step emits Stripe's events in its order."""
+"""The life of a PaymentIntent: confirm, challenge, settle, capture, cancel. Each step emits Stripe's events
+in its order.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +24,9 @@ def create(
     options: Json,
     automatic: Json | None = None,
 ) -> Stored:
-    """Stores an intent over `amount` minor units and emits `payment_intent.created`. `options` are Stripe's optional fields."""
+    """Stores an intent over `amount` minor units and emits `payment_intent.created`. `options` are Stripe's
+    optional fields.
+    """
     intent_id = new_id("pi")
     data: Json = {
         "id": intent_id,
@@ -84,16 +88,16 @@ def _method_options(payment_method_types: list[str], options: Json) -> Json:
 
 
 def confirm(scope: Scope, intent: Stored, method: Stored, *, return_url: str | None = None) -> Decline | None:
-    """Tries to pay with a payment method: succeeds, asks for 3-D Secure, goes processing, or returns why it was declined."""
+    """Tries to pay with a payment method: succeeds, asks for 3-D Secure, goes processing, or returns why it
+    was declined.
+    """
     intent.data |= {"payment_method": method.id, "next_action": None, "last_payment_error": None}
     if payment_methods.is_debit(method):
         _start_debit(scope, intent, method)
         return None
     behaviour = payment_methods.behaviour_of(method)
     asked = intent.data["payment_method_options"].get("card", {}).get("request_three_d_secure", "automatic")
-    if behaviour.challenge == "required" or (
-        behaviour.challenge == "supported" and asked in ("any", "challenge")
-    ):
+    if behaviour.challenge == "required" or (behaviour.challenge == "supported" and asked in ("any", "challenge")):
         _ask_for_action(scope, intent, return_url)
         return None
     return _charge(scope, intent, method, authenticated=False)
@@ -140,9 +144,7 @@ def _charge(scope: Scope, intent: Stored, method: Stored, *, authenticated: bool
         _record_decline(scope, intent, method, behaviour.decline, charge=charge)
         return behaviour.decline
     manual = intent.data["capture_method"] == "manual"
-    charge = charges.create(
-        scope, intent, method, status="succeeded", captured=not manual, authenticated=authenticated
-    )
+    charge = charges.create(scope, intent, method, status="succeeded", captured=not manual, authenticated=authenticated)
     charge.data["disputed"] = behaviour.disputed
     scope.save(charge)
     events.emit(scope, "charge.succeeded", charge)
@@ -172,9 +174,7 @@ def succeed(scope: Scope, intent: Stored, charge: Stored) -> None:
     charges.post_to_balance_later(scope, charge)
 
 
-def _record_decline(
-    scope: Scope, intent: Stored, method: Stored, decline: Decline, *, charge: Stored | None
-) -> None:
+def _record_decline(scope: Scope, intent: Stored, method: Stored, decline: Decline, *, charge: Stored | None) -> None:
     if charge is not None:
         intent.data["latest_charge"] = charge.id
     intent.data |= {
@@ -241,9 +241,7 @@ def settle_debit(scope: Scope, intent: Stored, *, success: bool) -> None:
     }
     scope.save(charge)
     events.emit(scope, "charge.failed", charge)
-    _record_decline(
-        scope, intent, scope.get("payment_method", charge.data["payment_method"]), decline, charge=charge
-    )
+    _record_decline(scope, intent, scope.get("payment_method", charge.data["payment_method"]), decline, charge=charge)
 
 
 def capture(scope: Scope, intent: Stored, *, amount: int | None) -> None:
@@ -251,7 +249,8 @@ def capture(scope: Scope, intent: Stored, *, amount: int | None) -> None:
     status = intent.data["status"]
     if status != "requires_capture":
         raise errors.unexpected_state(
-            f"This PaymentIntent could not be captured because it has a status of {status}. Only a PaymentIntent with one of"
+            f"This PaymentIntent could not be captured because it has a status of {status}. Only a"
+            " PaymentIntent with one of"
             " the following statuses may be captured: requires_capture.",
             code="payment_intent_unexpected_state",
         )
@@ -275,8 +274,10 @@ def cancel(scope: Scope, intent: Stored, *, reason: str | None) -> None:
     status = intent.data["status"]
     if status not in CANCELABLE or (status == "processing"):
         raise errors.unexpected_state(
-            f"You cannot cancel this PaymentIntent because it has a status of {status}. Only a PaymentIntent with one of the"
-            " following statuses may be canceled: requires_payment_method, requires_capture, requires_confirmation,"
+            f"You cannot cancel this PaymentIntent because it has a status of {status}. Only a"
+            " PaymentIntent with one of the"
+            " following statuses may be canceled: requires_payment_method, requires_capture,"
+            " requires_confirmation,"
             " requires_action.",
             code="payment_intent_unexpected_state",
         )

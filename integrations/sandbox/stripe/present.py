@@ -36,13 +36,13 @@ EXPANDABLE = {
     "account": {},
     "item": {},
 }
-_ANY = {
-    name: kind for fields in (EXPANDABLE["charge"], EXPANDABLE["refund"]) for name, kind in fields.items()
-}
+_ANY = {name: kind for fields in (EXPANDABLE["charge"], EXPANDABLE["refund"]) for name, kind in fields.items()}
 
 
 def check_expand(kind: str, paths: Iterable[str], *, many: bool) -> list[list[str]]:
-    """Splits the paths and refuses what this kind cannot expand. Paths of a list start with `data`. Raises ApiError."""
+    """Splits the paths and refuses what this kind cannot expand. Paths of a list start with `data`. Raises
+    ApiError.
+    """
     checked = []
     for path in paths:
         parts = path.split(".")
@@ -72,9 +72,7 @@ def _check_path(kind: str, parts: list[str], path: str) -> None:
 
 
 def _not_expandable(path: str) -> errors.ApiError:
-    message = (
-        f"This property cannot be expanded ({path}). You may want to try expanding a different property."
-    )
+    message = f"This property cannot be expanded ({path}). You may want to try expanding a different property."
     return errors.invalid("expand", message)
 
 
@@ -102,9 +100,7 @@ def _expanded(scope: Scope, stored: Stored, field: str, rest: list[list[str]]) -
         return listing(items, url=f"/v1/checkout/sessions/{stored.id}/line_items", has_more=has_more)
     if field == "refunds":
         window = Window(limit=MAX_NESTED_ITEMS)
-        found, has_more = objects.page(
-            scope.tx, kind="refund", window=window, filters={"charge": [stored.id]}
-        )
+        found, has_more = objects.page(scope.tx, kind="refund", window=window, filters={"charge": [stored.id]})
         inner = [path[1:] for path in rest if path]
         refunds = [show(scope, refund, inner) for refund in found]
         return listing(refunds, url=f"/v1/charges/{stored.id}/refunds", has_more=has_more)

@@ -27,7 +27,7 @@ class StripeProvider:
             self._account = account or tx.setting(ACCOUNT_SETTING) or new_id("acct", 16)
             tx.set_setting(ACCOUNT_SETTING, self._account)
         self._store = store
-        self._api = Api(store=store, open_scope=self.open_scope)
+        self._api = Api(store=store, account_id=self._account, open_scope=self.open_scope)
         self._pages = Pages(store=store, open_scope=self.open_scope)
         self._switches = Switches()
 
@@ -59,7 +59,7 @@ class StripeProvider:
             if row is not None:
                 self.open_scope(tx)
 
-    def sign(self, tx: Transaction, event_id: str) -> tuple[bytes, dict[str, str]]:
+    def sign(self, tx: Transaction, event_id: str) -> tuple[bytes, dict[str, str]] | None:
         """Body and headers of one delivery attempt."""
         return events.signed_delivery(tx, event_id)
 

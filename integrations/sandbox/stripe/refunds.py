@@ -10,7 +10,8 @@ from integrations.sandbox.wire import Json
 
 CREATE: dict[str, Field] = {
     "charge": Text(), "payment_intent": Text(), "amount": Integer(low=1), "metadata": Metadata(),
-    "reason": Text(choices=("duplicate", "fraudulent", "requested_by_customer")), "instructions_email": Email(), **EXPAND,
+    "reason": Text(choices=("duplicate", "fraudulent", "requested_by_customer")),
+    "instructions_email": Email(), **EXPAND,
 }  # fmt: skip
 STATUSES = ("pending", "requires_action", "succeeded", "failed", "canceled")
 
@@ -20,19 +21,16 @@ def create(scope: Scope, params: Json) -> Stored:
     charge = _charge(scope, params)
     left = charge.data["amount_captured"] - charge.data["amount_refunded"]
     if not charge.data["paid"] or not charge.data["captured"]:
-        raise errors.unexpected_state(
-            f"Charge {charge.id} has not been captured: there is nothing to refund."
-        )
+        raise errors.unexpected_state(f"Charge {charge.id} has not been captured: there is nothing to refund.")
     if left <= 0:
-        raise errors.unexpected_state(
-            f"Charge {charge.id} has already been refunded.", code="charge_already_refunded"
-        )
+        raise errors.unexpected_state(f"Charge {charge.id} has already been refunded.", code="charge_already_refunded")
     amount = params.get("amount", left)
     currencies.check_granularity(amount, charge.data["currency"], param="amount")
     if amount > left:
         currency = charge.data["currency"]
         raise errors.unexpected_state(
-            f"Refund amount ({currencies.display(amount, currency)}) is greater than unrefunded amount on charge"
+            f"Refund amount ({currencies.display(amount, currency)}) is greater than unrefunded amount on"
+            " charge"
             f" ({currencies.display(left, currency)})",
             param="amount",
         )
@@ -53,9 +51,7 @@ def _charge(scope: Scope, params: Json) -> Stored:
     intent = scope.get("payment_intent", params["payment_intent"], param="payment_intent")
     charge_id = intent.data["latest_charge"]
     if intent.data["status"] != "succeeded" or charge_id is None:
-        raise errors.unexpected_state(
-            f"This PaymentIntent ({intent.id}) does not have a successful charge to refund."
-        )
+        raise errors.unexpected_state(f"This PaymentIntent ({intent.id}) does not have a successful charge to refund.")
     return scope.get("charge", charge_id)
 
 
@@ -100,7 +96,8 @@ def _store(scope: Scope, charge: Stored, amount: int, params: Json) -> Stored:
 
 def _destination(is_card: bool, charge: Stored) -> Json:
     if is_card:
-        return {"card": {"reference_status": "pending", "reference_type": "acquirer_reference_number", "type": "refund"},
+        return {"card": {"reference_status": "pending", "reference_type": "acquirer_reference_number",
+        "type": "refund"},
                 "type": "card"}  # fmt: skip
     kind = charge.data["payment_method_details"]["type"]
     return {"type": kind}
@@ -125,13 +122,16 @@ def cancel(scope: Scope, refund: Stored) -> Stored:
     """POST /v1/refunds/{id}/cancel. Raises ApiError unless it waits for the customer, as at Stripe."""
     if refund.data["status"] != "requires_action":
         raise errors.unexpected_state(
-            f"Refund {refund.id} has a status of {refund.data['status']}: only a refund in requires_action can be canceled."
+            f"Refund {refund.id} has a status of {refund.data['status']}: only a refund in requires_action"
+            " can be canceled."
         )
     return move(scope, refund, status="canceled")
 
 
 def move(scope: Scope, refund: Stored, *, status: str, failure_reason: str | None = None) -> Stored:
-    """What the bank, or the control API, does to a refund. Failing or cancelling gives the money back to the balance."""
+    """What the bank, or the control API, does to a refund. Failing or cancelling gives the money back to the
+    balance.
+    """
     if status not in STATUSES:
         raise errors.invalid("status", f"Invalid status: must be one of {', '.join(STATUSES)}")
     if refund.data["status"] in ("failed", "canceled"):

@@ -15,6 +15,7 @@ from integrations.sandbox.stripe.scope import LINKS, Scope
 from integrations.sandbox.wire import Json
 
 DEFAULT_LIMIT = 10
+EVENTS_KEPT_SECONDS = 30 * 24 * 3600
 
 #: A handler returns the object to show, or an ApiError whose effects stay (a decline).
 Handler = Callable[[Scope, Json, Sequence[str]], Stored | ApiError]
@@ -41,18 +42,25 @@ def list_kind(scope: Scope, route: Route, params: Json, path: str, ids: Sequence
     if route.kind == "item":
         return _list_line_items(scope, params, path, ids)
     expand = present.check_expand(route.kind, params.get("expand", []), many=True)
-    window = _window(scope, route.kind, params)
     found, has_more = objects.page(
-        scope.tx, kind=route.kind, window=window, filters=_filters(route.kind, params)
+        scope.tx,
+        kind=route.kind,
+        window=_window(scope, route.kind, params),
+        filters=_filters(route.kind, params),
+        accept=_predicate(scope, params),
     )
     shown = [present.show(scope, stored, expand) for stored in found]
-    if route.kind == "event" and "delivery_success" in params:
-        wanted = params["delivery_success"]
-        shown = [event for event in shown if webhooks.delivery_failed(scope.tx, event["id"]) != wanted]
-    if route.kind == "checkout.session" and "customer_details" in params:
-        email = params["customer_details"]["email"]
-        shown = [session for session in shown if (session["customer_details"] or {}).get("email") == email]
     return present.listing(shown, url=path, has_more=has_more)
+
+
+def _predicate(scope: Scope, params: Json) -> Callable[[Stored], bool] | None:
+    if "delivery_success" in params:
+        wanted = params["delivery_success"]
+        return lambda event: (webhooks.pending_count(scope.tx, event.id) == 0) == wanted
+    if "customer_details" in params:
+        email = params["customer_details"]["email"].lower()
+        return lambda session: ((session.data["customer_details"] or {}).get("email") or "").lower() == email
+    return None
 
 
 def _window(scope: Scope, kind: str, params: Json) -> Window:
@@ -65,9 +73,9 @@ def _window(scope: Scope, kind: str, params: Json) -> Window:
         if name in params:
             scope.get(kind, params[name], param=name)
     since, until = params.get("created", (0, 2**60))
-    return Window(
-        limit=params.get("limit", DEFAULT_LIMIT), after_id=after, before_id=before, since=since, until=until
-    )
+    if kind == "event":
+        since = max(since, scope.now - EVENTS_KEPT_SECONDS)
+    return Window(limit=params.get("limit", DEFAULT_LIMIT), after_id=after, before_id=before, since=since, until=until)
 
 
 def _filters(kind: str, params: Json) -> dict[str, list[str]]:
@@ -92,28 +100,26 @@ def _list_line_items(scope: Scope, params: Json, path: str, ids: Sequence[str]) 
 
 def _retrieve(kind: str) -> Handler:
     param = "intent" if kind == "payment_intent" else "id"
-    return lambda scope, params, ids: scope.get(kind, ids[0], param=param)
+    return lambda scope, _params, ids: scope.get(kind, ids[0], param=param)
 
 
-def _create_session(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+def _create_session(scope: Scope, params: Json, _ids: Sequence[str]) -> Stored:
     return sessions.create(scope, params)
 
 
-def _expire_session(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+def _expire_session(scope: Scope, _params: Json, ids: Sequence[str]) -> Stored:
     return sessions.expire(scope, scope.get("checkout.session", ids[0]))
 
 
-def _create_refund(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+def _create_refund(scope: Scope, params: Json, _ids: Sequence[str]) -> Stored:
     return refunds.create(scope, params)
 
 
-def _cancel_refund(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+def _cancel_refund(scope: Scope, _params: Json, ids: Sequence[str]) -> Stored:
     return refunds.cancel(scope, scope.get("refund", ids[0]))
 
 
-def _route(
-    method: str, path: str, kind: str, schema: Mapping[str, Field], handler: Handler | None = None
-) -> Route:
+def _route(method: str, path: str, kind: str, schema: Mapping[str, Field], handler: Handler | None = None) -> Route:
     pattern = re.compile("^/v1/" + path.replace("{id}", "([A-Za-z0-9_]{1,255})") + "$")
     return Route(method, pattern, kind, schema, handler)
 
@@ -142,7 +148,8 @@ ROUTES = (
     _route("POST", f"refunds/{_ID}/cancel", "refund", EXPAND, _cancel_refund),
     _route("GET", "balance_transactions", "balance_transaction", {
         **PAGING, "source": Text(), "type": Text(), "currency": Currency()}),
-    _route("GET", f"balance_transactions/{_ID}", "balance_transaction", EXPAND, _retrieve("balance_transaction")),
+    _route("GET", f"balance_transactions/{_ID}", "balance_transaction", EXPAND,
+    _retrieve("balance_transaction")),
     _route("GET", "events", "event", {
         **PAGING, "type": Text(), "types": Items(Text(), most=20), "delivery_success": Flag()}),
     _route("GET", f"events/{_ID}", "event", EXPAND, _retrieve("event")),

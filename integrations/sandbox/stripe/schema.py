@@ -1,4 +1,6 @@
-"""Parameter types: each reads one node of a decoded form and refuses what Stripe refuses, in Stripe's words."""
+"""Parameter types: each reads one node of a decoded form and refuses what Stripe refuses, in Stripe's
+words.
+"""
 
 from __future__ import annotations
 
@@ -46,9 +48,7 @@ class Text:
             message = f"Invalid string: {text[:20]}...; must be at most {self.limit} characters"
             raise errors.invalid(param, message, code="parameter_invalid_string")
         if self.choices and text not in self.choices:
-            listed = (
-                ", ".join(self.choices[:-1]) + (" or " if len(self.choices) > 1 else "") + self.choices[-1]
-            )
+            listed = ", ".join(self.choices[:-1]) + (" or " if len(self.choices) > 1 else "") + self.choices[-1]
             raise errors.invalid(param, f"Invalid {param}: must be one of {listed}")
         return text
 
@@ -92,7 +92,9 @@ class Flag:
 
 @dataclass(frozen=True)
 class Currency:
-    """A lower-case code of a currency that Stripe supports. Stripe's documentation asks for lower case; we insist."""
+    """A lower-case code of a currency that Stripe supports. Stripe's documentation asks for lower case; we
+    insist.
+    """
 
     required: bool = False
 
@@ -181,9 +183,7 @@ class Metadata:
             raise errors.invalid(param, "Metadata can only have up to 50 keys.")
         for key, value in node.items():
             if len(key) > 40:
-                raise errors.invalid(
-                    f"{param}[{key}]", f"Metadata keys can be at most 40 characters: {key[:40]}"
-                )
+                raise errors.invalid(f"{param}[{key}]", f"Metadata keys can be at most 40 characters: {key[:40]}")
             if len(_text(value, f"{param}[{key}]")) > 500:
                 raise errors.invalid(f"{param}[{key}]", "Metadata values can have up to 500 characters.")
         return {key: value for key, value in node.items() if value != ""}
@@ -191,7 +191,9 @@ class Metadata:
 
 @dataclass(frozen=True)
 class When:
-    """A list filter on creation time: one second, or a hash of gt, gte, lt, lte. Read as (since, until), both included."""
+    """A list filter on creation time: one second, or a hash of gt, gte, lt, lte. Read as (since, until), both
+    included.
+    """
 
     required: bool = False
 
@@ -222,5 +224,6 @@ def read(fields: Mapping[str, Field], tree: Json, *, prefix: str = "") -> Json:
 
 EXPAND: dict[str, Field] = {"expand": Items(Text())}
 PAGING: dict[str, Field] = {
-    "limit": Integer(low=1, high=100), "starting_after": Text(), "ending_before": Text(), "created": When(), **EXPAND,
+    "limit": Integer(low=1, high=100), "starting_after": Text(), "ending_before": Text(), "created": When(),
+    **EXPAND,
 }  # fmt: skip

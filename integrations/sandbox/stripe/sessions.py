@@ -33,15 +33,18 @@ _PRODUCT_DATA: dict[str, Field] = {
     "metadata": Metadata(), "tax_code": Text(), "unit_label": Text(limit=12),
 }  # fmt: skip
 _PRICE_DATA: dict[str, Field] = {
-    "currency": Currency(required=True), "unit_amount": Integer(required=True, low=0, high=currencies.MAXIMUM),
+    "currency": Currency(required=True), "unit_amount": Integer(required=True, low=0,
+    high=currencies.MAXIMUM),
     "product_data": Hash(_PRODUCT_DATA, required=True),
     "tax_behavior": Text(choices=("exclusive", "inclusive", "unspecified")),
 }  # fmt: skip
 _LINE_ITEM: dict[str, Field] = {
-    "price_data": Hash(_PRICE_DATA), "price": Text(), "quantity": Integer(low=1, high=999_999), "metadata": Metadata(),
+    "price_data": Hash(_PRICE_DATA), "price": Text(), "quantity": Integer(low=1, high=999_999),
+    "metadata": Metadata(),
 }  # fmt: skip
 _INTENT_DATA: dict[str, Field] = {
-    "capture_method": Text(choices=("automatic", "automatic_async", "manual")), "description": Text(limit=1000),
+    "capture_method": Text(choices=("automatic", "automatic_async", "manual")),
+    "description": Text(limit=1000),
     "metadata": Metadata(), "receipt_email": Email(), "statement_descriptor": Text(limit=22),
     "statement_descriptor_suffix": Text(limit=22),
     "setup_future_usage": Text(choices=("off_session", "on_session")),
@@ -61,13 +64,16 @@ CREATE: dict[str, Field] = {
     "locale": Text(limit=10), "submit_type": Text(choices=("auto", "book", "donate", "pay", "subscribe")),
     "ui_mode": Text(choices=("elements", "embedded_page", "form", "hosted_page")),
     "billing_address_collection": Text(choices=("auto", "required")), "allow_promotion_codes": Flag(),
-    "adaptive_pricing": Hash(_SWITCH), "automatic_tax": Hash(_SWITCH), "phone_number_collection": Hash(_SWITCH),
+    "adaptive_pricing": Hash(_SWITCH), "automatic_tax": Hash(_SWITCH),
+    "phone_number_collection": Hash(_SWITCH),
     "origin_context": Text(choices=("mobile_app", "web")), **EXPAND,
 }  # fmt: skip
 
 
 def create(scope: Scope, params: Json) -> Stored:
-    """POST /v1/checkout/sessions. Raises ApiError for what Stripe refuses, and says what the sandbox does not model."""
+    """POST /v1/checkout/sessions. Raises ApiError for what Stripe refuses, and says what the sandbox does not
+    model.
+    """
     _refuse_unmodelled(params)
     session_id = new_id("cs_test", 58)
     items, currency, total = _line_items(scope, params)
@@ -83,9 +89,7 @@ def create(scope: Scope, params: Json) -> Stored:
     options = dict(params.get("payment_intent_data", {}))
     card_options = params.get("payment_method_options", {}).get("card", {})
     data["payment_method_options"] = {"card": card_options} if card_options else {}
-    session = scope.insert(
-        data, private={"line_items": items, "intent_options": options | card_options, "pressed": {}}
-    )
+    session = scope.insert(data, private={"line_items": items, "intent_options": options | card_options, "pressed": {}})
     scope.tx.add_timer(at=expires_at, name=EXPIRY_TIMER, object_id=session_id)
     return session
 
@@ -111,9 +115,7 @@ def _line_items(scope: Scope, params: Json) -> tuple[list[Json], str, int]:
         price = line["price_data"]
         wanted = wanted or price["currency"]
         if price["currency"] != wanted:
-            raise errors.invalid(
-                "line_items", "You can not combine line items that have different currencies."
-            )
+            raise errors.invalid("line_items", "You can not combine line items that have different currencies.")
         currencies.check_granularity(price["unit_amount"], wanted, param=f"{name}[price_data][unit_amount]")
         items.append(_line_item(scope, line))
     if not items or wanted is None:
@@ -189,7 +191,7 @@ def _fields(scope: Scope, session_id: str, params: Json) -> Json:
         "billing_address_collection": params.get("billing_address_collection"),
         "cancel_url": params.get("cancel_url"),
         "client_reference_id": params.get("client_reference_id"),
-        "client_secret": None,
+        "client_secret": None,  # nosec B105: the field is null for hosted pages
         "collected_information": None,
         "consent": None,
         "consent_collection": None,
@@ -258,9 +260,7 @@ def _customer_details(email: str | None) -> Json:
 def require_open(session: Stored) -> None:
     """Raises ApiError when the session can no longer be paid."""
     if session.data["status"] != "open":
-        raise errors.unexpected_state(
-            f"This Checkout Session is {session.data['status']} and cannot be paid."
-        )
+        raise errors.unexpected_state(f"This Checkout Session is {session.data['status']} and cannot be paid.")
 
 
 def intent_of(scope: Scope, session: Stored) -> Stored:
@@ -339,11 +339,14 @@ def settle_debit(scope: Scope, session: Stored, *, success: bool) -> None:
 
 
 def expire(scope: Scope, session: Stored) -> Stored:
-    """POST /v1/checkout/sessions/{id}/expire, and what the clock does. Raises ApiError unless the session is open."""
+    """POST /v1/checkout/sessions/{id}/expire, and what the clock does. Raises ApiError unless the session is
+    open.
+    """
     status = session.data["status"]
     if status != "open":
         raise errors.unexpected_state(
-            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a status of'
+            'Only Checkout Sessions with a status in ["open"] can be expired. This Checkout Session has a'
+            " status of"
             f" {status}."
         )
     session.data["status"] = "expired"

@@ -35,7 +35,9 @@ class Switches:
         }
 
     def run(self, scope: Scope, verb: str, args: Json) -> Json | None:
-        """The verb's answer, or None when it is not one of ours. Raises ApiError for wrong states and LookupError for ids."""
+        """The verb's answer, or None when it is not one of ours. Raises ApiError for wrong states and
+        LookupError for ids.
+        """
         known = self._verbs.get(verb)
         return None if known is None else known(scope, args)
 
@@ -48,14 +50,14 @@ def _get(scope: Scope, object_id: str) -> Stored:
 
 
 def pay(scope: Scope, args: Json) -> Json:
-    """Presses *Pay* for the shopper. args: session, card (number), method (card|debit), email, force, amount, currency.
+    """Presses *Pay* for the shopper. args: session, card (number), method (card|debit), email, force, amount,
+    currency.
 
-    `force` pays a session that has expired or is complete, as no real provider would: late or second money. `amount` (minor
-    units) and `currency` replace what is charged and what the session shows.
+    `force` pays a session that has expired or is complete, as no real provider would: late or second money.
+    `amount` (minor units) and `currency` replace what is charged and what the session shows.
     """
     session = _get(scope, args["session"])
-    if args.get("force"):
-        _reopen(scope, session)
+    first_intent = _reopen(scope, session) if args.get("force") else None
     overrides = {"amount_total": args.get("amount"), "currency": args.get("currency")}
     session.data |= {name: value for name, value in overrides.items() if value is not None}
     scope.save(session)
@@ -70,25 +72,33 @@ def pay(scope: Scope, args: Json) -> Json:
             raise errors.ApiError(behaviour.message, code=behaviour.code)
         card = CardDetails(number, 12, 2034)
         decline = sessions.pay_by_card(scope, session, card=card, behaviour=behaviour, email=email)
+    intent_id = session.data["payment_intent"]
+    if first_intent is not None:
+        session.data["payment_intent"] = first_intent
+        scope.save(session)
     return {
         "session": present.show(scope, session),
-        "payment_intent": session.data["payment_intent"],
+        "payment_intent": intent_id,
         "decline_code": (decline.decline_code or decline.code) if decline else None,
     }
 
 
-def _reopen(scope: Scope, session: Stored) -> None:
+def _reopen(scope: Scope, session: Stored) -> str | None:
+    """Makes a closed session payable once more; returns its paid intent, which it shall keep naming
+    afterwards.
+    """
     session.data["status"] = "open"
     intent = scope.find(session.data["payment_intent"])
-    if intent is not None and intent.data["status"] in ("succeeded", "canceled", "processing"):
-        session.data["payment_intent"] = None
-    elif intent is not None:
-        intent.data["status"] = "requires_payment_method"
-        scope.save(intent)
+    if intent is None or intent.data["status"] in payments.CONFIRMABLE:
+        return None
+    session.data["payment_intent"] = None
+    return intent.id if intent.data["status"] != "canceled" else None
 
 
 def pay_again(scope: Scope, args: Json) -> Json:
-    """A second capture on a paid session's own intent: a second succeeded charge. args: session, amount (minor units)."""
+    """A second capture on a paid session's own intent: a second succeeded charge. args: session, amount
+    (minor units).
+    """
     session = _get(scope, args["session"])
     intent = _get(scope, session.data["payment_intent"])
     first = _get(scope, intent.data["latest_charge"])
@@ -145,7 +155,9 @@ def move_refund(scope: Scope, args: Json) -> Json:
 
 
 def create_event(scope: Scope, args: Json) -> Json:
-    """Any event. args: type, object (an id or a whole object), changes (over the object), overrides (over the event)."""
+    """Any event. args: type, object (an id or a whole object), changes (over the object), overrides (over the
+    event).
+    """
     subject = args.get("object")
     snapshot = present.show(scope, _get(scope, subject)) if isinstance(subject, str) else dict(subject or {})
     snapshot |= args.get("changes") or {}
@@ -159,7 +171,9 @@ def get_object(scope: Scope, args: Json) -> Json:
 
 
 def patch_object(scope: Scope, args: Json) -> Json:
-    """Overwrites top-level fields without events, as if the provider had always said so. args: id, changes."""
+    """Overwrites top-level fields without events, as if the provider had always said so. args: id,
+    changes.
+    """
     stored = _get(scope, args["id"])
     stored.data |= args["changes"]
     scope.save(stored)
@@ -171,7 +185,7 @@ def delete_object(scope: Scope, args: Json) -> Json:
     return {"deleted": objects.delete(scope.tx, args["id"])}
 
 
-def effects(scope: Scope, args: Json) -> Json:
+def effects(scope: Scope, _args: Json) -> Json:
     """The oracle: per intent, the money that really moved, in minor units."""
     found, _ = objects.page(scope.tx, kind="payment_intent", window=Window(limit=EFFECT_LIMIT))
     return {"effects": [_effect(scope, intent) for intent in reversed(found)]}
@@ -189,9 +203,7 @@ def _effect(scope: Scope, intent: Stored) -> Json:
         "charges": [_pick(charge, "id", "amount_captured", "status") for charge in made],
         "refunds": [_pick(refund, "id", "amount", "status") for refund in given],
         "captured_minor": sum(charge.data["amount_captured"] for charge in made),
-        "refunded_minor": sum(
-            r.data["amount"] for r in given if r.data["status"] in ("succeeded", "pending")
-        ),
+        "refunded_minor": sum(r.data["amount"] for r in given if r.data["status"] in ("succeeded", "pending")),
     }
 
 
