@@ -8,11 +8,9 @@ import sys
 def main() -> None:
     """Run one command."""
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
-    from pathlib import Path
+    from config import boot
 
-    from config.postgres import ensure_running
-
-    ensure_running(Path(__file__).resolve().parent)
+    boot.prepare(sys.argv[1:])
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -1,0 +1,159 @@
+"""Every environment variable that the service reads: its name, what it means, its default, where it is required.
+
+`config/env.py` reads no other name, and a test holds docs/settings.md against this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+DEPLOYED = ("staging", "production")
+"""The environments in which strangers can reach the service."""
+
+
+@dataclass(frozen=True, slots=True)
+class Variable:
+    """One variable. `default` is what a reader is told; a `secret` may also stand in the file that NAME_FILE names."""
+
+    name: str
+    meaning: str
+    default: str = "empty"
+    required_in: tuple[str, ...] = ()
+    secret: bool = False
+
+
+GENERAL = (
+    Variable(
+        "ENVIRONMENT",
+        "`demo`, `test`, `staging` or `production`.",
+        "`demo`, only while DATABASE_URL and all provider keys are empty; otherwise the start is refused",
+        DEPLOYED,
+    ),
+    Variable(
+        "SECRET_KEY",
+        "Signs sessions, CSRF tokens and queue messages; at least 50 random characters.",
+        "generated into `var/secrets/`",
+        DEPLOYED,
+        secret=True,
+    ),
+    Variable(
+        "SECRET_KEY_FALLBACKS",
+        "Former values of SECRET_KEY, comma list: sessions signed with them stay valid.",
+        secret=True,
+    ),
+    Variable(
+        "ENCRYPTION_KEYS",
+        "Comma list of `id:base64 of 32 bytes`. The first one writes, all of them read: put a new key first and keep "
+        "the old ones until nothing is sealed with them.",
+        "generated into `var/secrets/`",
+        DEPLOYED,
+        secret=True,
+    ),
+    Variable(
+        "PUBLIC_BASE_URL",
+        "Where shoppers and providers reach the shop: scheme, host and port, no path. `https` when deployed.",
+        "`http://127.0.0.1:8000`",
+        DEPLOYED,
+    ),
+    Variable("ALLOWED_HOSTS", "Further host names to answer to, comma list.", "the host of PUBLIC_BASE_URL, loopback"),
+    Variable(
+        "TRUSTED_PROXIES",
+        "Comma list of the addresses or networks of your own proxies, or `unix` for a proxy that comes over a unix "
+        "socket. Only from them are X-Forwarded-For, X-Forwarded-Proto and X-Request-ID believed.",
+        required_in=DEPLOYED,
+    ),
+    Variable(
+        "METRICS_TOKEN", "Bearer token that opens /metrics to others than loopback and trusted networks.", secret=True
+    ),
+    Variable("LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`.", "`INFO`"),
+)
+
+STORES = (
+    Variable(
+        "DATABASE_URL",
+        "PostgreSQL as the application's role, e.g. `postgresql://shop_app:…@db.example/shop?sslmode=verify-full`. "
+        "libpq's parameters are passed on.",
+        "empty: an embedded server in this checkout",
+        DEPLOYED,
+        secret=True,
+    ),
+    Variable(
+        "DATABASE_OWNER_URL",
+        "The same database as the role that owns the tables; `migrate` uses it. Another role than DATABASE_URL's.",
+        "DATABASE_URL",
+        ("production",),
+        secret=True,
+    ),
+    Variable(
+        "DATABASE_POOLER",
+        "`1` if DATABASE_URL leads to PgBouncer in transaction mode: no server-side cursors, no prepared statements, "
+        "no start-up options (set the role's timeouts in the database instead, docs/deploy.md).",
+        "`0`",
+    ),
+    Variable("REDIS_URL", "Redis for the queue and the shared cache.", "empty: both live in PostgreSQL", secret=True),
+    Variable(
+        "EMAIL_URL",
+        "`smtp://user:password@host:587` (STARTTLS, unless `?tls=none`), `smtps://…` (TLS from the start), `console:`, "
+        "or `file:/directory`.",
+        "`console:`",
+        DEPLOYED,
+        secret=True,
+    ),
+    Variable("EMAIL_FROM", "Sender of our mail.", "`no-reply@` the host of PUBLIC_BASE_URL"),
+)
+
+SHOP = (
+    Variable("SHOP_NAME", "The shop's name, on pages and in mail.", "`Shop`"),
+    Variable("SHOP_CURRENCIES", "Comma list of ISO 4217 codes; the first one is the default.", "`USD,EUR,JPY,KWD`"),
+    Variable(
+        "SHOP_LOCALE",
+        "Locale in which amounts are shown to a shopper whose browser names none we know.",
+        "`en_US`",
+    ),
+    Variable("ORDER_LIFETIME_MINUTES", "How long an order may be paid, 30 to 1440.", "`60`"),
+)
+
+PROVIDERS = (
+    Variable(
+        "PAYMENTS_PROVIDERS",
+        "Comma list of the providers offered, in the order shown.",
+        "those whose keys are set",
+    ),
+    Variable(
+        "WEBHOOK_IP_ALLOWLISTS",
+        "Addresses that may post webhooks, e.g. `stripe=3.18.12.63,3.130.192.0/24;paypal=64.4.240.0/21`. A provider "
+        "that is not named may post from anywhere; signatures are checked in any case.",
+    ),
+    Variable("STRIPE_API_KEY", "`sk_…` or a restricted `rk_…`.", secret=True),
+    Variable(
+        "STRIPE_WEBHOOK_SECRETS",
+        "Comma list of `whsec_…`; each is tried, so that a new one can be put beside the old.",
+        secret=True,
+    ),
+    Variable("STRIPE_API_BASE", "Stripe's API.", "`https://api.stripe.com`; in the demo the sandbox"),
+    Variable("STRIPE_THREE_D_SECURE", "3-D Secure: `automatic`, `any` or `challenge`.", "`automatic`"),
+    Variable("STRIPE_CONNECT_TIMEOUT_SECONDS", "1 to 10.", "`3`"),
+    Variable("STRIPE_READ_TIMEOUT_SECONDS", "1 to 12: a look ends within 15 s.", "`10`"),
+    Variable("PAYPAL_CLIENT_ID", "PayPal's client id."),
+    Variable("PAYPAL_CLIENT_SECRET", "PayPal's client secret.", secret=True),
+    Variable("PAYPAL_WEBHOOK_ID", "The id of our webhook at PayPal."),
+    Variable("PAYPAL_API_BASE", "PayPal's API.", "`https://api-m.paypal.com`"),
+    Variable("SQUARE_ACCESS_TOKEN", "Square's access token.", secret=True),
+    Variable("SQUARE_LOCATION_ID", "Square's location."),
+    Variable("SQUARE_WEBHOOK_SIGNATURE_KEYS", "Comma list of Square's signature keys.", secret=True),
+    Variable("SQUARE_WEBHOOK_URL", "The notification URL exactly as set at Square; it is part of what is signed."),
+    Variable("SQUARE_API_BASE", "Square's API.", "`https://connect.squareup.com`"),
+    Variable("NMI_SECURITY_KEY", "NMI's security key.", secret=True),
+    Variable("NMI_WEBHOOK_SIGNING_KEYS", "Comma list of NMI's signing keys.", secret=True),
+    Variable("NMI_API_BASE", "NMI's API.", "`https://secure.nmi.com`"),
+)
+
+TABLE = {variable.name: variable for variable in (*GENERAL, *STORES, *SHOP, *PROVIDERS)}
+
+PROVIDER_KEYS = {
+    "stripe": ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRETS"),
+    "paypal": ("PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID"),
+    "square": ("SQUARE_ACCESS_TOKEN", "SQUARE_LOCATION_ID", "SQUARE_WEBHOOK_SIGNATURE_KEYS"),
+    "nmi": ("NMI_SECURITY_KEY", "NMI_WEBHOOK_SIGNING_KEYS"),
+}
+"""The variables that make a provider usable. Setting any of them ends the silent demo (DESIGN.md, ENVIRONMENT)."""

@@ -1,0 +1,315 @@
+"""Numbered system checks: a mistake in the settings stops the start, with a sentence on how to mend it.
+
+They read django.conf.settings and ask neither the database nor the network; `doctor` proves what needs asking.
+docs/settings.md lists them.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import itertools
+from typing import Any
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.contrib import admin
+from django.core import checks
+from django.core.checks import CheckMessage, Error, register
+from django_q.models import Failure, OrmQ, Schedule, Success
+
+from payments.grants import missing_tables
+
+STRIPE_LIVE_API_BASE = "https://api.stripe.com"
+STRIPE_LIVE_PREFIXES = ("sk_live_", "rk_live_")
+STRIPE_TEST_PREFIXES = ("sk_test_", "rk_test_")
+
+SHARED_CACHES = (
+    "django.core.cache.backends.db.DatabaseCache",
+    "django.core.cache.backends.redis.RedisCache",
+    "django.core.cache.backends.memcached.PyMemcacheCache",
+    "django.core.cache.backends.memcached.PyLibMCCache",
+)
+LOOPBACK = ("localhost", "127.0.0.1", "::1")
+
+
+def _deployed() -> bool:
+    return settings.ENVIRONMENT in ("staging", "production")
+
+
+def _production() -> bool:
+    return bool(settings.ENVIRONMENT == "production")
+
+
+# --- providers ---------------------------------------------------------------------------------------------
+
+
+@register("payments")
+def check_stripe_mode(**_: Any) -> list[CheckMessage]:
+    """E001: test and live never mix (DESIGN.md, invariant 10)."""
+    if "stripe" not in settings.PAYMENTS_PROVIDERS:
+        return []
+    key = settings.STRIPE_API_KEY
+    live, test = key.startswith(STRIPE_LIVE_PREFIXES), key.startswith(STRIPE_TEST_PREFIXES)
+    if not (live or test):
+        return [
+            _error(
+                "E001",
+                "STRIPE_API_KEY is of no known kind.",
+                "It starts with sk_test_, rk_test_, sk_live_ or rk_live_.",
+            )
+        ]
+    if _production() and not live:
+        return [
+            _error(
+                "E001",
+                "STRIPE_API_KEY is a test key, and this is production.",
+                "Set the live key, or ENVIRONMENT=staging.",
+            )
+        ]
+    if live and not _production():
+        what = f"STRIPE_API_KEY is a live key, and this is {settings.ENVIRONMENT}."
+        return [_error("E001", what, "Set a test key; live keys belong to ENVIRONMENT=production only.")]
+    return []
+
+
+@register("payments")
+def check_stripe_host(**_: Any) -> list[CheckMessage]:
+    """E002: real keys, and production, talk to the provider's official host only."""
+    if "stripe" not in settings.PAYMENTS_PROVIDERS or settings.STRIPE_API_BASE == STRIPE_LIVE_API_BASE:
+        return []
+    hint = f"Unset STRIPE_API_BASE: {STRIPE_LIVE_API_BASE} is the default."
+    if _production() or settings.STRIPE_API_KEY.startswith(STRIPE_LIVE_PREFIXES):
+        return [_error("E002", "STRIPE_API_BASE is not Stripe's official live host.", hint)]
+    parts = urlsplit(settings.STRIPE_API_BASE)
+    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
+        return [_error("E002", "STRIPE_API_BASE would carry the key over a network without TLS.", hint)]
+    return []
+
+
+@register("payments")
+def check_webhook_secrets(**_: Any) -> list[CheckMessage]:
+    """E003: without a secret anybody could say that an order is paid; stripe-python even accepts an empty one."""
+    if "stripe" not in settings.PAYMENTS_PROVIDERS:
+        return []
+    if settings.STRIPE_WEBHOOK_SECRETS and all(secret.strip() for secret in settings.STRIPE_WEBHOOK_SECRETS):
+        return []
+    hint = (
+        "Make an endpoint for PUBLIC_BASE_URL/webhooks/stripe/ at Stripe and set STRIPE_WEBHOOK_SECRETS to its secret."
+    )
+    return [_error("E003", "STRIPE_WEBHOOK_SECRETS is empty although Stripe is offered.", hint)]
+
+
+@register("payments")
+def check_allowlists(**_: Any) -> list[CheckMessage]:
+    """W004: an allowlist under a misspelt name protects nothing."""
+    unknown = sorted(set(settings.WEBHOOK_IP_ALLOWLISTS) - set(settings.PAYMENTS_PROVIDERS))
+    if not unknown:
+        return []
+    hint = "Correct the name in WEBHOOK_IP_ALLOWLISTS, or add the provider to PAYMENTS_PROVIDERS."
+    return [_warning("W004", f"WEBHOOK_IP_ALLOWLISTS names {', '.join(unknown)}, not offered here.", hint)]
+
+
+# --- transport ---------------------------------------------------------------------------------------------
+
+
+@register("payments")
+def check_public_address(**_: Any) -> list[CheckMessage]:
+    """E005: deployed, shoppers and providers come over TLS."""
+    if not _deployed() or settings.PUBLIC_BASE_URL.startswith("https://"):
+        return []
+    return [_error("E005", "PUBLIC_BASE_URL is not https.", "Set it to the shop's https:// address.")]
+
+
+@register("payments")
+def check_proxies(**_: Any) -> list[CheckMessage]:
+    """E006: TLS ends at a proxy, so we must know whose word on scheme and client address to take."""
+    if not _deployed() or (settings.TRUSTED_PROXIES and settings.SECURE_PROXY_SSL_HEADER):
+        return []
+    hint = "Set TRUSTED_PROXIES to your proxy's address; it ends TLS 1.3 and sets X-Forwarded-Proto (docs/deploy.md)."
+    return [_error("E006", "No trusted proxy is named.", hint)]
+
+
+@register("payments")
+def check_database_tls(**_: Any) -> list[CheckMessage]:
+    """E007 (W007 where not deployed): a database across a network proves who it is."""
+    make = _error if _deployed() else _warning
+    return [
+        make(
+            "E007" if _deployed() else "W007",
+            f"The connection `{alias}` goes to a remote host without sslmode=verify-full.",
+            "Add ?sslmode=verify-full to its URL, and &sslrootcert=/path/to/ca.pem (or sslrootcert=system).",
+        )
+        for alias, entry in settings.DATABASES.items()
+        if _is_remote(entry) and entry.get("OPTIONS", {}).get("sslmode") != "verify-full"
+    ]
+
+
+@register("payments")
+def check_transport_settings(**_: Any) -> list[CheckMessage]:
+    """E008: deployed, nothing of ours travels in clear."""
+    wanted = {
+        "SECURE_SSL_REDIRECT": True,
+        "SESSION_COOKIE_SECURE": True,
+        "CSRF_COOKIE_SECURE": True,
+        "SECURE_HSTS_SECONDS": 31_536_000,
+    }
+    lax = [name for name, least in wanted.items() if getattr(settings, name) < least] if _deployed() else []
+    if not lax:
+        return []
+    return [
+        _error(
+            "E008",
+            f"Too lax for {settings.ENVIRONMENT}: {', '.join(lax)}.",
+            "Leave them as config/settings.py has them.",
+        )
+    ]
+
+
+@register("payments")
+def check_mail_and_redis(**_: Any) -> list[CheckMessage]:
+    """E009, E010: deployed, mail leaves the machine, and neither mail nor Redis crosses a network in clear."""
+    if not _deployed():
+        return []
+    found: list[CheckMessage] = []
+    if settings.EMAIL_BACKEND != "django.core.mail.backends.smtp.EmailBackend":
+        found.append(_error("E009", "Mail leaves for nowhere.", "Set EMAIL_URL to an smtp:// or smtps:// address."))
+    elif settings.EMAIL_HOST not in LOOPBACK and not (settings.EMAIL_USE_TLS or settings.EMAIL_USE_SSL):
+        found.append(
+            _error("E009", "Mail would cross a network in clear.", "Remove ?tls=none from EMAIL_URL, or use smtps://.")
+        )
+    redis = settings.Q_CLUSTER.get("redis") or ""
+    parts = urlsplit(redis) if isinstance(redis, str) else urlsplit("")
+    if parts.scheme == "redis" and parts.hostname not in LOOPBACK:
+        found.append(_error("E010", "Redis would be reached over a network in clear.", "Use rediss:// in REDIS_URL."))
+    return found
+
+
+# --- data --------------------------------------------------------------------------------------------------
+
+
+@register("payments")
+def check_database_roles(**_: Any) -> list[CheckMessage]:
+    """E011: in production the application cannot rewrite what is append-only, since it does not own it."""
+    if not _production():
+        return []
+    owner, app = settings.DATABASES.get("owner", {}), settings.DATABASES["default"]
+    if owner and owner.get("USER") != app.get("USER"):
+        return []
+    hint = "Make a second role and set DATABASE_OWNER_URL to the one that owns the tables (docs/deploy.md)."
+    return [_error("E011", "Application and owner are one database role.", hint)]
+
+
+@register("payments")
+def check_encryption_keys(**_: Any) -> list[CheckMessage]:
+    """E012: raw webhooks and secrets are sealed before they are stored."""
+    keys = settings.ENCRYPTION_KEYS
+    if keys and all(len(key) == 32 for key in keys.values()):
+        return []
+    hint = "Set ENCRYPTION_KEYS to `k1:` and 32 random bytes in base64 (docs/settings.md)."
+    return [_error("E012", "There is no usable encryption key.", hint)]
+
+
+@register("payments")
+def check_append_only_tables(**_: Any) -> list[CheckMessage]:
+    """E013: a renamed table would silently lose its protection."""
+    missing = missing_tables()
+    if not missing:
+        return []
+    hint = "Correct the names in payments/grants.py, or install the application they belong to."
+    return [_error("E013", f"Append-only tables that belong to no model: {', '.join(missing)}.", hint)]
+
+
+# --- processes ---------------------------------------------------------------------------------------------
+
+
+@register("payments")
+def check_time_limits(**_: Any) -> list[CheckMessage]:
+    """E014: a task must never be handed out again, nor its rows taken, while it may still work."""
+    cluster = settings.Q_CLUSTER
+    limits = (settings.LOOK_SECONDS, cluster.get("timeout") or 0, settings.LEASE_SECONDS, cluster.get("retry") or 0)
+    if all(earlier < later for earlier, later in itertools.pairwise(limits)):
+        return []
+    hint = "Keep look < task timeout < lease < queue retry (config/queue.py): 15, 30, 45, 120 seconds."
+    return [_error("E014", f"The time limits are out of order: {limits}.", hint)]
+
+
+@register("payments")
+def check_provider_timeouts(**_: Any) -> list[CheckMessage]:
+    """E015: connecting and reading together must fit into one look."""
+    seconds = settings.STRIPE_CONNECT_TIMEOUT_SECONDS + settings.STRIPE_READ_TIMEOUT_SECONDS
+    if "stripe" not in settings.PAYMENTS_PROVIDERS or seconds <= settings.LOOK_SECONDS:
+        return []
+    hint = f"Lower STRIPE_CONNECT_TIMEOUT_SECONDS or STRIPE_READ_TIMEOUT_SECONDS: {settings.LOOK_SECONDS} s together."
+    return [_error("E015", f"Stripe's timeouts add up to {seconds} s.", hint)]
+
+
+@register("payments")
+def check_shared_cache(**_: Any) -> list[CheckMessage]:
+    """E016: throttles count in the cache; in a process's own memory each process would grant the whole rate."""
+    backend = settings.CACHES["default"]["BACKEND"]
+    if backend in SHARED_CACHES:
+        return []
+    return [
+        _error("E016", f"The cache {backend} is not shared between processes.", "Use the database's or Redis' cache.")
+    ]
+
+
+@register("payments")
+def check_debug(**_: Any) -> list[CheckMessage]:
+    """E017: error pages with settings and source are for nobody."""
+    return [_error("E017", "DEBUG is on.", "Leave it off; logs carry the traceback.")] if settings.DEBUG else []
+
+
+@register("payments")
+def check_state_machine_library(**_: Any) -> list[CheckMessage]:
+    """E018: both are `import django_fsm`, and the one installed last wins."""
+    installed = [name for name in ("django-fsm", "django-fsm-2") if _is_installed(name)]
+    if len(installed) == 1:
+        return []
+    hint = "Recreate .venv from requirements.txt: it holds django-fsm alone."
+    return [_error("E018", f"Installed: {' and '.join(installed) or 'neither django-fsm nor django-fsm-2'}.", hint)]
+
+
+@register("payments")
+def check_queue_admin(**_: Any) -> list[CheckMessage]:
+    """E019: whoever may edit a Schedule in the admin may run any function there is."""
+    registered = [model.__name__ for model in (Failure, OrmQ, Schedule, Success) if admin.site.is_registered(model)]
+    if not registered:
+        return []
+    hint = "Unregister them; config/admin.py does, so see that `config` stands first in INSTALLED_APPS."
+    return [_error("E019", f"django-q2's {', '.join(registered)} stand in the admin.", hint)]
+
+
+@register("payments")
+def check_content_security_policy(**_: Any) -> list[CheckMessage]:
+    """E020: no inline code, no foreign code (PCI DSS 6.4.3)."""
+    directives = getattr(settings, "CONTENT_SECURITY_POLICY", {}).get("DIRECTIVES", {})
+    sources = [
+        str(source) for name in ("default-src", "script-src", "style-src") for source in directives.get(name, ())
+    ]
+    loose = [source for source in sources if source not in ("'none'", "'self'")]
+    if "'none'" in directives.get("default-src", ()) and not loose:
+        return []
+    hint = "Keep default-src 'none' and only 'self' for scripts and styles; move inline code into static files."
+    return [_error("E020", f"The content security policy is too loose ({', '.join(loose) or 'no default-src'}).", hint)]
+
+
+def _is_installed(distribution: str) -> bool:
+    try:
+        importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return False
+    return True
+
+
+def _is_remote(entry: dict[str, Any]) -> bool:
+    hosts = f"{entry.get('HOST') or ''},{entry.get('OPTIONS', {}).get('hostaddr') or ''}".split(",")
+    return any(host and not host.startswith(("/", "@", "127.")) and host not in LOOPBACK for host in hosts)
+
+
+def _error(number: str, what: str, hint: str) -> Error:
+    return Error(what, hint=hint, id=f"payments.{number}")
+
+
+def _warning(number: str, what: str, hint: str) -> checks.Warning:
+    return checks.Warning(what, hint=hint, id=f"payments.{number}")
