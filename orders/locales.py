@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from django.utils.translation.trans_real import parse_accept_lang_header
 
 DEFAULT = "en_US"
@@ -63,3 +65,8 @@ def known(locale: str) -> str:
 def currency_of(locale: str) -> str:
     """Return the currency to begin with for a shopper of `locale`; it is a proposal, which the shopper may change."""
     return _CURRENCIES.get(locale, "USD")
+
+
+def of(headers: Mapping[str, str]) -> str:
+    """Return the locale of whoever sent these request headers."""
+    return resolve(headers.get("Accept-Language", ""))

@@ -16,6 +16,12 @@ class Product(models.Model):
     name = models.CharField(max_length=200)
     description = models.TextField(blank=True)
     active = models.BooleanField(default=True)
+    picture = models.CharField(
+        max_length=200,
+        blank=True,
+        validators=[RegexValidator(r"^[A-Za-z0-9][A-Za-z0-9._/-]*$")],
+        help_text="Path of a static file, for example shop/products/mug.svg; empty shows a plain picture.",
+    )
     max_quantity = models.PositiveIntegerField(default=10, help_text="The most pieces of it in one order.")
 
     class Meta:

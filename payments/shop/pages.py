@@ -158,7 +158,7 @@ def _not_started(view: OrderView) -> Page:
         "Ready to pay",
         text=(f"Total: {view.total_display}", *earlier),
         buttons=() if view.paying else (Button("Pay", "link", view.pay_url, primary=True),),
-        show_pay_form=view.paying,
+        pay_action=ACTION_START if view.paying else "",
     )
 
 
@@ -169,7 +169,7 @@ def _choosing(view: OrderView) -> Page:
         "Use another method",
         text=("Before a new payment begins we ask about the one you started, so that you never pay twice.",),
         buttons=(Button("Back", "link", view.order_url),),
-        show_pay_form=True,
+        pay_action=ACTION_ANOTHER,
     )
 
 
@@ -324,7 +324,7 @@ def _page(
     buttons: tuple[Button, ...] = (),
     since: datetime | None = None,
     show_receipt: bool | None = None,
-    show_pay_form: bool = False,
+    pay_action: str = "",
 ) -> Page:
     waits = key in ("pending", "long_pending", "unreachable")
     return Page(
@@ -337,6 +337,7 @@ def _page(
         meta_refresh_seconds=_refresh_seconds(view, since) if waits else None,
         tone=_TONES.get(key, "wait"),
         show_receipt=key in _WITH_RECEIPT if show_receipt is None else show_receipt,
-        show_pay_form=show_pay_form,
-        offer_check=key == "pending",
+        show_pay_form=bool(pay_action),
+        pay_action=pay_action,
+        check_url=view.check_url if key == "pending" else "",
     )
