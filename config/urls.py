@@ -1,7 +1,7 @@
 """All addresses of the service."""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 from config import health
 
@@ -10,6 +10,8 @@ urlpatterns = [
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
     path("admin/", admin.site.urls),
+    path("", include("payments.urls")),
+    path("", include("orders.storefront.urls")),
 ]
 
 handler400 = "config.errors.bad_request"
