@@ -202,6 +202,14 @@ class Capabilities:
     refund_before_settlement: bool = True
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettingProblem:
+    """A setting that forbids the use of a provider: a stable `code`, and a sentence that names the remedy."""
+
+    code: str
+    remedy: str
+
+
 class ProviderError(Exception):
     """Something a provider answered, or did not. Read `permanent`: may the same request ever succeed as it is?
 
@@ -256,6 +264,28 @@ class ConfigurationError(ProviderError):
     """Keys, permissions or account are wrong: a person must act, then the same request may succeed."""
 
     category = "configuration"
+
+
+class ProviderMisconfigured(ConfigurationError):
+    """This provider cannot be used as it is configured. `problems` says what to mend; nothing was sent."""
+
+    def __init__(self, provider: str, problems: tuple[SettingProblem, ...]) -> None:
+        super().__init__(f"{provider} is not usable: " + " ".join(problem.remedy for problem in problems))
+        self.problems = problems
+
+
+class WrongMode(ProviderError):
+    """The provider answered in the other mode than our key's: test and live met. Move nothing, open a Case.
+
+    `answer` is what it said.
+    """
+
+    category = "wrong_mode"
+    permanent = True
+
+    def __init__(self, message: str, *, answer: Started | PaymentSnapshot) -> None:
+        super().__init__(message)
+        self.answer = answer
 
 
 class RateLimited(ProviderError):

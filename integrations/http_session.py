@@ -15,6 +15,8 @@ from integrations.http_connections import pool_classes, tls_context
 
 # A provider's list of 100 expanded objects is some 500 KB.
 MAX_BODY_BYTES = 8 * 1024 * 1024
+# Kept connections a host; a drain works the network in threads.
+POOL_SIZE = 32
 
 
 class _GuardedAdapter(HTTPAdapter):
@@ -22,7 +24,7 @@ class _GuardedAdapter(HTTPAdapter):
 
     def __init__(self, *, allow_loopback: bool) -> None:
         self._pool_classes = pool_classes(allow_loopback=allow_loopback)
-        super().__init__(max_retries=0)
+        super().__init__(max_retries=0, pool_maxsize=POOL_SIZE)
 
     def init_poolmanager(self, connections: int, maxsize: int, block: bool = False, **pool_kwargs: Any) -> None:
         self.poolmanager = PoolManager(num_pools=connections, maxsize=maxsize, block=block, **pool_kwargs)

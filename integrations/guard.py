@@ -1,0 +1,169 @@
+"""The one gate of every adapter verb: no open transaction, a total deadline, one mode, one log line, only known errors.
+
+Adapters are called through `GuardedProvider` only (providers.get hands nothing else out).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TypeVar
+
+import structlog
+
+from integrations import correlation
+from integrations.contract import (
+    Capabilities,
+    Mode,
+    Notification,
+    NotificationRejected,
+    NotificationUnverified,
+    PaymentSnapshot,
+    Provider,
+    ProviderError,
+    ProviderIds,
+    Started,
+    StartRequest,
+    Unavailable,
+    WrongMode,
+)
+from integrations.http import TransactionOpen, refuse_open_transaction, total_deadline
+
+# DESIGN.md, Wake-ups: look 15 s < task 30 < lease 45 < queue retry 120.
+VERB_DEADLINE_SECONDS = 15
+
+Answer = TypeVar("Answer")
+Told = TypeVar("Told", Started, PaymentSnapshot)
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass
+class _Trace:
+    """What one verb did on the wire, for its log line."""
+
+    requests: int = 0
+    request_id: str = ""
+    details: dict[str, object] = field(default_factory=dict)
+
+
+_trace: ContextVar[_Trace | None] = ContextVar("provider_trace", default=None)
+
+
+def note_request(request_id: str) -> None:
+    """Adapters tell of each answered request, with the provider's own id of it, for the log line."""
+    trace = _trace.get()
+    if trace is not None:
+        trace.requests += 1
+        trace.request_id = request_id or trace.request_id
+
+
+class GuardedProvider:
+    """A provider as the rest of the service sees it. Same verbs; see integrations.contract.Provider.
+
+    On top of the adapter's own errors: TransactionOpen (a defect of the caller), WrongMode. Whatever else an adapter
+    raises is a defect of the adapter and comes out as Unavailable, since its request may have taken effect.
+    """
+
+    def __init__(self, adapter: Provider, *, deadline_seconds: float = VERB_DEADLINE_SECONDS) -> None:
+        self._adapter = adapter
+        self._deadline_seconds = deadline_seconds
+
+    @property
+    def name(self) -> str:
+        return self._adapter.name
+
+    @property
+    def mode(self) -> Mode:
+        return self._adapter.mode
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._adapter.capabilities
+
+    def account(self) -> str:
+        return self._call("account", self._adapter.account)
+
+    def start(self, request: StartRequest, *, idempotency_key: str) -> Started:
+        return self._call("start", lambda: self._in_mode(self._adapter.start(request, idempotency_key=idempotency_key)))
+
+    def fetch(self, ids: ProviderIds) -> PaymentSnapshot:
+        return self._call("fetch", lambda: self._in_mode(self._adapter.fetch(ids)))
+
+    def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
+        self._call("close", lambda: self._adapter.close(ids, idempotency_key=idempotency_key))
+
+    def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
+        """Prove a webhook. May run inside a transaction, as it is not to open a socket (http.py holds it to that)."""
+        with self._line("verify"):
+            try:
+                notification = self._adapter.verify(headers=headers, body=body, now=now)
+            except (NotificationRejected, NotificationUnverified, TransactionOpen):
+                raise
+            except Exception as defect:
+                log.exception("adapter_defect", provider=self.name, verb="verify")
+                raise NotificationRejected("the notification could not be read") from defect
+            trace = _trace.get()
+            if trace is not None:
+                trace.details = {"event_id": notification.event_id, "event_type": notification.type}
+            return notification
+
+    def _call(self, verb: str, ask: Callable[[], Answer]) -> Answer:
+        """Run one verb. A breaker per provider (integrations/breaker.py) belongs here: after the transaction check, and
+        around `ask`, so that it sees each outcome once."""
+        refuse_open_transaction()
+        with self._line(verb), total_deadline(self._deadline_seconds):
+            try:
+                return ask()
+            except (ProviderError, TransactionOpen):
+                raise
+            except Exception as defect:
+                log.exception("adapter_defect", provider=self.name, verb=verb)
+                raise Unavailable(f"the adapter failed on an answer ({type(defect).__name__})") from defect
+
+    def _in_mode(self, answer: Told) -> Told:
+        if answer.mode != self.mode:
+            raise WrongMode(f"{self.name} answered in {answer.mode} mode to a {self.mode} key", answer=answer)
+        return answer
+
+    @contextmanager
+    def _line(self, verb: str) -> Iterator[None]:
+        """Write one line for the verb: no key, no address, nothing of the shopper."""
+        trace = _Trace()
+        token = _trace.set(trace)
+        started = time.monotonic()
+        outcome, details = "ok", {}
+        try:
+            yield
+        except ProviderError as error:
+            outcome = error.category
+            trace.request_id = error.request_id or trace.request_id
+            details = {"code": error.code, "http_status": error.http_status, "permanent": error.permanent}
+            raise
+        except NotificationRejected as error:
+            outcome, details = "rejected", {"reason": str(error)}
+            raise
+        except NotificationUnverified:
+            outcome = "unverified"
+            raise
+        except TransactionOpen:
+            outcome = "transaction_open"
+            raise
+        finally:
+            _trace.reset(token)
+            log.info(
+                "provider_call",
+                provider=self.name,
+                verb=verb,
+                outcome=outcome,
+                duration_ms=round((time.monotonic() - started) * 1000),
+                requests=trace.requests,
+                request_id=trace.request_id,
+                correlation_id=correlation.current(),
+                **trace.details,
+                **details,
+            )

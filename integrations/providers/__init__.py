@@ -1,0 +1,78 @@
+"""The providers by name: ours as a dict, other people's through the entry point group `shop_payments.providers`.
+
+An entry point is named as its provider and loads a callable without arguments that returns a
+`integrations.contract.Provider`. Settings named `<NAME>_…` are its own: when one of them changes, it is made anew.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from importlib.metadata import entry_points
+
+from django.conf import settings
+
+from integrations.contract import Provider
+from integrations.guard import GuardedProvider
+
+ENTRY_POINT_GROUP = "shop_payments.providers"
+
+Factory = Callable[[], Provider]
+
+
+class UnknownProvider(KeyError):
+    """No adapter has this name. A webhook for it is answered 404."""
+
+
+def _stripe() -> Provider:
+    from integrations.providers.stripe import StripeProvider
+
+    return StripeProvider(
+        environment=settings.ENVIRONMENT,
+        api_key=settings.STRIPE_API_KEY,
+        webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
+        api_base=settings.STRIPE_API_BASE,
+        three_d_secure=settings.STRIPE_THREE_D_SECURE,
+        connect_timeout_seconds=settings.STRIPE_CONNECT_TIMEOUT_SECONDS,
+        read_timeout_seconds=settings.STRIPE_READ_TIMEOUT_SECONDS,
+    )
+
+
+FACTORIES: dict[str, Factory] = {"stripe": _stripe}
+
+_made: dict[str, tuple[object, GuardedProvider]] = {}
+
+
+def enabled() -> tuple[str, ...]:
+    """Return the providers offered for new payments, in the order of PAYMENTS_PROVIDERS."""
+    return tuple(settings.PAYMENTS_PROVIDERS)
+
+
+def get(name: str) -> GuardedProvider:
+    """Return the adapter of this name, behind the guard. One that is no longer offered still answers for old payments.
+
+    Raises UnknownProvider, ProviderMisconfigured (its settings forbid its use; that is a ConfigurationError).
+    """
+    made_for = _fingerprint(name)
+    known = _made.get(name)
+    if known is not None and known[0] == made_for:
+        return known[1]
+    provider = GuardedProvider(_factory(name)())
+    _made[name] = (made_for, provider)
+    return provider
+
+
+def _factory(name: str) -> Factory:
+    if name in FACTORIES:
+        return FACTORIES[name]
+    for entry_point in entry_points(group=ENTRY_POINT_GROUP, name=name):
+        factory: Factory = entry_point.load()
+        return factory
+    raise UnknownProvider(name)
+
+
+def _fingerprint(name: str) -> object:
+    """Return what an adapter is made from: its settings, and the process (kept connections do not survive a fork)."""
+    prefix = f"{name.upper()}_"
+    own = [(key, repr(getattr(settings, key))) for key in sorted(dir(settings)) if key.startswith(prefix)]
+    return os.getpid(), settings.ENVIRONMENT, tuple(own)

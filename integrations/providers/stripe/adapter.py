@@ -1,0 +1,298 @@
+"""Stripe over its official SDK: a hosted Checkout Session to pay, whole payments to look at. It moves no state of ours."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import stripe
+
+from integrations.contract import (
+    Capabilities,
+    InvalidRequest,
+    Mode,
+    Notification,
+    PageLine,
+    PaymentSnapshot,
+    ProviderIds,
+    ProviderMisconfigured,
+    Started,
+    StartRequest,
+    Unavailable,
+)
+from integrations.guard import note_request
+from integrations.http_session import GuardedSession
+from integrations.providers.stripe import answers, notifications, snapshots
+from integrations.providers.stripe.answers import Answer
+from integrations.providers.stripe.credentials import OFFICIAL_API_BASE, check_credentials, is_loopback, mode_of
+from integrations.providers.stripe.errors import translate
+from integrations.providers.stripe.money import CURRENCIES, to_stripe
+from integrations.providers.stripe.snapshots import REFERENCE_KEY, Payment
+
+MAX_LINE_ITEMS = 100
+MAX_NAME_LENGTH = 250
+# Each try is a row of ours (ProviderCall) or a numbered look; a retry inside the SDK would be neither.
+MAX_NETWORK_RETRIES = 0
+# A payment with more charges, refunds or disputes than this is read by a person.
+MAX_LISTED = 500
+
+_EXPAND_INTENT = "latest_charge.balance_transaction"
+_ID = re.compile(r"[A-Za-z0-9_]{1,255}")
+
+# The SDK would write an id into the home directory and tell Stripe about this machine.
+stripe.enable_telemetry = False
+
+
+class StripeProvider:
+    """The adapter. See integrations.contract.Provider; call it through integrations.providers.get.
+
+    `connect_timeout_seconds` and `read_timeout_seconds` hold per connection and per read; guard.py sets the deadline over
+    all. Raises ProviderMisconfigured for keys or addresses that must not be used in `environment`.
+    """
+
+    name = "stripe"
+    capabilities = Capabilities(
+        key_lifetime_seconds=24 * 3600,
+        key_max_length=255,
+        # Objects are found by id at once; lists may lag.
+        lookup_settles_after_seconds=60,
+        page_lifetime_min_seconds=30 * 60,
+        page_lifetime_max_seconds=24 * 3600,
+        currencies=CURRENCIES,
+        events_backfill_days=30,
+        disputes=True,
+    )
+
+    def __init__(
+        self,
+        *,
+        environment: str,
+        api_key: str,
+        webhook_secrets: Sequence[str],
+        api_base: str = OFFICIAL_API_BASE,
+        three_d_secure: str = "automatic",
+        connect_timeout_seconds: float = 3,
+        read_timeout_seconds: float = 10,
+    ) -> None:
+        problems = check_credentials(
+            environment=environment,
+            api_key=api_key,
+            webhook_secrets=webhook_secrets,
+            api_base=api_base,
+            three_d_secure=three_d_secure,
+        )
+        mode = mode_of(api_key)
+        if problems or mode is None:
+            raise ProviderMisconfigured(self.name, tuple(problems))
+        self.mode: Mode = mode
+        self._webhook_secrets = tuple(webhook_secrets)
+        self._three_d_secure = three_d_secure
+        self._account = ""
+        # At INFO the SDK's own logger shows parameters and whole answers.
+        logging.getLogger("stripe").setLevel(logging.WARNING)
+        self._stripe = stripe.StripeClient(
+            api_key,
+            base_addresses={"api": api_base.removesuffix("/")},
+            http_client=stripe.RequestsClient(
+                timeout=(connect_timeout_seconds, read_timeout_seconds),
+                session=GuardedSession(allow_loopback=is_loopback(api_base)),
+            ),
+            max_network_retries=MAX_NETWORK_RETRIES,
+        )
+
+    def __repr__(self) -> str:
+        return f"<StripeProvider {self.mode}>"
+
+    def account(self) -> str:
+        """Return the id of the account our key belongs to; asked once. A restricted key needs leave to read it."""
+        if not self._account:
+            self._account = answers.text(self._ask(self._stripe.v1.accounts.retrieve_current, {}), "id")
+        return self._account
+
+    def start(self, request: StartRequest, *, idempotency_key: str) -> Started:
+        """Open a hosted Checkout Session.
+
+        Sent, and nothing else: `mode`; per line name, quantity, unit price and currency; the shopper's e-mail address
+        (where the receipt goes); our reference as `client_reference_id` and as metadata `attempt` of session and
+        intent; the order number as the intent's description; where to return to; `expires_at`; the 3-D Secure policy;
+        adaptive pricing off, so that the shopper pays the currency of the order. No name, address, phone or basket
+        history. The same request always becomes the same parameters: a repeat under the same key must not differ.
+        """
+        params = self._session_params(request)
+        account = self.account()
+        session = self._ask(self._stripe.v1.checkout.sessions.create, params, {"idempotency_key": idempotency_key})
+        return snapshots.started(session, account=account)
+
+    def fetch(self, ids: ProviderIds) -> PaymentSnapshot:
+        """Ask for session, intent, charges, refunds and disputes, as far as there can be any."""
+        account = self.account()
+        session, intent = self._session_and_intent(ids)
+        charges: list[Answer] = []
+        refunds: list[Answer] = []
+        disputes: list[Answer] = []
+        if intent is not None:
+            charges = self._charges(intent)
+            of_intent = {"payment_intent": answers.text(intent, "id"), "limit": 100}
+            if any(snapshots.is_captured(charge) for charge in charges):
+                refunds = self._list(self._stripe.v1.refunds.list, of_intent)
+            if any(charge.get("disputed") for charge in charges):
+                disputes = self._list(self._stripe.v1.disputes.list, of_intent)
+        payment = Payment(session=session, intent=intent, charges=charges, refunds=refunds, disputes=disputes)
+        return snapshots.snapshot(payment, account=account)
+
+    def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
+        """Expire the session. One that is complete or expired already stays as it is."""
+        page_id = self._page_id(ids)
+        expire = self._stripe.v1.checkout.sessions.expire
+        try:
+            self._ask(lambda *args: expire(page_id, *args), {}, {"idempotency_key": idempotency_key})
+        except InvalidRequest:
+            session = self._ask(lambda *args: self._stripe.v1.checkout.sessions.retrieve(page_id, *args), {})
+            if session.get("status") not in ("complete", "expired"):
+                raise
+
+    def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
+        """Prove and read a webhook; see notifications.verify."""
+        return notifications.verify(
+            headers=headers, body=body, secrets=self._webhook_secrets, now=now, provider=self.name
+        )
+
+    # What is sent.
+
+    def _session_params(self, request: StartRequest) -> dict[str, Any]:
+        if request.expires_at.tzinfo is None:
+            raise InvalidRequest("expires_at needs a time zone", code="expires_at")
+        to_stripe(request.amount_minor, request.currency)
+        params: dict[str, Any] = {
+            "mode": "payment",
+            "line_items": _line_items(request),
+            "client_reference_id": request.reference,
+            "metadata": {REFERENCE_KEY: request.reference},
+            "payment_intent_data": {
+                "description": request.order_number,
+                "metadata": {REFERENCE_KEY: request.reference},
+            },
+            "payment_method_options": {"card": {"request_three_d_secure": self._three_d_secure}},
+            "adaptive_pricing": {"enabled": False},
+            "success_url": request.return_url,
+            "cancel_url": request.cancel_url,
+            "expires_at": int(request.expires_at.timestamp()),
+        }
+        if request.email:
+            params["customer_email"] = request.email
+        return params
+
+    # What is asked.
+
+    def _session_and_intent(self, ids: ProviderIds) -> tuple[Answer | None, Answer | None]:
+        sessions = self._stripe.v1.checkout.sessions
+        if ids.page_id:
+            page_id = _checked(ids.page_id)
+            expand = {"expand": [f"payment_intent.{_EXPAND_INTENT}"]}
+            page = self._ask(lambda *args: sessions.retrieve(page_id, *args), expand)
+            return page, answers.inner(page, "payment_intent")
+        intent_id = _checked(ids.intent_id)
+        found = self._ask(
+            sessions.list,
+            {"payment_intent": intent_id, "limit": 1, "expand": [f"data.payment_intent.{_EXPAND_INTENT}"]},
+        )
+        for session in _items(found):
+            return session, answers.inner(session, "payment_intent")
+        intents = self._stripe.v1.payment_intents
+        return None, self._ask(lambda *args: intents.retrieve(intent_id, *args), {"expand": [_EXPAND_INTENT]})
+
+    def _charges(self, intent: Answer) -> list[Answer]:
+        """Return the intent's charges: the latest, and all of them where it does not account for what was received."""
+        latest = answers.inner(intent, "latest_charge")
+        if latest is None:
+            return []
+        received = answers.whole(latest, "amount_captured") if snapshots.is_captured(latest) else 0
+        if received == answers.whole(intent, "amount_received"):
+            return [latest]
+        of_intent = {
+            "payment_intent": answers.text(intent, "id"),
+            "limit": 100,
+            "expand": ["data.balance_transaction"],
+        }
+        return self._list(self._stripe.v1.charges.list, of_intent)
+
+    def _page_id(self, ids: ProviderIds) -> str:
+        if ids.page_id:
+            return _checked(ids.page_id)
+        found = self._ask(
+            self._stripe.v1.checkout.sessions.list, {"payment_intent": _checked(ids.intent_id), "limit": 1}
+        )
+        for session in _items(found):
+            return _checked(answers.text(session, "id"))
+        raise InvalidRequest("this payment has no page that could be closed", code="no_page")
+
+    def _list(self, ask: Callable[..., Any], params: dict[str, Any]) -> list[Answer]:
+        """Return all pages of a list, newest first. Raises Unavailable beyond MAX_LISTED."""
+        listed: list[Answer] = []
+        page: dict[str, Any] = dict(params)
+        while True:
+            answer = self._ask(ask, page)
+            items = _items(answer)
+            listed += items
+            if not answer.get("has_more") or not items:
+                return listed
+            if len(listed) >= MAX_LISTED:
+                raise Unavailable("Stripe lists more objects of one payment than we read", code="too_many")
+            page = {**params, "starting_after": answers.text(items[-1], "id")}
+
+    def _ask(
+        self, ask: Callable[..., Any], params: Mapping[str, Any], options: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Make one call of the SDK and return the object as plain data. Raises ProviderError."""
+        try:
+            answer = ask(params, options or {})
+        except stripe.StripeError as error:
+            failure = translate(error)
+            note_request(failure.request_id)
+            # The SDK's error holds the whole body and its traceback the key: neither goes on.
+            raise failure from None
+        if not isinstance(answer, stripe.StripeObject):
+            raise Unavailable("Stripe's answer is no object", code="shape")
+        response = answer.last_response
+        note_request((response.request_id if response is not None else None) or "")
+        return answer.to_dict(for_json=True)
+
+
+def _checked(object_id: str) -> str:
+    if not _ID.fullmatch(object_id):
+        raise InvalidRequest("this is no id of Stripe's", code="id")
+    return object_id
+
+
+def _items(listing: Answer) -> list[Answer]:
+    items = listing.get("data")
+    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
+        raise answers.unreadable(listing, "data")
+    return items
+
+
+def _line_items(request: StartRequest) -> list[dict[str, Any]]:
+    """Return one item a line; one for the whole order where it has more lines than Stripe takes (100)."""
+    lines: Sequence[PageLine] = request.lines
+    if sum(line.unit_amount_minor * line.quantity for line in lines) != request.amount_minor:
+        raise InvalidRequest("the lines do not add up to the amount", code="lines")
+    if len(lines) > MAX_LINE_ITEMS:
+        lines = [PageLine(name=request.order_number, quantity=1, unit_amount_minor=request.amount_minor)]
+    return [_line_item(line, request.currency) for line in lines]
+
+
+def _line_item(line: PageLine, currency: str) -> dict[str, Any]:
+    if type(line.quantity) is not int or line.quantity < 1:
+        raise InvalidRequest("a quantity must be a whole number from 1", code="quantity")
+    unit_amount, code = to_stripe(line.unit_amount_minor, currency)
+    return {
+        "quantity": line.quantity,
+        "price_data": {
+            "currency": code,
+            "unit_amount": unit_amount,
+            "product_data": {"name": line.name[:MAX_NAME_LENGTH]},
+        },
+    }

@@ -1,0 +1,204 @@
+"""Stripe's webhooks: proved by the SDK, read strictly, reduced to a hint. Whatever is wrong is NotificationRejected.
+
+https://docs.stripe.com/webhooks#verify-manually. The SDK alone accepts an empty secret and future timestamps, and raises
+UnicodeDecodeError, TypeError or AttributeError on some malformed input; hence the walls around it.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, NoReturn
+
+import stripe
+
+from integrations.contract import Mode, Notification, NotificationRejected, ProviderIds
+from integrations.providers.stripe.snapshots import REFERENCE_KEY
+
+TOLERANCE_SECONDS = 300
+MAX_BODY_BYTES = 1024 * 1024
+MAX_HEADER_LENGTH = 2048
+
+# Types that can change what a look at a payment says. charge.updated brings the fee.
+RELEVANT_TYPES = frozenset(
+    """
+    checkout.session.completed checkout.session.expired
+    checkout.session.async_payment_succeeded checkout.session.async_payment_failed
+    payment_intent.succeeded payment_intent.processing payment_intent.payment_failed payment_intent.canceled
+    payment_intent.requires_action payment_intent.amount_capturable_updated payment_intent.partially_funded
+    charge.succeeded charge.pending charge.failed charge.captured charge.expired charge.updated charge.refunded
+    charge.refund.updated refund.created refund.updated refund.failed
+    charge.dispute.created charge.dispute.updated charge.dispute.closed
+    charge.dispute.funds_withdrawn charge.dispute.funds_reinstated
+    """.split()
+)
+
+# As Stripe writes it: one time, then signatures by scheme. Strict, so that a changed header is never the same proof.
+_HEADER = re.compile(r"t=([1-9][0-9]{0,11})((?:,[a-z0-9]{1,8}=[0-9A-Za-z+/=_-]{1,200}){1,20})")
+_V1 = re.compile(r",v1=[0-9a-f]{64}(?=,|$)")
+_ID = re.compile(r"[A-Za-z0-9_]{1,255}")
+_TYPE = re.compile(r"[a-z0-9_.]{1,120}")
+_VERSION = re.compile(r"[A-Za-z0-9_.-]{1,40}")
+_LAST_SECOND = 253_402_300_799
+
+
+def verify(
+    *, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime, provider: str = "stripe"
+) -> Notification:
+    """Prove `body` by its Stripe-Signature under one of `secrets` and return what it hints at.
+
+    Signed more than 300 s ago or 300 s ahead of `now` counts as a replay. Raises NotificationRejected, nothing else.
+    """
+    if len(body) > MAX_BODY_BYTES:
+        raise NotificationRejected("the body is larger than 1 MiB")
+    header = _signature_header(headers)
+    _check_time(header, now)
+    _check_signature(header, body, secrets)
+    return _notification(_parse(body), provider)
+
+
+def _signature_header(headers: Mapping[str, str]) -> str:
+    found = [value for name, value in headers.items() if name.lower() == "stripe-signature"]
+    if len(found) != 1:
+        raise NotificationRejected("exactly one Stripe-Signature header is needed")
+    [header] = found
+    if not isinstance(header, str) or len(header) > MAX_HEADER_LENGTH or not _HEADER.fullmatch(header):
+        raise NotificationRejected("the Stripe-Signature header is malformed")
+    if not _V1.search(header):
+        raise NotificationRejected("the Stripe-Signature header has no v1 signature")
+    return header
+
+
+def _check_time(header: str, now: datetime) -> None:
+    match = _HEADER.fullmatch(header)
+    signed_at = int(match[1]) if match else 0
+    if abs(now.timestamp() - signed_at) > TOLERANCE_SECONDS:
+        raise NotificationRejected("the signature is too old or from the future")
+
+
+def _check_signature(header: str, body: bytes, secrets: Sequence[str]) -> None:
+    """Try each secret in turn: two are valid while one replaces the other."""
+    for secret in secrets:
+        if not secret.strip():
+            continue
+        try:
+            # The time has been checked against our own clock; the SDK reads the machine's, and the past only.
+            stripe.WebhookSignature.verify_header(body, header, secret, tolerance=None)
+        except (stripe.SignatureVerificationError, ValueError, TypeError):
+            continue
+        return
+    raise NotificationRejected("no signature matches")
+
+
+def _parse(body: bytes) -> dict[str, Any]:
+    """Read JSON in the narrow sense. What Python reads otherwise than other readers do is refused."""
+    try:
+        event = json.loads(
+            body.decode("utf-8"),
+            object_pairs_hook=_unique,
+            parse_constant=_refuse_constant,
+            parse_float=_finite,
+        )
+    except (ValueError, RecursionError) as error:
+        raise NotificationRejected("the body is no JSON we accept") from error
+    if not isinstance(event, dict):
+        raise NotificationRejected("the body is no JSON object")
+    return event
+
+
+def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    read = dict(pairs)
+    if len(read) != len(pairs):
+        raise ValueError("a key stands twice")
+    return read
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError("a number beyond all bounds")
+    return value
+
+
+def _notification(event: dict[str, Any], provider: str) -> Notification:
+    if event.get("object") != "event":
+        raise NotificationRejected("no snapshot event; let the endpoint send snapshot payloads")
+    livemode = event.get("livemode")
+    if not isinstance(livemode, bool):
+        raise NotificationRejected("the event has no livemode")
+    subject = _subject(event)
+    event_type = _matching(event, "type", _TYPE)
+    return Notification(
+        provider=provider,
+        event_id=_matching(event, "id", _ID),
+        type=event_type,
+        mode=Mode.LIVE if livemode else Mode.TEST,
+        account=_matching(event, "account", _ID) if event.get("account") is not None else "",
+        created_at=_created(event),
+        object_ids=_object_ids(subject),
+        ids=_ids(subject),
+        reference=_reference(subject),
+        relevant=event_type in RELEVANT_TYPES,
+        api_version=_matching(event, "api_version", _VERSION) if event.get("api_version") is not None else "",
+    )
+
+
+def _subject(event: dict[str, Any]) -> dict[str, Any]:
+    data = event.get("data")
+    subject = data.get("object") if isinstance(data, dict) else None
+    if not isinstance(subject, dict):
+        raise NotificationRejected("the event has no data.object")
+    return subject
+
+
+def _matching(event: Mapping[str, Any], key: str, shape: re.Pattern[str]) -> str:
+    value = event.get(key)
+    if not isinstance(value, str) or not shape.fullmatch(value):
+        raise NotificationRejected(f"the event has no readable {key}")
+    return value
+
+
+def _created(event: Mapping[str, Any]) -> datetime:
+    seconds = event.get("created")
+    if type(seconds) is not int or not 0 < seconds <= _LAST_SECOND:
+        raise NotificationRejected("the event has no readable created")
+    return datetime.fromtimestamp(seconds, UTC)
+
+
+def _object_ids(subject: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the ids the event speaks of, the object's own first, each once."""
+    found = [_id_in(subject, "id"), *(_id_in(subject, key) for key in ("charge", "payment_intent", "latest_charge"))]
+    return tuple(dict.fromkeys(object_id for object_id in found if object_id))
+
+
+def _ids(subject: Mapping[str, Any]) -> ProviderIds:
+    own = _id_in(subject, "id")
+    match subject.get("object"):
+        case "checkout.session":
+            return ProviderIds(page_id=own, intent_id=_id_in(subject, "payment_intent"))
+        case "payment_intent":
+            return ProviderIds(intent_id=own)
+    return ProviderIds(intent_id=_id_in(subject, "payment_intent"))
+
+
+def _id_in(subject: Mapping[str, Any], key: str) -> str:
+    """Return the id in a field that holds an id or a whole object; empty for anything that is no id of Stripe's."""
+    value = subject.get(key)
+    if isinstance(value, dict):
+        value = value.get("id")
+    return value if isinstance(value, str) and _ID.fullmatch(value) else ""
+
+
+def _reference(subject: Mapping[str, Any]) -> str:
+    """Return our reference if the object carries one. What is no reference of ours in shape is none."""
+    metadata = subject.get("metadata")
+    carried = metadata.get(REFERENCE_KEY) if isinstance(metadata, dict) else None
+    carried = carried or subject.get("client_reference_id")
+    return carried if isinstance(carried, str) and _ID.fullmatch(carried) else ""

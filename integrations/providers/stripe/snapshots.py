@@ -1,0 +1,215 @@
+"""What Stripe says of one payment, as one PaymentSnapshot (PROVIDERS.md, section 4). Pure: no call, no clock."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from integrations.contract import (
+    CaptureSnapshot,
+    DisputeSnapshot,
+    PaymentSnapshot,
+    PaymentStatus,
+    ProviderIds,
+    RefundSnapshot,
+    Started,
+    Unavailable,
+)
+from integrations.providers.stripe import answers
+from integrations.providers.stripe.answers import Answer
+from integrations.providers.stripe.errors import decline_of
+from integrations.providers.stripe.money import from_stripe
+
+# Our reference travels under this metadata key; refunds of ours carry theirs under the other.
+REFERENCE_KEY = "attempt"
+REFUND_REFERENCE_KEY = "refund"
+
+# Intents that wait for the shopper's payment method; the page is where it is given.
+_WAITING = frozenset({"", "requires_payment_method", "requires_confirmation"})
+
+_REFUND_STATUS = {
+    "pending": "pending",
+    "requires_action": "pending",
+    "succeeded": "succeeded",
+    "failed": "failed",
+    "canceled": "failed",
+}
+# warning_* and prevented move no money (PROVIDERS.md, section 4, traps).
+_DISPUTE_STATUS = {
+    "warning_needs_response": "inquiry",
+    "warning_under_review": "inquiry",
+    "warning_closed": "closed",
+    "prevented": "closed",
+    "needs_response": "open",
+    "under_review": "under_review",
+    "won": "won",
+    "lost": "lost",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Payment:
+    """Stripe's objects of one payment; `session` or `intent` may be missing, not both."""
+
+    session: Answer | None
+    intent: Answer | None
+    charges: Sequence[Answer] = ()
+    refunds: Sequence[Answer] = ()
+    disputes: Sequence[Answer] = ()
+
+
+def started(session: Answer, *, account: str) -> Started:
+    """Read the answer to a session's creation. Raises Unavailable where it is not what the API documents."""
+    return Started(
+        ids=ProviderIds(page_id=answers.text(session, "id"), intent_id=answers.id_of(session, "payment_intent")),
+        account=account,
+        mode=answers.mode(session),
+        redirect_url=answers.text(session, "url"),
+        expires_at=answers.moment_or_none(session, "expires_at"),
+        raw={"session": session},
+    )
+
+
+def snapshot(payment: Payment, *, account: str) -> PaymentSnapshot:
+    """Reduce Stripe's objects to our words. Raises Unavailable where one is not what the API documents."""
+    session, intent = payment.session, payment.intent
+    main = session if session is not None else intent
+    if main is None:
+        raise Unavailable("Stripe told neither a session nor an intent", code="shape")
+    captures = tuple(_capture(charge) for charge in payment.charges if is_captured(charge))
+    status, page_open = _status(session, intent, captured=bool(captures))
+    amount_minor, currency = from_stripe(
+        answers.whole(main, "amount" if session is None else "amount_total"), answers.text(main, "currency")
+    )
+    refused = answers.inner(intent, "last_payment_error") if intent is not None else None
+    return PaymentSnapshot(
+        provider="stripe",
+        account=account,
+        mode=answers.mode(main),
+        reference=_reference(session, intent),
+        ids=ProviderIds(
+            page_id=answers.text(session, "id") if session is not None else "",
+            intent_id=answers.text(intent, "id") if intent is not None else "",
+        ),
+        status=status,
+        amount_minor=amount_minor,
+        currency=currency,
+        page_open=page_open,
+        page_url=answers.text_or_empty(session, "url") if session is not None else "",
+        expires_at=answers.moment_or_none(session, "expires_at") if session is not None else None,
+        decline=decline_of(refused) if refused is not None else None,
+        captures=captures,
+        refunds=tuple(_refund(refund) for refund in payment.refunds),
+        disputes=tuple(_dispute(dispute) for dispute in payment.disputes),
+        raw={
+            "session": session,
+            "payment_intent": intent,
+            "charges": list(payment.charges),
+            "refunds": list(payment.refunds),
+            "disputes": list(payment.disputes),
+        },
+    )
+
+
+def is_captured(charge: Answer) -> bool:
+    """Return whether this charge moved money to us."""
+    return (
+        charge.get("paid") is True
+        and charge.get("captured") is True
+        and charge.get("status") == "succeeded"
+        and answers.whole(charge, "amount_captured") > 0
+    )
+
+
+def _reference(session: Answer | None, intent: Answer | None) -> str:
+    """Return our reference. Where Stripe's objects disagree, return all of them joined, which matches no attempt."""
+    found: set[str] = set()
+    if session is not None:
+        found |= {answers.metadata(session, REFERENCE_KEY), answers.text_or_empty(session, "client_reference_id")}
+    if intent is not None:
+        found.add(answers.metadata(intent, REFERENCE_KEY))
+    return "|".join(sorted(found - {""}))
+
+
+def _status(session: Answer | None, intent: Answer | None, *, captured: bool) -> tuple[PaymentStatus, bool]:
+    """Return the canonical status, and whether the page may still take money."""
+    intent_status = answers.text(intent, "status") if intent is not None else ""
+    if session is None:
+        return _status_of_intent(intent_status, captured=captured), False
+    session_status, payment_status = answers.text(session, "status"), answers.text(session, "payment_status")
+    if session_status not in ("open", "complete", "expired"):
+        raise answers.unreadable(session, "status")
+    if payment_status not in ("paid", "unpaid", "no_payment_required"):
+        raise answers.unreadable(session, "payment_status")
+    page_open = session_status == "open" and intent_status not in ("canceled", "succeeded")
+    if session_status == "expired" and intent_status in (*_WAITING, "requires_action"):
+        return PaymentStatus.CANCELLED, False
+    if session_status == "complete" and intent_status in _WAITING:
+        # The page is done and the intent asks for another method: an asynchronous payment has failed.
+        return PaymentStatus.FAILED, False
+    if intent_status in _WAITING:
+        return PaymentStatus.PENDING, page_open
+    return _status_of_intent(intent_status, captured=captured and payment_status == "paid"), page_open
+
+
+def _status_of_intent(status: str, *, captured: bool) -> PaymentStatus:
+    match status:
+        case "succeeded":
+            # Between the intent's success and the charge's capture there is a moment; money is what is captured.
+            return PaymentStatus.PAID if captured else PaymentStatus.PENDING
+        case "requires_capture":
+            return PaymentStatus.AUTHORIZED
+        case "requires_action":
+            return PaymentStatus.REQUIRES_ACTION
+        case "canceled":
+            return PaymentStatus.CANCELLED
+        case "processing" | "requires_payment_method" | "requires_confirmation":
+            return PaymentStatus.PENDING
+    raise Unavailable("Stripe's payment_intent has a status we do not know", code="shape")
+
+
+def _capture(charge: Answer) -> CaptureSnapshot:
+    amount_minor, currency = from_stripe(answers.whole(charge, "amount_captured"), answers.text(charge, "currency"))
+    entry = answers.inner(charge, "balance_transaction")
+    fee_minor = None
+    # Where Stripe settles in another currency, its fee is in that one: it is no fee of this capture's currency.
+    if entry is not None and answers.text(entry, "currency").upper() == currency:
+        fee_minor, _ = from_stripe(answers.whole(entry, "fee"), currency)
+    return CaptureSnapshot(
+        capture_id=answers.text(charge, "id"),
+        amount_minor=amount_minor,
+        currency=currency,
+        captured_at=answers.moment(charge if entry is None else entry, "created"),
+        fee_minor=fee_minor,
+    )
+
+
+def _refund(refund: Answer) -> RefundSnapshot:
+    amount_minor, currency = from_stripe(answers.whole(refund, "amount"), answers.text(refund, "currency"))
+    status = _REFUND_STATUS.get(answers.text_or_empty(refund, "status") or "pending")
+    if status is None:
+        raise answers.unreadable(refund, "status")
+    return RefundSnapshot(
+        refund_id=answers.text(refund, "id"),
+        capture_id=answers.id_of(refund, "charge"),
+        amount_minor=amount_minor,
+        currency=currency,
+        status=status,
+        reference=answers.metadata(refund, REFUND_REFERENCE_KEY),
+    )
+
+
+def _dispute(dispute: Answer) -> DisputeSnapshot:
+    amount_minor, currency = from_stripe(answers.whole(dispute, "amount"), answers.text(dispute, "currency"))
+    status = _DISPUTE_STATUS.get(answers.text(dispute, "status"))
+    if status is None:
+        raise answers.unreadable(dispute, "status")
+    evidence = answers.inner(dispute, "evidence_details")
+    return DisputeSnapshot(
+        dispute_id=answers.text(dispute, "id"),
+        capture_id=answers.id_of(dispute, "charge"),
+        amount_minor=amount_minor,
+        currency=currency,
+        status=status,
+        respond_by=answers.moment_or_none(evidence, "due_by") if evidence is not None else None,
+    )
