@@ -66,5 +66,7 @@ def q_cluster(*, redis_url: str = "") -> dict[str, Any]:
         "catch_up": False,
         "scheduler": False,
         "log_level": "WARNING",
+        # No such cache: its statistics would be written twice a second. Liveness is our own heartbeat row.
+        "cache": "statistics of the queue are not kept",
         "ALT_CLUSTERS": {"look": {"workers": 2}, "deliver": {"workers": 2}, "keep": {"workers": 1}},
     }
