@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import django_stubs_ext
 from csp.constants import NONE, SELF
 
 from config import env as _environment
@@ -23,6 +24,9 @@ from integrations.correlation import current as _correlation_id
 
 # django-fsm announces its successor at each import. The project stays with it knowingly.
 warnings.filterwarnings("ignore", message="The 'django-fsm' package has been integrated", category=UserWarning)
+
+# Makes ModelAdmin[Order] and the like mean at run time what they mean to the type checker.
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 

@@ -14,7 +14,8 @@ import structlog
 from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 
-from integrations import correlation, providers
+from integrations import correlation, delivery, providers
+from integrations.models import Delivery
 from payments import calls, expiry, inbox, sweeping
 from payments.cases import open_case
 from payments.clock import Clock
@@ -49,6 +50,7 @@ def keep_house(*, clock: Clock) -> int:
         if len(orders) < BATCH:
             break
     count += inbox.tell_of_parked(at=clock(), most=BATCH)
+    count += _tell_of_dead_deliveries(at=clock())
     count += IdempotencyRecord.objects.filter(created_at__lt=clock() - timedelta(hours=24)).delete()[0]
     return count
 
@@ -67,6 +69,7 @@ def keeping_due(now: datetime) -> bool:
     return (
         bool(expiry.orders_to_expire(at=now, most=1))
         or inbox.has_untold_parked(at=now)
+        or delivery.dead_without_case().exists()
         or IdempotencyRecord.objects.filter(created_at__lt=now - timedelta(hours=24)).exists()
     )
 
@@ -172,6 +175,25 @@ def _close_slowly() -> None:
     """Close this pool thread's connection; the pause lets every thread of the pool take one of these jobs."""
     connection.close()
     time.sleep(0.01)
+
+
+def _tell_of_dead_deliveries(*, at: datetime) -> int:
+    """Open one case a receiver that no longer takes what it is told; return how many letters it speaks of."""
+    seen = 0
+    for letter in delivery.dead_without_case().select_related("destination", "event")[:BATCH]:
+        with transaction.atomic(durable=True):
+            open_case(
+                CaseKind.DEAD_DELIVERY,
+                subject_kind="destination",  # not the letter: a dead receiver is one case, however much it missed
+                subject_id=letter.destination_id,
+                ours=f"{letter.event.fact} is true and was tried {letter.tries} times.",
+                theirs=f"{letter.destination.name}: {letter.last_detail or letter.dead_reason}"[:500],
+                suggested_fix="Mend the receiver, then `manage.py redeliver` its dead letters; they keep their keys.",
+                at=at,
+            )
+            Delivery.objects.filter(pk=letter.pk).update(case_opened_at=at)
+        seen += 1
+    return seen
 
 
 def _look_later(attempt_id: int, *, at: datetime) -> None:
