@@ -49,7 +49,7 @@ def store_away(request: HttpRequest, error: BaseException | None) -> HttpRespons
 def too_large(request: HttpRequest) -> HttpResponse | None:
     """Return 413 for a body that says it is larger than any of ours, before anything reads it."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdigit() and len(length) < 12 and int(length) <= settings.WEBHOOK_MAX_BODY_BYTES:
+    if length.isascii() and length.isdigit() and len(length) < 12 and int(length) <= settings.WEBHOOK_MAX_BODY_BYTES:
         return None
     return _answer(
         request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request's body is too large: 1 MiB at most.", "400.html"
@@ -63,12 +63,12 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     return _answer(request, HTTPStatus.BAD_REQUEST, "The request cannot be understood.", "400.html")
 
 
-def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """handler403."""
     return _answer(request, HTTPStatus.FORBIDDEN, "You may not do this.", "403.html")
 
 
-def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
+def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """handler404."""
     return _answer(request, HTTPStatus.NOT_FOUND, "There is nothing at this address.", "404.html")
 
