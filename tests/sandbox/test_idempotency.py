@@ -45,7 +45,7 @@ def test_other_parameters_under_the_same_key_are_an_error(client: stripe.StripeC
 def test_another_endpoint_under_the_same_key_is_an_error(client: stripe.StripeClient) -> None:
     client.v1.payment_intents.create({"amount": 1000, "currency": "eur"}, {"idempotency_key": "key-1"})
     with pytest.raises(stripe.IdempotencyError, match="same endpoint"):
-        client.v1.checkout.sessions.create(checkout_params(), {"idempotency_key": "key-1"})  # type: ignore[arg-type]
+        client.v1.checkout.sessions.create(checkout_params(), {"idempotency_key": "key-1"})
 
 
 def test_a_decline_is_kept(client: stripe.StripeClient, control: SandboxControl) -> None:
@@ -57,7 +57,7 @@ def test_a_decline_is_kept(client: stripe.StripeClient, control: SandboxControl)
                     "currency": "eur",
                     "confirm": True,
                     "payment_method": "pm_card_chargeDeclined",
-                    "payment_method_types": ["card"],
+                    "allowed_payment_method_types": ["card"],
                 },
                 {"idempotency_key": "key-1"},
             )

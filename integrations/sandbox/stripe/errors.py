@@ -47,6 +47,12 @@ def unknown(param: str) -> ApiError:
     return ApiError(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
 
 
+def no_longer_supported(param: str) -> ApiError:
+    """A parameter that newer API versions have removed, as 2026-09-30.endive did with `payment_method_types`."""
+    message = f"The parameter {param} is no longer supported. Use allowed_{param} or excluded_{param} instead."
+    return ApiError(message, code=f"{param}_no_longer_supported", param=param)
+
+
 def empty(param: str) -> ApiError:
     """An empty string where a value is needed."""
     message = (

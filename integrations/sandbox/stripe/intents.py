@@ -17,13 +17,11 @@ from integrations.sandbox.stripe.schema import (
     Flag,
     Hash,
     Integer,
-    Items,
     Metadata,
     Text,
     Url,
 )  # fmt: skip
 from integrations.sandbox.stripe.scope import Scope
-from integrations.sandbox.stripe.sessions import METHOD_TYPES
 from integrations.sandbox.wire import Json
 
 _CARD_OPTIONS: dict[str, Field] = {
@@ -33,14 +31,13 @@ _SHARED: dict[str, Field] = {
     "payment_method": Text(), "return_url": Url(), "off_session": Flag(), "receipt_email": Email(),
     "capture_method": Text(choices=("automatic", "automatic_async", "manual")),
     "setup_future_usage": Text(choices=("off_session", "on_session")),
-    "payment_method_options": Hash(_CARD_OPTIONS), "error_on_requires_action": Flag(), **EXPAND,
+    "payment_method_options": Hash(_CARD_OPTIONS), **EXPAND,
 }  # fmt: skip
 CREATE: dict[str, Field] = {
     "amount": Integer(required=True, low=1), "currency": Currency(required=True), "confirm": Flag(),
     "automatic_payment_methods": Hash({
         "enabled": Flag(required=True), "allow_redirects": Text(choices=("always", "never"))}),
-    "payment_method_types": Items(Text(choices=METHOD_TYPES)), "metadata": Metadata(),
-    "description": Text(limit=1000),
+    "metadata": Metadata(), "description": Text(limit=1000), **payment_methods.FILTERS,
     "statement_descriptor": Text(limit=22), "statement_descriptor_suffix": Text(limit=22), **_SHARED,
 }  # fmt: skip
 CONFIRM = _SHARED
@@ -57,21 +54,15 @@ def create(scope: Scope, params: Json, _ids: Sequence[str]) -> Stored | ApiError
     """
     amount, currency = params["amount"], params["currency"]
     currencies.check_charge(amount, currency, param="amount")
-    if "payment_method_types" in params and params.get("automatic_payment_methods", {}).get("enabled"):
-        raise errors.invalid(
-            "payment_method_types",
-            "You may only specify one of automatic_payment_methods and payment_method_types.",
-        )
-    automatic = None
-    if "payment_method_types" not in params:
-        asked = params.get("automatic_payment_methods", {})
-        automatic = {"allow_redirects": asked.get("allow_redirects", "always"), "enabled": True}
-    debit = payment_methods.DEBIT_BY_CURRENCY.get(currency, "us_bank_account")
     intent = payments.create(
-        scope, amount=amount, currency=currency, metadata=params.get("metadata", {}), automatic=automatic,
-        payment_method_types=params.get("payment_method_types") or ["card", debit],
+        scope,
+        amount=amount,
+        currency=currency,
+        metadata=params.get("metadata", {}),
+        automatic=_automatic(params),
+        payment_method_types=payment_methods.offered(currency, params),
         options=params | params.get("payment_method_options", {}).get("card", {}),
-    )  # fmt: skip
+    )
     if params.get("confirm"):
         return _confirm(scope, intent, params)
     if "payment_method" in params:
@@ -79,6 +70,18 @@ def create(scope: Scope, params: Json, _ids: Sequence[str]) -> Stored | ApiError
         intent.data |= {"payment_method": method.id, "status": "requires_confirmation"}
         scope.save(intent)
     return intent
+
+
+def _automatic(params: Json) -> Json | None:
+    asked = params.get("automatic_payment_methods")
+    if "allowed_payment_method_types" in params:
+        if asked is not None:
+            raise errors.invalid(
+                "allowed_payment_method_types",
+                "You may only specify one of allowed_payment_method_types and automatic_payment_methods.",
+            )
+        return None
+    return {"allow_redirects": (asked or {}).get("allow_redirects", "always"), "enabled": True}
 
 
 def confirm(scope: Scope, params: Json, ids: Sequence[str]) -> Stored | ApiError:
@@ -104,7 +107,8 @@ def _confirm(scope: Scope, intent: Stored, params: Json) -> Stored | ApiError:
         )
     method = payment_methods.from_token(scope, token)
     automatic = intent.data["automatic_payment_methods"] or {}
-    if automatic.get("allow_redirects") == "always" and "return_url" not in params:
+    redirects = automatic.get("allow_redirects") == "always" and not params.get("off_session")
+    if redirects and "return_url" not in params:
         raise errors.ApiError(
             "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because"
             " some of these"

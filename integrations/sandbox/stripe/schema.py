@@ -211,6 +211,8 @@ def read(fields: Mapping[str, Field], tree: Json, *, prefix: str = "") -> Json:
     """All parameters of a request, typed. Raises ApiError for the first that is unknown, missing or wrong."""
     for name in tree:
         if name not in fields:
+            if f"allowed_{name}" in fields:
+                raise errors.no_longer_supported(name)
             raise errors.unknown(f"{prefix}[{name}]" if prefix else name)
     values: Json = {}
     for name, field in fields.items():
