@@ -46,9 +46,7 @@ LEAVE_TO_ITS_MAKER_SECONDS = 5
 _UNFINISHED = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
 
 
-def prepare(
-    attempt: PaymentAttempt, operation: Operation, request: Mapping[str, Any], *, at: datetime
-) -> ProviderCall:
+def prepare(attempt: PaymentAttempt, operation: Operation, request: Mapping[str, Any], *, at: datetime) -> ProviderCall:
     """Write a call down, with its idempotency key, before anything is sent. Needs a transaction.
 
     `request`: plain JSON, exactly what will be asked again under the same key.

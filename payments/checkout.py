@@ -86,16 +86,12 @@ def _settle_earlier(order_id: int, *, provider: str, anew: bool, clock: Clock, a
     if earlier.page_id and clock() - fresh > timedelta(seconds=FRESH_SECONDS):
         result = look(earlier.pk, clock=clock, actor=actor)
         if result.outcome is Outcome.UNREACHABLE:
-            raise CannotPay(
-                "provider_unreachable", "We can't confirm yet. Please don't pay again.", http_status=503
-            )
+            raise CannotPay("provider_unreachable", "We can't confirm yet. Please don't pay again.", http_status=503)
         if result.attempt.is_live and not result.attempt.page_open:
             raise CannotPay("processing", "We're confirming your payment. Please don't pay again.")
 
 
-def _write_down(
-    order_id: int, *, provider: str, at: datetime, actor: str
-) -> tuple[PaymentAttempt, ProviderCall]:
+def _write_down(order_id: int, *, provider: str, at: datetime, actor: str) -> tuple[PaymentAttempt, ProviderCall]:
     """Commit the attempt and its prepared call together, or return those that stand."""
     with transaction.atomic(durable=True):
         order = Order.objects.select_for_update().get(pk=order_id)

@@ -85,9 +85,7 @@ def due(at: datetime) -> Q:
 def claim(*, at: datetime, most: int) -> list[Claim]:
     """Lease up to `most` due events to the caller, oldest first, one for each attempt that is known already."""
     with transaction.atomic(durable=True):
-        events = list(
-            ProviderEvent.objects.filter(due(at)).order_by("pk").select_for_update(skip_locked=True)[:most]
-        )
+        events = list(ProviderEvent.objects.filter(due(at)).order_by("pk").select_for_update(skip_locked=True)[:most])
         for event in events:
             event.fence += 1
             event.tries += 1

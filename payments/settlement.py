@@ -194,7 +194,9 @@ def _remember(attempt: PaymentAttempt, number: int, snapshot: PaymentSnapshot, a
     """Keep what was said, masked, if it differs from the time before; say whether it does."""
     said = masked(dict(snapshot.raw))
     digest = hashlib.sha256(
-        json.dumps([snapshot.status, snapshot.account, snapshot.mode, snapshot.reference, said], sort_keys=True).encode()
+        json.dumps(
+            [snapshot.status, snapshot.account, snapshot.mode, snapshot.reference, said], sort_keys=True
+        ).encode()
     ).hexdigest()
     last = Look.objects.filter(attempt=attempt).order_by("-number").values_list("digest", flat=True).first()
     if last == digest:

@@ -71,5 +71,7 @@ def claim(*, at: datetime, most: int) -> list[int]:
             .select_for_update(skip_locked=True)
             .values_list("pk", flat=True)[:most]
         )
-        PaymentAttempt.objects.filter(pk__in=ids).update(sweep_lease_until=at + timedelta(seconds=settings.LEASE_SECONDS))
+        PaymentAttempt.objects.filter(pk__in=ids).update(
+            sweep_lease_until=at + timedelta(seconds=settings.LEASE_SECONDS)
+        )
     return ids

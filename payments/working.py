@@ -131,7 +131,7 @@ def _event_job(held: inbox.Claim, clock: Clock) -> Job:
         try:
             work_event(held, clock=clock)
         except Exception as error:  # a poison event must not stop the others
-            log.exception("event_failed", event=held.event_id)
+            log.exception("event_failed", inbox_row=held.event_id)
             inbox.fail(held, at=clock(), why=f"{type(error).__name__}: {error}")
 
     return job
@@ -203,9 +203,7 @@ def _look_later(attempt_id: int, *, at: datetime) -> None:
     )
 
 
-def _is_foreign(
-    event: ProviderEvent, attempt: PaymentAttempt | None, held: inbox.Claim, *, at: datetime
-) -> bool:
+def _is_foreign(event: ProviderEvent, attempt: PaymentAttempt | None, held: inbox.Claim, *, at: datetime) -> bool:
     """End an event of another mode or account with a case; it never makes us look."""
     provider = providers.get(event.provider)
     if event.mode != provider.mode:
@@ -236,4 +234,3 @@ def _own_account(event: ProviderEvent, attempt: PaymentAttempt | None) -> str:
     if attempt is not None and attempt.account:
         return attempt.account
     return providers.get(event.provider).account()
-

@@ -110,7 +110,12 @@ class FakeProvider:
             "captures": tuple(payment.captures),
         }
         said.update(payment.overrides)
-        raw = {"id": payment.page_id, "status": said["status"], "amount": said["amount_minor"], "paid": len(said["captures"])}
+        raw = {
+            "id": payment.page_id,
+            "status": said["status"],
+            "amount": said["amount_minor"],
+            "paid": len(said["captures"]),
+        }
         return PaymentSnapshot(**said, raw=raw)
 
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:

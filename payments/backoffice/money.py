@@ -90,7 +90,17 @@ class CaseAdmin(ReadOnlyAdmin[Case]):
 
 @admin.register(Transition)
 class TransitionAdmin(ReadOnlyAdmin[Transition]):
-    list_display = ("at", "subject_kind", "subject_id", "from_state", "to_state", "event", "forbidden", "actor", "cause")
+    list_display = (
+        "at",
+        "subject_kind",
+        "subject_id",
+        "from_state",
+        "to_state",
+        "event",
+        "forbidden",
+        "actor",
+        "cause",
+    )
     list_filter = ("subject_kind", "forbidden")
     search_fields = ("=subject_id",)
 

@@ -26,7 +26,12 @@ def world(fake: FakeProvider, order: Order, now: datetime) -> World:
 class TestDeadLetters:
     def test_one_case_a_receiver_however_much_it_missed(self, world: World) -> None:
         receiver = Destination.objects.create(
-            name="CRM", kind="webhook", address="https://crm.example.com/", facts=["order.paid"], created_at=world.now
+            name="CRM",
+            kind="webhook",
+            address="https://crm.example.com/",
+            idempotent=True,
+            facts=["order.paid"],
+            created_at=world.now,
         )
         with transaction.atomic():
             for number in range(3):
