@@ -1,4 +1,5 @@
-"""Opening an attempt: commit attempt and call, let calls.py send, hand out the page's URL. One live attempt an order."""
+"""Opening an attempt: commit attempt and call, let calls.py send, hand out the page's URL. One live attempt an
+order."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class CannotPay(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where a shopper goes on. `redirect_url` is empty while the provider has not answered: ask again, nothing is lost."""
+    """Where a shopper goes on. `redirect_url` is empty while the provider has not answered: ask again, nothing is
+    lost."""
 
     attempt: PaymentAttempt
     redirect_url: str
@@ -44,7 +46,8 @@ class Opening:
 def open_attempt(*, order_id: int, provider: str, clock: Clock, actor: str, anew: bool = False) -> Opening:
     """Open the provider's page for an order, or go on with the one that stands open.
 
-    `provider`: one of the enabled ones. `anew`: the shopper wants another page, even of the same provider. Two tabs and double clicks get the same page. An earlier attempt is first asked
+    `provider`: one of the enabled ones. `anew`: the shopper wants another page, even of the same provider. Two tabs
+    and double clicks get the same page. An earlier attempt is first asked
     about, and closed where another provider was chosen. Raises CannotPay; opens its own transactions, never inside one.
     """
     if provider not in providers.enabled():

@@ -1,6 +1,7 @@
 """What the workers of the clusters `look` and `keep` do with one row each, and how they drain what is due.
 
-Network work runs in a few threads; every row is claimed with a lease first, so that workers anywhere may share the tables.
+Network work runs in a few threads; every row is claimed with a lease first, so that workers anywhere may share the
+tables.
 """
 
 from __future__ import annotations

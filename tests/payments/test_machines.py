@@ -1,4 +1,5 @@
-"""The state machines: every pair of states is classified, the database knows the same edges, and nothing passes by move()."""
+"""The state machines: every pair of states is classified, the database knows the same edges, and nothing passes by
+move()."""
 
 from __future__ import annotations
 
@@ -83,7 +84,8 @@ def test_no_edge_takes_any_state_as_its_source(model: Any, states: Any, edges: A
 def test_the_database_knows_the_same_edges(model: Any, states: Any, edges: dict[tuple[str, str], str]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname LIKE '%%_state_on_%%'",
+            "SELECT pg_get_triggerdef(oid) FROM pg_trigger"
+            " WHERE tgrelid = %s::regclass AND tgname LIKE '%%_state_on_%%'",
             [model._meta.db_table],
         )
         definitions = [row[0] for row in cursor.fetchall()]

@@ -1,4 +1,5 @@
-"""The webhook's door: what it answers, what it has for an effect, and which case it opens. One table, then the floods."""
+"""The webhook's door: what it answers, what it has for an effect, and which case it opens. One table, then the
+floods."""
 
 from __future__ import annotations
 

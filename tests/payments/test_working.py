@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from integrations import outbox
-from integrations.models import Delivery, Destination
+from integrations import delivery, outbox
+from integrations.connectors.contract import Verdict
+from integrations.models import Destination, Failure
 from orders.models import Order
 from payments import inbox, working
 from payments.models import Case, ProviderEvent
@@ -36,7 +37,9 @@ class TestDeadLetters:
         with transaction.atomic():
             for number in range(3):
                 outbox.record("order.paid", subject_kind="order", subject_id=number, payload={}, now=world.now)
-        Delivery.objects.update(state="dead", died_at=world.now, dead_reason="permanent")
+        for claimed in delivery.claim(now=world.now, limit=10):
+            gone = Verdict(failure=Failure.PERMANENT, http_status=410, hopeless=True)
+            delivery.mark(claimed, gone, now=world.now)
         assert working.keeping_due(world.now)
         working.keep_house(clock=world.clock)
         case = Case.objects.get()
