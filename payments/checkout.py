@@ -1,4 +1,4 @@
-"""Opening an attempt: commit attempt and call, let calls.py send, hand out the page's URL. One live attempt an order."""
+"""Opening an attempt: commit attempt and call, let calls.py send, hand out the page's URL. One live one an order."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class CannotPay(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where a shopper goes on. `redirect_url` is empty while the provider has not answered: ask again, nothing is lost."""
+    """Where a shopper goes on. `redirect_url` is empty while the provider has not answered: ask again."""
 
     attempt: PaymentAttempt
     redirect_url: str
@@ -101,9 +101,7 @@ def _settle_earlier(order_id: int, *, provider: str, anew: bool, clock: Clock, a
     if earlier.page_id and clock() - fresh > timedelta(seconds=FRESH_SECONDS):
         result = look(earlier.pk, clock=clock, actor=actor)
         if result.outcome is Outcome.UNREACHABLE:
-            raise CannotPay(
-                "provider_unreachable", "We can't confirm yet. Please don't pay again.", http_status=503
-            )
+            raise CannotPay("provider_unreachable", "We can't confirm yet. Please don't pay again.", http_status=503)
         if result.attempt.is_live and not result.attempt.page_open:
             raise CannotPay("processing", "We're confirming your payment. Please don't pay again.")
 

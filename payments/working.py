@@ -15,10 +15,10 @@ from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 
 from integrations import correlation, providers
-from payments import calls, expiry, inbox, sweeping
+from payments import calls, expiry, idempotency, inbox, sweeping
 from payments.cases import open_case
 from payments.clock import Clock
-from payments.models import IdempotencyRecord, PaymentAttempt, ProviderCall, ProviderEvent
+from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.case import CaseKind
 from payments.settlement import Outcome, lock, look
 from payments.states import AttemptState
@@ -49,7 +49,7 @@ def keep_house(*, clock: Clock) -> int:
         if len(orders) < BATCH:
             break
     count += inbox.tell_of_parked(at=clock(), most=BATCH)
-    count += IdempotencyRecord.objects.filter(created_at__lt=clock() - timedelta(hours=24)).delete()[0]
+    count += idempotency.forget(at=clock())
     return count
 
 
@@ -67,7 +67,7 @@ def keeping_due(now: datetime) -> bool:
     return (
         bool(expiry.orders_to_expire(at=now, most=1))
         or inbox.has_untold_parked(at=now)
-        or IdempotencyRecord.objects.filter(created_at__lt=now - timedelta(hours=24)).exists()
+        or idempotency.any_to_forget(at=now)
     )
 
 

@@ -8,7 +8,7 @@ from django.db import models
 class IdempotencyRecord(models.Model):
     """One key of one principal for one method and path, with the object it made and, once known, the final answer.
 
-    Kept 24 h. While `status` is empty the request is in flight until `lease_until`; then the next one resumes the object.
+    Kept 24 h. While `status` is empty the request is in flight until `lease_until`; then the next one resumes it.
     """
 
     principal = models.CharField(max_length=64, help_text="`user:7`, or `anonymous`.")
