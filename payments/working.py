@@ -17,10 +17,10 @@ from django.db import close_old_connections, connection, transaction
 
 from integrations import correlation, delivery, providers
 from integrations.models import Delivery
-from payments import calls, expiry, inbox, sweeping
+from payments import calls, expiry, idempotency, inbox, sweeping
 from payments.cases import open_case
 from payments.clock import Clock
-from payments.models import IdempotencyRecord, PaymentAttempt, ProviderCall, ProviderEvent
+from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.case import CaseKind
 from payments.settlement import Outcome, lock, look
 from payments.states import AttemptState
@@ -52,7 +52,7 @@ def keep_house(*, clock: Clock) -> int:
             break
     count += inbox.tell_of_parked(at=clock(), most=BATCH)
     count += _tell_of_dead_deliveries(at=clock())
-    count += IdempotencyRecord.objects.filter(created_at__lt=clock() - timedelta(hours=24)).delete()[0]
+    count += idempotency.forget(at=clock())
     return count
 
 
@@ -71,7 +71,7 @@ def keeping_due(now: datetime) -> bool:
         bool(expiry.orders_to_expire(at=now, most=1))
         or inbox.has_untold_parked(at=now)
         or delivery.dead_without_case().exists()
-        or IdempotencyRecord.objects.filter(created_at__lt=now - timedelta(hours=24)).exists()
+        or idempotency.any_to_forget(at=now)
     )
 
 
