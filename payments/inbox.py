@@ -73,7 +73,7 @@ def receive(notification: Notification, *, body: bytes, at: datetime) -> bool:
 def raw_body(event: ProviderEvent) -> bytes:
     """Return the exact bytes the provider sent. Raises CannotDecrypt. Whoever shows them records who saw them and
     why."""
-    return encryption.unseal(event.body_sealed, table=TABLE, column="body_sealed", row=event.uid)
+    return encryption.unseal(bytes(event.body_sealed), table=TABLE, column="body_sealed", row=event.uid)
 
 
 def due(at: datetime) -> Q:
@@ -171,7 +171,7 @@ def tell_of_parked(*, at: datetime, most: int) -> int:
                 subject_id=event.pk,
                 ours="No attempt here has this reference or these ids.",
                 theirs=f"{event.provider} told of {event.type} ({event.event_id}).",
-                suggested_fix="If another system shares the account, limit the endpoint's events; else look for it there.",
+                suggested_fix="If another system shares the account, limit the endpoint's events.",
                 at=at,
             )
             ProviderEvent.objects.filter(pk=event.pk).update(error="Parked for longer than 24 h: a case is open.")

@@ -68,21 +68,26 @@ def look(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None =
     `actor`: who made us look (`worker:inbox`, `return_page`, `user:7`). `ids`: the provider's ids as a verified event
     told them, used only while the attempt has none of its own; what is found under them must carry our reference.
     """
+    result = _look_once(attempt_id, clock=clock, actor=actor, ids=ids)
     for _ in range(REPEATS):
-        number, hints, attempt = _begin(attempt_id)
-        asked = attempt.ids if attempt.page_id or attempt.intent_id else ids
-        if asked is None or not (asked.page_id or asked.intent_id):
-            return LookResult(Outcome.NOTHING_TO_ASK, attempt)
-        failpoint("look.before_fetch")
-        try:
-            snapshot = providers.get(attempt.provider).fetch(asked)
-        except ProviderError as error:
-            return LookResult(Outcome.UNREACHABLE, _not_answered(attempt_id, error, at=clock()), error)
-        failpoint("look.after_fetch")
-        result = settle(attempt_id, number=number, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
         if result.outcome is not Outcome.OVERTAKEN:
-            return result
+            break
+        result = _look_once(attempt_id, clock=clock, actor=actor, ids=ids)
     return result
+
+
+def _look_once(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None) -> LookResult:
+    number, hints, attempt = _begin(attempt_id)
+    asked = attempt.ids if attempt.page_id or attempt.intent_id else ids
+    if asked is None or not (asked.page_id or asked.intent_id):
+        return LookResult(Outcome.NOTHING_TO_ASK, attempt)
+    failpoint("look.before_fetch")
+    try:
+        snapshot = providers.get(attempt.provider).fetch(asked)
+    except ProviderError as error:
+        return LookResult(Outcome.UNREACHABLE, _not_answered(attempt_id, error, at=clock()), error)
+    failpoint("look.after_fetch")
+    return settle(attempt_id, number=number, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
 
 
 def settle(

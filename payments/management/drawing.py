@@ -46,7 +46,8 @@ def documents(base: Path) -> list[Path]:
 
 def _machine(model: type[models.Model]) -> Callable[[], str]:
     def draw() -> str:
-        initial = model._meta.get_field("state").get_default()
+        field = model._meta.get_field("state")
+        initial = field.get_default() if isinstance(field, models.Field) else ""
         lines = ["stateDiagram-v2", f"    [*] --> {initial}"]
         lines += [f"    {edge.source} --> {edge.target}: {edge.event}" for edge in edges_of(model)]
         return "\n".join(lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -97,7 +98,7 @@ def test_causes_are_followed() -> None:
 
 @pytest.mark.parametrize("template", ["400", "403", "404", "429", "500", "503", "403_csrf"])
 def test_pages_say_what_to_do_and_ask_no_database(template: str) -> None:
-    page = errors._answer(HttpRequest(), errors.HTTPStatus.OK, "", f"{template}.html", minutes=15)
+    page = errors._answer(HttpRequest(), HTTPStatus.OK, "", f"{template}.html", minutes=15)
     text = body_of(page)
     for part in ("<h1>", 'lang="en"', "<main", "<title>", "viewport"):
         assert text.count(part) == 1, part

@@ -193,6 +193,8 @@ def test_permission_denied_in_a_view_is_logged_once(rf: RequestFactory) -> None:
     from django.core.handlers.exception import convert_exception_to_response
 
     with capture_logs() as said:
-        answer = RequestLogMiddleware(convert_exception_to_response(view))(rf.get("/"))
+        answer = RequestLogMiddleware(convert_exception_to_response(view))(  # type: ignore[arg-type]
+            rf.get("/")
+        )
     assert answer.status_code == 403
     assert [line["event"] for line in said].count("permission refused") == 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
@@ -237,6 +237,7 @@ def test_placing_against_changing_gives_an_order_of_what_was_agreed_to(now: date
             connections.close_all()
 
     with ThreadPoolExecutor(max_workers=8) as tabs:
-        totals = {each.result() for each in [tabs.submit(place, 0), tabs.submit(change, 0), tabs.submit(place, 1)]}
+        begun: list[Future[Any]] = [tabs.submit(place, 0), tabs.submit(change, 0), tabs.submit(place, 1)]
+        totals = {each.result() for each in begun}
 
     assert totals <= {1250, None}

@@ -22,20 +22,20 @@ class ApiClient:
     def __init__(self) -> None:
         self.http = Client(enforce_csrf_checks=True, raise_request_exception=False)
 
-    def post(self, path: str, body: Any, *, key: str | None = "", **headers: str) -> HttpResponse:
+    def post(self, path: str, body: Any, *, key: str | None = "", **headers: str) -> Any:
         """`body`: bytes as they are, anything else as JSON. `key`: empty makes a new one, None sends none."""
         raw = body if isinstance(body, bytes) else json.dumps(body).encode()
         if key is not None:
             headers["Idempotency-Key"] = key or new_key()
         return self.http.post(path, raw, content_type=headers.pop("content_type", "application/json"), headers=headers)
 
-    def get(self, path: str, **headers: str) -> HttpResponse:
+    def get(self, path: str, **headers: str) -> Any:
         return self.http.get(path, headers=headers)
 
-    def place(self, *, sku: str, quantity: Any = 1, key: str = "", **changes: Any) -> HttpResponse:
+    def place(self, *, sku: str, quantity: Any = 1, key: str = "", **changes: Any) -> Any:
         return self.post(ORDERS, {**order_of(sku, quantity), **changes}, key=key)
 
-    def attempt(self, token: str, *, provider: str = "stripe", key: str = "") -> HttpResponse:
+    def attempt(self, token: str, *, provider: str = "stripe", key: str = "") -> Any:
         return self.post(f"{ORDERS}{token}/attempts/", {"provider": provider}, key=key)
 
 

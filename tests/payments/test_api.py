@@ -187,7 +187,7 @@ def test_other_methods_are_405_and_say_which_are_allowed(api: ApiClient, order: 
 
 
 def test_a_cookie_opens_nothing_and_is_never_set(api: ApiClient, mug: Product) -> None:
-    """Threat: another site's page posts with the visitor's cookies. They are not read, so there is nothing to ride on."""
+    """Threat: another site posts with the visitor's cookies. They are not read, so there is nothing to ride on."""
     api.http.force_login(User.objects.create_superuser("boss"))
     response = api.place(sku="MUG")
 

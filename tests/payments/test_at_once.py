@@ -78,7 +78,7 @@ def test_pay_pressed_32_times_opens_one_page(world: World) -> None:
     answers = at_once(lambda _: world.press_pay())
     errors = [answer for answer in answers if isinstance(answer, Exception)]
     assert errors == []
-    assert {answer.redirect_url for answer in answers} == {world.provider.payments["cs_1"] and "https://pay.test/cs_1"}
+    assert {answer.redirect_url for answer in answers} == {"https://pay.test/cs_1"}
     assert PaymentAttempt.objects.count() == ProviderCall.objects.count() == 1
     assert [verb for verb, _ in world.provider.calls if verb == "start"] == ["start"]
 
