@@ -8,8 +8,8 @@ from integrations.sandbox.wire import Json
 class ApiError(Exception):
     """An error answer in Stripe's shape.
 
-    `executed` tells whether the endpoint had begun to work: only then is the answer kept under the
-    idempotency key (https://docs.stripe.com/api/idempotent_requests: failed validation stores nothing).
+    `executed` tells whether the endpoint had begun to work: only then is the answer kept under the idempotency key
+    (https://docs.stripe.com/api/idempotent_requests: failed validation stores nothing).
     """
 
     def __init__(

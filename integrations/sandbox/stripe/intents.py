@@ -1,6 +1,4 @@
-"""PaymentIntents by API: create, confirm, capture, cancel. The hosted page works below this, in
-`payments`.
-"""
+"""PaymentIntents by API: create, confirm, capture, cancel. The hosted page works below this, in `payments`."""
 
 from __future__ import annotations
 
@@ -49,9 +47,7 @@ CAPTURE: dict[str, Field] = {"amount_to_capture": Integer(low=1), "metadata": Me
 
 
 def create(scope: Scope, params: Json, _ids: Sequence[str]) -> Stored | ApiError:
-    """POST /v1/payment_intents, with `confirm` also the first try to pay. A decline is returned, its effects
-    stay.
-    """
+    """POST /v1/payment_intents, with `confirm` also the first try to pay. A decline is returned, its effects stay."""
     amount, currency = params["amount"], params["currency"]
     currencies.check_charge(amount, currency, param="amount")
     intent = payments.create(
@@ -145,9 +141,7 @@ def capture(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
 
 
 def cancel(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
-    """POST /v1/payment_intents/{id}/cancel. An intent of an open Checkout Session ends with its session
-    only.
-    """
+    """POST /v1/payment_intents/{id}/cancel. An intent of an open Checkout Session ends with its session only."""
     intent = scope.get("payment_intent", ids[0], param="intent")
     session = scope.find(intent.private.get("session"))
     if session is not None and session.data["status"] == "open":

@@ -1,5 +1,5 @@
-"""PaymentMethod objects made from what a shopper typed, or from Stripe's `pm_card_…` test tokens. No full
-number is kept.
+"""PaymentMethod objects made from what a shopper typed, or from Stripe's `pm_card_…` test tokens. No full number is
+kept.
 """
 
 from __future__ import annotations

@@ -1,5 +1,5 @@
-"""The life of a PaymentIntent: confirm, challenge, settle, capture, cancel. Each step emits Stripe's events
-in its order.
+"""The life of a PaymentIntent: confirm, challenge, settle, capture, cancel. Each step emits Stripe's events in its
+order.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def create(
     options: Json,
     automatic: Json | None = None,
 ) -> Stored:
-    """Stores an intent over `amount` minor units and emits `payment_intent.created`. `options` are Stripe's
-    optional fields.
+    """Stores an intent over `amount` minor units and emits `payment_intent.created`. `options` are Stripe's optional
+    fields.
     """
     intent_id = new_id("pi")
     data: Json = {
@@ -88,8 +88,8 @@ def _method_options(payment_method_types: list[str], options: Json) -> Json:
 
 
 def confirm(scope: Scope, intent: Stored, method: Stored, *, return_url: str | None = None) -> Decline | None:
-    """Tries to pay with a payment method: succeeds, asks for 3-D Secure, goes processing, or returns why it
-    was declined.
+    """Tries to pay with a payment method: succeeds, asks for 3-D Secure, goes processing, or returns why it was
+    declined.
     """
     intent.data |= {"payment_method": method.id, "next_action": None, "last_payment_error": None}
     if payment_methods.is_debit(method):

@@ -69,9 +69,7 @@ CREATE: dict[str, Field] = {
 
 
 def create(scope: Scope, params: Json) -> Stored:
-    """POST /v1/checkout/sessions. Raises ApiError for what Stripe refuses, and says what the sandbox does not
-    model.
-    """
+    """POST /v1/checkout/sessions. Raises ApiError for what Stripe refuses, and says what the sandbox does not model."""
     _refuse_unmodelled(params)
     session_id = new_id("cs_test", 58)
     items, currency, total = _line_items(scope, params)
@@ -334,9 +332,7 @@ def settle_debit(scope: Scope, session: Stored, *, success: bool) -> None:
 
 
 def expire(scope: Scope, session: Stored) -> Stored:
-    """POST /v1/checkout/sessions/{id}/expire, and what the clock does. Raises ApiError unless the session is
-    open.
-    """
+    """POST /v1/checkout/sessions/{id}/expire, and what the clock does. Raises ApiError unless the session is open."""
     status = session.data["status"]
     if status != "open":
         raise errors.unexpected_state(
