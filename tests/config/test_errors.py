@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 import pytest
@@ -35,10 +36,10 @@ def fail(request: HttpRequest, failure: str) -> HttpResponse:
 
 failing = [path("<str:failure>/", fail)]
 urlpatterns = [
-    path("", include("config.urls")),
     path("page/", include(failing)),
     path("webhooks/", include(failing)),
     path("api/v1/", include(failing)),
+    path("", include("config.urls")),
 ]
 handler400, handler403 = errors.bad_request, errors.permission_denied
 handler404, handler500 = errors.page_not_found, errors.server_error
@@ -97,12 +98,23 @@ def test_causes_are_followed() -> None:
 
 @pytest.mark.parametrize("template", ["400", "403", "404", "429", "500", "503", "403_csrf"])
 def test_pages_say_what_to_do_and_ask_no_database(template: str) -> None:
-    page = errors._answer(HttpRequest(), errors.HTTPStatus.OK, "", f"{template}.html", minutes=15)
+    page = errors._answer(HttpRequest(), HTTPStatus.OK, "", f"{template}.html", minutes=15)
     text = body_of(page)
     for part in ("<h1>", 'lang="en"', "<main", "<title>", "viewport"):
         assert text.count(part) == 1, part
     assert "style=" not in text
     assert "<script" not in text
+
+
+def test_a_broken_page_keeps_its_status_and_sentence(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "render_to_string", fail_to_render)
+    answer = client.get("/page/bug/")
+    assert answer.status_code == 500
+    assert "Something went wrong on our side." in body_of(answer)
+
+
+def fail_to_render(*_: Any) -> str:
+    raise ValueError("Missing staticfiles manifest entry")
 
 
 def test_an_old_form_is_explained(settings: Any) -> None:
