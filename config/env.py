@@ -33,7 +33,7 @@ SECRET_KEY_MIN_CHARACTERS = 50
 
 STRIPE_API_BASE = "https://api.stripe.com"
 SANDBOX_API_BASE = "http://127.0.0.1:8001"
-SANDBOX_API_KEY = "sk_test_sandbox"  # nosec B105: opens nothing but the local sandbox
+SANDBOX_API_KEY = "sk_test_sandbox"  # opens nothing but the local sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

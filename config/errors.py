@@ -12,6 +12,7 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.utils.html import format_html
 
 RETRY_AFTER_SECONDS = 5
 
@@ -104,13 +105,21 @@ def _retry_later(request: HttpRequest, text: str) -> HttpResponse:
     return response
 
 
+def _page(template: str, text: str, context: dict[str, Any]) -> str:
+    """Render without the request: no context processor shall ask the session or the database."""
+    try:
+        return render_to_string(template, context)
+    except Exception:  # noqa: BLE001  static files not collected, a bad template: the answer keeps its sentence
+        _log.exception("error page broken", template=template)
+        return format_html("<!doctype html><html lang=en><title>{0}</title><main><h1>{0}</h1></main></html>", text)
+
+
 def _answer(request: HttpRequest, status: HTTPStatus, text: str, template: str, **context: Any) -> HttpResponse:
     """Return `text` as JSON to a machine, `template` to a person; kept by no cache."""
     response: HttpResponse
     if is_for_machine(request):
         response = JsonResponse({"code": status.name.lower(), "detail": text}, status=status)
     else:
-        # Without the request: no context processor shall ask the session or the database.
-        response = HttpResponse(render_to_string(template, context), status=status)
+        response = HttpResponse(_page(template, text, context), status=status)
     response.headers["Cache-Control"] = "no-store"
     return response

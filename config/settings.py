@@ -312,7 +312,6 @@ SPECTACULAR_SETTINGS = {
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_ALLOW_ALL_ORIGINS = False
-WHITENOISE_MANIFEST_STRICT = False  # a missing picture must not become a 500
 WHITENOISE_USE_FINDERS = not DEPLOYED
 STATIC_ROOT: Path | None = BASE_DIR / "var" / "static" if DEPLOYED else None
 _STATIC_STORAGE = (

@@ -12,20 +12,9 @@ import pytest
 from config import env
 from config.readers import EnvironmentInvalid
 from config.variables import PROVIDER_KEYS, TABLE
+from tests.config.production import PRODUCTION
 
 KEY = base64.b64encode(bytes(range(32))).decode()
-PRODUCTION = {
-    "ENVIRONMENT": "production",
-    "PUBLIC_BASE_URL": "https://shop.example",
-    "SECRET_KEY": "s3cret-" * 10,
-    "DATABASE_URL": "postgresql://shop_app:hunter2hunter2@db.example/shop?sslmode=verify-full",
-    "DATABASE_OWNER_URL": "postgresql://shop_owner:hunter3hunter3@db.example/shop?sslmode=verify-full",
-    "ENCRYPTION_KEYS": f"k1:{KEY}",
-    "EMAIL_URL": "smtp://shop:p%40ss%3Aword@mail.example",
-    "STRIPE_API_KEY": "sk_" + "live_" + "0" * 24,
-    "STRIPE_WEBHOOK_SECRETS": "whsec_" + "a" * 24,
-    "TRUSTED_PROXIES": "10.0.0.1",
-}
 
 
 def load(base_dir: Path, /, **changes: str | None) -> env.Env:

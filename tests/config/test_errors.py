@@ -36,10 +36,10 @@ def fail(request: HttpRequest, failure: str) -> HttpResponse:
 
 failing = [path("<str:failure>/", fail)]
 urlpatterns = [
-    path("", include("config.urls")),
     path("page/", include(failing)),
     path("webhooks/", include(failing)),
     path("api/v1/", include(failing)),
+    path("", include("config.urls")),
 ]
 handler400, handler403 = errors.bad_request, errors.permission_denied
 handler404, handler500 = errors.page_not_found, errors.server_error
@@ -104,6 +104,17 @@ def test_pages_say_what_to_do_and_ask_no_database(template: str) -> None:
         assert text.count(part) == 1, part
     assert "style=" not in text
     assert "<script" not in text
+
+
+def test_a_broken_page_keeps_its_status_and_sentence(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(errors, "render_to_string", fail_to_render)
+    answer = client.get("/page/bug/")
+    assert answer.status_code == 500
+    assert "Something went wrong on our side." in body_of(answer)
+
+
+def fail_to_render(*_: Any) -> str:
+    raise ValueError("Missing staticfiles manifest entry")
 
 
 def test_an_old_form_is_explained(settings: Any) -> None:
