@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.utils.functional import SimpleLazyObject
@@ -181,20 +179,3 @@ class TestBodies:
     @pytest.mark.parametrize("length", ["-1", "1e9", "9" * 30, "٣"])
     def test_a_length_that_is_none_is_refused(self, client: Client, length: str) -> None:
         assert client.generic("POST", "/", b"", CONTENT_LENGTH=length).status_code == 413
-
-
-Get = Callable[[HttpRequest], HttpResponse]
-
-
-def test_permission_denied_in_a_view_is_logged_once(rf: RequestFactory) -> None:
-    def view(_: HttpRequest) -> HttpResponse:
-        raise PermissionDenied
-
-    from django.core.handlers.exception import convert_exception_to_response
-
-    with capture_logs() as said:
-        answer = RequestLogMiddleware(convert_exception_to_response(view))(  # type: ignore[arg-type]
-            rf.get("/")
-        )
-    assert answer.status_code == 403
-    assert [line["event"] for line in said].count("permission refused") == 1
