@@ -39,9 +39,17 @@ class CheckoutForm(forms.Form):
         max_length=254,
         label="E-mail address",
         widget=forms.EmailInput(
-            attrs={"autocomplete": "email", "aria-describedby": "email-help", "inputmode": "email", "spellcheck": "false"}
+            attrs={
+                "autocomplete": "email",
+                "aria-describedby": "email-help",
+                "inputmode": "email",
+                "spellcheck": "false",
+            }
         ),
-        error_messages={"required": "Enter your e-mail address.", "invalid": "Enter an address such as name@example.com."},
+        error_messages={
+            "required": "Enter your e-mail address.",
+            "invalid": "Enter an address such as name@example.com.",
+        },
     )
     basket = forms.CharField(max_length=64, widget=forms.HiddenInput)
     seen = forms.CharField(max_length=64, widget=forms.HiddenInput)

@@ -76,7 +76,7 @@ def currency(request: HttpRequest) -> HttpResponse:
     except OrderRefused as refused:
         return _show_basket(request, error=refused.message, status=_status(refused))
     visit.remember_currency(chosen)
-    return _see_other(_own_page(request, form.cleaned_data["next"]))
+    return _see_other(_own_page(form.cleaned_data["next"]))
 
 
 @shop_page("GET", "HEAD")
@@ -114,9 +114,7 @@ def change(request: HttpRequest) -> HttpResponse:
         return _show_basket(request, error=_first_error(form), status=BAD_REQUEST)
     return _change_basket(
         request,
-        lambda token: baskets.change(
-            token=token, sku=form.cleaned_data["sku"], quantity=form.cleaned_data["quantity"]
-        ),
+        lambda token: baskets.change(token=token, sku=form.cleaned_data["sku"], quantity=form.cleaned_data["quantity"]),
         said="Your basket is up to date.",
     )
 
@@ -192,9 +190,7 @@ def _show_basket(request: HttpRequest, *, error: str = "", status: int = 200) ->
     return render(request, "storefront/basket.html", context, status=status)
 
 
-def _show_checkout(
-    request: HttpRequest, form: CheckoutForm, *, error: str = "", status: int = 200
-) -> HttpResponse:
+def _show_checkout(request: HttpRequest, form: CheckoutForm, *, error: str = "", status: int = 200) -> HttpResponse:
     visit = Visit(request)
     ordered = queries.order_of_basket(visit.basket_token)
     if ordered is not None and not error:
@@ -238,7 +234,7 @@ def _status(refused: OrderRefused) -> int:
     return CONFLICT if isinstance(refused, BasketChanged | BasketClosed | UnknownBasket) else UNPROCESSABLE
 
 
-def _own_page(request: HttpRequest, path: str) -> str:
+def _own_page(path: str) -> str:
     """Return `path` if it is a page of this shop, else the first page; nobody may send a visitor elsewhere with it."""
     own = path.startswith("/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None, require_https=False)
     return path if own else reverse("storefront:products")

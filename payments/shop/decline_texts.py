@@ -15,7 +15,7 @@ _SPECIFIC: dict[str, str] = {
     DeclineReason.EXPIRED_CARD: "This card has expired. Use another card.",
     DeclineReason.INCORRECT_CVC: "The security code was not right. Check it on the card and try again.",
     DeclineReason.INVALID_CARD: "The card number was not right, or this card cannot be used. Check it and try again.",
-    DeclineReason.AUTHENTICATION_REQUIRED: "Your bank could not confirm that it was you. Try again and finish its check.",
+    DeclineReason.AUTHENTICATION_REQUIRED: "Your bank could not confirm it was you. Try again and finish its check.",
     DeclineReason.LIMIT: "This payment is over the limit of your card. Contact your bank or use another method.",
     DeclineReason.RETRY_LATER: "Your bank could not be asked just now. Wait a few minutes, then try again.",
 }

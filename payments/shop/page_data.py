@@ -49,8 +49,8 @@ class AttemptView:
     money can move. `page_open`: at the last look the provider's page could still take money. `verified_at`: when the
     provider last answered a look; None before its first answer. `unreachable`: the last look had no answer
     (look_failures > 0). `pending_since`: when the shopper came back or the payment began to be processed, whichever is
-    known first, else `url_given_at`; counts towards "longer than usual", and bounds the reloads. `decline_reason`: value of DeclineReason, or "".
-    `method`: what the receipt names, for example "Card (Stripe)".
+    known first, else when the page was given out; counts towards "longer than usual" and bounds the reloads.
+    `decline_reason`: value of DeclineReason, or "". `method`: what the receipt names, e.g. "Card or bank (Stripe)".
     """
 
     state: str

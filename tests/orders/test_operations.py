@@ -15,8 +15,8 @@ from orders import baskets, operations
 from orders.lines import (
     MAX_LINES,
     CurrencyRefused,
-    NotSoldInCurrency,
     NothingToOrder,
+    NotSoldInCurrency,
     OrderRefused,
     QuantityRefused,
     TooManyLines,
@@ -168,12 +168,23 @@ class TestRefusals:
 
     @pytest.mark.parametrize(
         "email",
-        ["", "ann", "ann@", "@example.com", "a@b@c", "ann@example.com\nbcc: x@example.com", "a\x00@example.com", None]
-        + ["a" * 250 + "@example.com", '"\x01"@example.com', 7],
+        [
+            "",
+            "ann",
+            "ann@",
+            "@example.com",
+            "a@b@c",
+            "ann@example.com\nbcc: x@example.com",
+            "a\x00@example.com",
+            '"\x01"@example.com',
+            "a" * 250 + "@example.com",
+            None,
+            7,
+        ],
     )
     def test_an_address_no_mail_can_reach(self, email: Any, now: datetime) -> None:
         basket = factories.basket_of(factories.product(), now=now)
-        with pytest.raises(EmailRefused, match="name@example.com"):
+        with pytest.raises(EmailRefused, match=r"name@example\.com"):
             place(basket, now, email=email)
 
     @pytest.fixture(autouse=True)
