@@ -47,7 +47,7 @@ bench: development  ## measure: webhook intake against a null view, latencies
 check: check-lint check-types check-layers check-security check-secrets check-templates check-migrations check-django  ## lint, types, layers, secrets, Django's own checks
 
 check-lint: development
-	$(BIN)/ruff check
+	$(BIN)/ruff check --output-format concise
 	$(BIN)/ruff format --check
 
 check-types: development
@@ -67,7 +67,7 @@ check-templates: development
 
 check-migrations: development
 	$(PY) manage.py makemigrations --check --dry-run
-	$(PY) manage.py lintmigrations --settings tools.lint_settings --quiet ok ignore
+	$(PY) manage.py lintmigrations --settings tools.lint_settings --include-apps integrations orders payments --no-cache --quiet ok ignore
 
 check-django: development
 	$(PY) manage.py check --fail-level WARNING

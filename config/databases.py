@@ -39,6 +39,8 @@ def parse_database_url(read: Reader, name: str) -> dict[str, Any]:
             name, f"cannot be understood ({str(error).partition(':')[0].partition(chr(34))[0].strip()})", remedy
         )
         return {}
+    if not all(port.isascii() and port.isdigit() for port in parameters.get("port", "5432").split(",") if port):
+        read.problem(name, "has a port that is no number", remedy)
     if missing := [key for key in ("dbname", "user") if not parameters.get(key)]:
         read.problem(name, f"names no {' and no '.join(missing)}", remedy)
     entry: dict[str, Any] = {django: parameters.pop(libpq, "") for libpq, django in _KEYS.items()}

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from babel import Locale, UnknownLocaleError
-
 from config.databases import parse_database_url
 from config.kept import kept_secret
 from config.readers import (
@@ -29,7 +27,6 @@ from config.readers import (
     webhook_allowlists,
 )
 from config.variables import DEPLOYED, PROVIDER_KEYS, TABLE
-from orders.money import EXPONENTS
 
 ENVIRONMENTS = ("demo", "test", "staging", "production")
 SECRET_KEY_MIN_CHARACTERS = 50
@@ -70,9 +67,6 @@ class Env:
     redis_url: str
     email: dict[str, object]
     email_from: str
-    shop_name: str
-    shop_currencies: tuple[str, ...]
-    shop_locale: str
     order_lifetime_minutes: int
     payments_providers: tuple[str, ...]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
@@ -119,7 +113,8 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         redis_url=_redis(read),
         email=email_settings(read, "" if environment in DEPLOYED else "console:"),
         email_from=read.text("EMAIL_FROM", f"no-reply@{urlsplit(public_base_url).hostname}"),
-        **_shop(read),
+        # Stripe's page stays open for 30 minutes to 24 hours, and an order ends with its page.
+        order_lifetime_minutes=read.integer("ORDER_LIFETIME_MINUTES", 60, low=30, high=1440),
         payments_providers=_providers(read, stripe),
         webhook_ip_allowlists=webhook_allowlists(read),
         stripe=stripe,
@@ -209,25 +204,6 @@ def _redis(read: Reader) -> str:
     if url and not url.startswith(("redis://", "rediss://", "unix://")):
         read.problem("REDIS_URL", "is no Redis URL", "Write rediss://:password@host:6379/0, or unset it.")
     return url
-
-
-def _shop(read: Reader) -> dict[str, Any]:
-    currencies = read.items("SHOP_CURRENCIES", "USD,EUR,JPY,KWD")
-    if unknown := [code for code in currencies if code not in EXPONENTS]:
-        remedy = "Use upper-case ISO 4217 codes that orders/money.py lists."
-        read.problem("SHOP_CURRENCIES", f"names currencies we do not know: {', '.join(unknown)}", remedy)
-    locale = read.text("SHOP_LOCALE", "en_US")
-    try:
-        Locale.parse(locale)
-    except (ValueError, UnknownLocaleError):
-        read.problem("SHOP_LOCALE", "is no locale we know", "Write it like en_US or de_DE.")
-    return {
-        "shop_name": read.text("SHOP_NAME", "Shop"),
-        "shop_currencies": currencies,
-        "shop_locale": locale,
-        # Stripe's page stays open for 30 minutes to 24 hours; an order ends with its page.
-        "order_lifetime_minutes": read.integer("ORDER_LIFETIME_MINUTES", 60, low=30, high=1440),
-    }
 
 
 def _stripe(read: Reader, kept: _Kept) -> StripeEnv:

@@ -92,8 +92,9 @@ def _made_safe() -> list[Processor]:
 
 def add_correlation_id(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
     """Put the id of what is going on under `correlation_id`; a line that names one keeps it."""
-    if "correlation_id" not in event and (value := correlation.current()):
-        event["correlation_id"] = value
+    if not event.get("correlation_id"):
+        event.pop("correlation_id", None)
+        event.update({"correlation_id": value} if (value := correlation.current()) else {})
     return event
 
 

@@ -15,6 +15,7 @@ import atexit
 import fcntl
 import importlib.metadata
 import os
+import secrets
 import shutil
 import subprocess
 import sys
@@ -100,7 +101,7 @@ def ensure_running(base_dir: Path, *, tcp_port: int | None = None) -> EmbeddedAd
     deadline = time.monotonic() + START_TIMEOUT_SECONDS
     with _mutex(place, deadline):
         _join(place)
-        if not _answers(where.app):
+        if _refusal(where.app):
             try:
                 _bring_up(place, where, deadline)
             except BaseException:
@@ -237,19 +238,19 @@ def _bring_up(place: Place, where: EmbeddedAddress, deadline: float) -> None:
     port = int(where.app["PORT"])
     tcp = where.app["HOST"] == "127.0.0.1"
     started_at = time.monotonic()
-    while not _answers(superuser):
+    while refusal := _refusal(superuser):
         if _server_is_down(place):
             _start(place, port=port, tcp=tcp, deadline=deadline)
         elif time.monotonic() > started_at + SOCKET_GONE_SECONDS and not _socket(place, port).exists():
             # It lives, but its socket was deleted (somebody emptied /tmp) or is another port's: start anew.
             _run(place, "pg_ctl", "stop", "-m", "fast", "-w", "-t", str(START_TIMEOUT_SECONDS), "-D", "data")
         elif time.monotonic() > deadline:
-            raise EmbeddedPostgresError(_with_log(place, f"The database in {place.data} does not answer."))
+            raise EmbeddedPostgresError(_with_log(place, f"The database in {place.data} does not answer: {refusal}"))
         else:
             time.sleep(0.05)
     _provision(place, superuser)
-    if not _answers(where.app):
-        raise EmbeddedPostgresError(_with_log(place, f"The role {APP_ROLE} cannot connect."))
+    if refusal := _refusal(where.app):
+        raise EmbeddedPostgresError(_with_log(place, f"The role {APP_ROLE} cannot connect: {refusal}"))
 
 
 def _initialise(place: Place) -> None:
@@ -263,8 +264,9 @@ def _initialise(place: Place) -> None:
                 "move what you need with pg_dump, or `make clean-data`."
             )
         return
-    draft = place.server / "draft"
-    shutil.rmtree(draft, ignore_errors=True)
+    for interrupted in place.server.glob("draft-*"):
+        shutil.rmtree(interrupted, ignore_errors=True)
+    draft = place.server / f"draft-{secrets.token_hex(4)}"  # an initdb whose caller was killed may still be writing
     password_file = place.server / "password"
     password_file.unlink(missing_ok=True)
     with os.fdopen(os.open(password_file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as stream:
@@ -273,7 +275,7 @@ def _initialise(place: Place) -> None:
         if place.account is not None:
             shutil.chown(password_file, place.account)
         _run(
-            place, "initdb", "-D", "draft", "-U", SUPERUSER, "--pwfile", "password",
+            place, "initdb", "-D", draft.name, "-U", SUPERUSER, "--pwfile", "password",
             "--auth", "scram-sha-256", "--encoding", "UTF8",
             "--locale", "C", "--locale-provider", "builtin", "--builtin-locale", "C.UTF-8",
         )  # fmt: skip
@@ -334,12 +336,13 @@ def _connect(keys: dict[str, str]) -> psycopg.Connection:
     )  # fmt: skip
 
 
-def _answers(keys: dict[str, str]) -> bool:
+def _refusal(keys: dict[str, str]) -> str | None:
+    """Return why a connection does not come about; None if it does, which is the only proof that a server runs."""
     try:
         _connect(keys).close()
-    except psycopg.OperationalError:
-        return False
-    return True
+    except psycopg.OperationalError as error:
+        return str(error).strip()
+    return None
 
 
 def _socket(place: Place, port: int, suffix: str = "") -> Path:

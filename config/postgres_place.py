@@ -59,7 +59,7 @@ def place_of(base_dir: Path) -> Place:
         home = ROOT_HOME / key
         return Place(home, home / "server", home / "server" / "run", _server_account(home / "server"))
     home = real / "var" / "postgres"
-    sockets = Path(f"/tmp/shop-postgres-{os.geteuid()}-{key}")
+    sockets = Path(f"/tmp/shop-postgres-{os.geteuid()}-{key}")  # nosec B108
     return Place(home, home, sockets, None)
 
 

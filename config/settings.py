@@ -152,9 +152,6 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = _env.email_from
 
 # --- the shop and its providers ----------------------------------------------------------------------------
 
-SHOP_NAME = _env.shop_name
-SHOP_CURRENCIES = _env.shop_currencies
-SHOP_LOCALE = _env.shop_locale
 ORDER_LIFETIME_MINUTES = _env.order_lifetime_minutes
 
 PAYMENTS_PROVIDERS = _env.payments_providers
@@ -290,7 +287,7 @@ REST_FRAMEWORK = {
     "UPLOADED_FILES_USE_URL": False,
 }
 SPECTACULAR_SETTINGS = {
-    "TITLE": f"{SHOP_NAME}: orders and payments",
+    "TITLE": "Orders and payments",
     "DESCRIPTION": "Place orders, open payment attempts, read their state. Amounts are integers in minor units.",
     "VERSION": "1",
     "SERVE_INCLUDE_SCHEMA": False,

@@ -102,16 +102,7 @@ STORES = (
     Variable("EMAIL_FROM", "Sender of our mail.", "`no-reply@` the host of PUBLIC_BASE_URL"),
 )
 
-SHOP = (
-    Variable("SHOP_NAME", "The shop's name, on pages and in mail.", "`Shop`"),
-    Variable("SHOP_CURRENCIES", "Comma list of ISO 4217 codes; the first one is the default.", "`USD,EUR,JPY,KWD`"),
-    Variable(
-        "SHOP_LOCALE",
-        "Locale in which amounts are shown to a shopper whose browser names none we know.",
-        "`en_US`",
-    ),
-    Variable("ORDER_LIFETIME_MINUTES", "How long an order may be paid, 30 to 1440.", "`60`"),
-)
+SHOP = (Variable("ORDER_LIFETIME_MINUTES", "How long an order may be paid, 30 to 1440.", "`60`"),)
 
 PROVIDERS = (
     Variable(

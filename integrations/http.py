@@ -132,7 +132,7 @@ def send(
     """
     refuse_open_transaction()
     started = time.monotonic()
-    outcome, status = "refused", 0
+    outcome, status = "defect", 0
     try:
         if allow_loopback and not loopback_allowed():
             raise OutboundRefused("loopback addresses are not allowed in production")
@@ -141,7 +141,9 @@ def send(
         with total_deadline(deadline_seconds):
             answer = _exchange(method, _target(url), headers, body, allow_loopback, max_body_bytes)
         outcome, status = "answered", answer.status
-        return answer
+    except OutboundRefused:
+        outcome = "refused"
+        raise
     except OutboundTimeout:
         outcome = "timeout"
         raise
@@ -158,6 +160,7 @@ def send(
             duration_ms=round((time.monotonic() - started) * 1000),
             correlation_id=correlation.current(),
         )
+    return answer
 
 
 def _target(url: str) -> Url:

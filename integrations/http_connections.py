@@ -26,7 +26,7 @@ _deadline: ContextVar[float | None] = ContextVar("outbound_deadline", default=No
 
 @contextmanager
 def total_deadline(seconds: float) -> Iterator[None]:
-    """Let everything sent inside end within `seconds`, whatever the server does. An outer deadline is never extended."""
+    """Let everything sent inside end within `seconds`, whatever the server does. It never extends an outer one."""
     mine = time.monotonic() + seconds
     outer = _deadline.get()
     token = _deadline.set(mine if outer is None else min(mine, outer))
@@ -116,8 +116,10 @@ def _connect(connection: HTTPConnection, *, scheme: str, allow_loopback: bool) -
     host, port = connection.host, connection.port
     connect_timeout = connection.timeout if isinstance(connection.timeout, (int, float)) else None
     try:
-        limits = [limit for limit in (connect_timeout, remaining_seconds()) if limit is not None]
-        found = resolve(connection._dns_host, port, timeout_seconds=min(limits, default=10.0))
+        limits: list[float] = [limit for limit in (connect_timeout, remaining_seconds()) if limit is not None]
+        # With its trailing dot, if it has one: without, the resolver would try the search domains too.
+        name = connection._dns_host  # noqa: SLF001 - urllib3's only keeper of the dot
+        found = resolve(name, port, timeout_seconds=min(limits, default=10.0))
     except TimeoutError as error:
         raise ConnectTimeoutError(connection, f"{host} was not resolved in time") from error
     except OSError as error:

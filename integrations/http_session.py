@@ -31,7 +31,7 @@ class _GuardedAdapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = self._pool_classes
 
     def build_connection_pool_key_attributes(self, request: Any, verify: Any, cert: Any = None) -> Any:
-        host_params, _ = super().build_connection_pool_key_attributes(request, verify, None)
+        host_params, _ = super().build_connection_pool_key_attributes(request, verify, cert)
         return host_params, {"ssl_context": tls_context()} if host_params["scheme"] == "https" else {}
 
     def cert_verify(self, conn: Any, url: Any, verify: Any, cert: Any) -> None:
@@ -48,8 +48,9 @@ class _GuardedAdapter(HTTPAdapter):
             response.raw.close()
             raise
         response.raw.release_conn()
-        response._content = body
-        response._content_consumed = True  # type: ignore[attr-defined]
+        # As `stream=False` leaves it, but under our cap.
+        response._content = body  # noqa: SLF001
+        response._content_consumed = True  # type: ignore[attr-defined]  # noqa: SLF001
         return response
 
 

@@ -1,4 +1,4 @@
-"""The demo's catalogue: ten products in four currencies. Running it again changes nothing that is as it should be."""
+"""The demo's catalogue: twelve products in four currencies. Running it again changes nothing that is as it should be."""
 
 from __future__ import annotations
 
@@ -94,6 +94,22 @@ CATALOGUE = (
         "Washed linen with one wide pocket. It grows softer each year.",
         (3900, 3600, 5700, 11990),
         max_quantity=8,
+    ),
+    Seed(
+        "BOARD-M",
+        "board",
+        "Chopping board",
+        "One piece of oiled cherry wood, 38 cm long, with a hole to hang it by.",
+        (3600, 3300, 5200, 11150),
+        max_quantity=8,
+    ),
+    Seed(
+        "CAN-15",
+        "can",
+        "Watering can, 1.5 l",
+        "Brass with a fine rose, for pots on the sill. Made to be seen.",
+        (6200, 5700, 8900, 19150),
+        max_quantity=5,
     ),
     Seed(
         "VASE-01",

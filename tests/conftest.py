@@ -34,6 +34,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterato
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         owner.close()
     yield
+    # pytest-django leaves the mirror's connection open, and the owner could not drop the database under it.
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        connections.close_all()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -20,6 +20,7 @@ SHAPES = (
     "SquareOAuthDetector", "StripeDetector", "TelegramBotTokenDetector", "TwilioKeyDetector",
 )  # fmt: skip
 TEST_KEY = r"^(?:(?:sk|rk|pk)_test_|whsec_test)"
+PLACEHOLDER = r"^(?:password|secret|hidden|…)$"  # as in `postgresql://role:password@host`
 SETTINGS = {
     "plugins_used": [
         *({"name": name} for name in SHAPES),
@@ -32,7 +33,7 @@ SETTINGS = {
         {"path": "detect_secrets.filters.heuristic.is_sequential_string"},
         {"path": "detect_secrets.filters.heuristic.is_potential_uuid"},
         {"path": "detect_secrets.filters.heuristic.is_templated_secret"},
-        {"path": "detect_secrets.filters.regex.should_exclude_secret", "pattern": [TEST_KEY]},
+        {"path": "detect_secrets.filters.regex.should_exclude_secret", "pattern": [TEST_KEY, PLACEHOLDER]},
     ],
 }
 NOT_READ = {"requirements.txt", "requirements-dev.txt"}  # hashes throughout; compiled by `make lock`

@@ -25,7 +25,7 @@ class UnknownProvider(KeyError):
 
 
 def _stripe() -> Provider:
-    from integrations.providers.stripe import StripeProvider
+    from integrations.providers.stripe import StripeProvider  # noqa: PLC0415 - an SDK is loaded when it is used
 
     return StripeProvider(
         environment=settings.ENVIRONMENT,

@@ -42,3 +42,9 @@ def picture(product: Product | None) -> str:
         return static(product.picture if product and product.picture else PLAIN_PICTURE)
     except ValueError:  # a manifest does not know the path
         return static(PLAIN_PICTURE)
+
+
+@register.simple_tag
+def mark(tone: str) -> str:
+    """Return the address of the mark beside a payment's heading; decoration only, the heading says everything."""
+    return static(f"shop/marks/{tone}.svg")

@@ -36,7 +36,11 @@ _TONES = {
     "paid_elsewhere": "good",
     "failed": "bad",
     "expired": "bad",
-    "cancelled": "bad",
+    "cancelled": "note",
+    "extra_money": "note",
+    "refunded": "note",
+    "partially_refunded": "note",
+    "disputed": "note",
     "not_started": "act",
     "open": "act",
     "action_needed": "act",
@@ -149,7 +153,7 @@ def _pending(view: OrderView, *, since: datetime | None) -> Page:
 def _not_started(view: OrderView) -> Page:
     attempt = view.attempt
     closed = attempt is not None and attempt.state in (AttemptState.CANCELLED, AttemptState.FAILED)
-    earlier = ()
+    earlier: tuple[str, ...] = ()
     if attempt is not None and closed and _ended_unpaid(attempt):
         earlier = (f"Your earlier try was closed. {NO_MONEY}",)
     return _page(
@@ -333,7 +337,8 @@ def _page(
         heading=heading,
         text=text,
         buttons=buttons,
-        poll=key in _POLLED,
+        # While another method is chosen the page must not go away under the shopper.
+        poll=key in _POLLED and pay_action != ACTION_ANOTHER,
         meta_refresh_seconds=_refresh_seconds(view, since) if waits else None,
         tone=_TONES.get(key, "wait"),
         show_receipt=key in _WITH_RECEIPT if show_receipt is None else show_receipt,

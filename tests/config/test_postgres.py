@@ -67,6 +67,7 @@ class Checkout:
     def __init__(self, base_dir: Path, account: str) -> None:
         self.base_dir, self.account = base_dir, account
         self.users: list[User] = []
+        self.sockets: set[str] = set()
 
     def user(self, manner: str = "plain") -> User:
         self.users.append(User(self.base_dir, self.account, manner))
@@ -79,6 +80,7 @@ class Checkout:
         self.users = []
         last = self.user()  # whatever the test left running stops with its last user
         assert "pid" in last.report
+        self.sockets.add(last.report["app"]["HOST"])
         last.leave()
 
 
@@ -92,9 +94,12 @@ def initialised(request: pytest.FixtureRequest) -> Iterator[Checkout]:
         account = "nobody"
     base_dir = Path(tempfile.mkdtemp(prefix="checkout with 'quote and äöü ", dir="/tmp"))
     shutil.chown(base_dir, account)
-    yield Checkout(base_dir, account)
+    played = Checkout(base_dir, account)
+    yield played
     if account == MYSELF:
         postgres.remove(base_dir)
+    for sockets in played.sockets:
+        shutil.rmtree(sockets, ignore_errors=True)
     shutil.rmtree(base_dir)
 
 

@@ -1,4 +1,4 @@
-"""What the Stripe adapter promises, held against a Stripe that answers: the sandbox always, Stripe's test mode with a key.
+"""What the Stripe adapter promises, against a Stripe that answers: the sandbox always, Stripe itself with a test key.
 
 The first half runs against both; what needs a shopper's hand on the hosted page runs against the sandbox.
 """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime as dt
 import gzip
 import ipaddress
@@ -102,9 +103,10 @@ class TestLimits:
 
     def test_a_receiver_that_does_not_read_is_cut_off_too(self) -> None:
         started = time.monotonic()
-        with socket.create_server(("127.0.0.1", 0)) as listener, pytest.raises(OutboundTimeout):
-            url = f"http://127.0.0.1:{listener.getsockname()[1]}/"
-            http.send("POST", url, headers={}, body=b"x" * 50_000_000, deadline_seconds=0.4, allow_loopback=True)
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            url, body = f"http://127.0.0.1:{listener.getsockname()[1]}/", b"x" * 50_000_000
+            with pytest.raises(OutboundTimeout):
+                http.send("POST", url, headers={}, body=body, deadline_seconds=0.4, allow_loopback=True)
         assert time.monotonic() - started < 1.5
 
     def test_a_slow_resolver_is_cut_off_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -208,7 +210,10 @@ class TestAddresses:
 
     def test_the_next_address_is_tried_when_one_does_not_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
         with serving(saying(plain(b"second"))) as server:
-            found = [(socket.AF_INET, 0, 0, "", (address, server.port)) for address in ("127.0.0.9", "127.0.0.1")]
+            found = [
+                (socket.AF_INET6, 0, 0, "", ("::1", server.port, 0, 0)),  # nobody listens there
+                (socket.AF_INET, 0, 0, "", ("127.0.0.1", server.port)),
+            ]
             monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: found)
             assert get(server.url(host="two.example")).body == b"second"
 
@@ -250,10 +255,8 @@ class TestRequestsThatAreRefused:
     @pytest.mark.parametrize("header", [{"X": "a\r\nEvil: 1"}, {"X\r\nEvil": "1"}, {"X": "☃"}, {"X": "a\x00b"}])
     def test_headers_that_break_the_line(self, header: dict[str, str]) -> None:
         with serving(saying(plain(b""))) as server:
-            try:
+            with contextlib.suppress(OutboundRefused):
                 http.send("GET", server.url(), headers=header, deadline_seconds=5, allow_loopback=True)
-            except OutboundRefused:
-                pass
             assert all(b"\r\nEvil: 1" not in request for request in server.requests)
 
     def test_a_line_break_in_the_path_stays_in_the_path(self) -> None:
@@ -402,7 +405,7 @@ class TestSession:
                 time.sleep(0.05)
 
         started = time.monotonic()
-        with serving(drip) as server, http.total_deadline(0.4), pytest.raises(Exception, match="timed out|deadline"):
+        with serving(drip) as server, http.total_deadline(0.4), pytest.raises(Exception, match=r"timed out|deadline"):
             GuardedSession(allow_loopback=True).get(server.url(), timeout=(3, 20))
         assert time.monotonic() - started < 1.0
 

@@ -36,6 +36,7 @@ class SandboxProcess:
     environment: dict[str, str] = field(default_factory=dict)
     url: str = ""
     _process: subprocess.Popen[str] | None = None
+    _http_clients: list[stripe.RequestsClient] = field(default_factory=list)
 
     def start(self) -> SandboxProcess:
         """Returns once it answers. Raises RuntimeError with its stderr when it ends instead."""
@@ -70,11 +71,10 @@ class SandboxProcess:
 
     def client(self, *, key: str = API_KEY, retries: int = 0, timeout_seconds: float = 20.0) -> stripe.StripeClient:
         """The official SDK, aimed at this process."""
+        http_client = stripe.RequestsClient(timeout=timeout_seconds)
+        self._http_clients.append(http_client)
         return stripe.StripeClient(
-            key,
-            base_addresses={"api": self.url},
-            http_client=stripe.RequestsClient(timeout=timeout_seconds),
-            max_network_retries=retries,
+            key, base_addresses={"api": self.url}, http_client=http_client, max_network_retries=retries
         )
 
     def kill(self) -> None:
@@ -91,6 +91,8 @@ class SandboxProcess:
         return self._close()
 
     def _close(self) -> str:
+        while self._http_clients:
+            self._http_clients.pop().close()
         if self._process is None:
             return ""
         _, errors = self._process.communicate(timeout=START_TIMEOUT_SECONDS)

@@ -137,7 +137,8 @@ def _union(value: Any, options: tuple[Any, ...], path: str, found: list[str]) ->
     if not fitting:
         found.append(f"{path}: {value!r} fits none of {options}")
         return
-    found += min((_problems_inside(value, option, path) for option in fitting), key=len)
+    best: list[str] = min((_problems_inside(value, option, path) for option in fitting), key=len)
+    found += best
 
 
 def _problems_inside(value: Any, hint: Any, path: str) -> list[str]:

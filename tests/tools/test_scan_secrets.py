@@ -2,6 +2,7 @@
 
 import base64
 import secrets
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -16,7 +17,7 @@ PLANTED = {
     "Stripe, restricted": "rk_" + "live_" + secrets.token_hex(24),
     "Stripe, webhook": "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode(),
     "Square": "EAAA" + secrets.token_urlsafe(48)[:60],
-    "AWS": "AKIA" + "".join(secrets.choice("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567") for _ in range(16)),
+    "AWS": "AKIA" + "".join(secrets.choice(string.ascii_uppercase) for _ in range(16)),
     "private key": "-----BEGIN RSA " + "PRIVATE KEY-----",
     "password in an address": "postgresql://shop_owner:" + secrets.token_hex(8) + "@db.internal/shop",
     "key in quotes": 'ENCRYPTION_KEY = "' + base64.b64encode(secrets.token_bytes(48)).decode() + '"',
@@ -25,6 +26,7 @@ DUMMIES = {
     "Stripe, test key": 'key = "sk_test_51abcDEF0123456789abcdefghi"',
     "Stripe, webhook of a test": 'secret = "whsec_test_secret"',
     "an address without password": "DATABASE_URL=postgresql:///shop",
+    "an address in a help text": "smtp://user:password@host:587",
     "a uuid": 'id = "0194f2d6-7d3a-7c0e-9a53-6f1c2b8e4d10"',
     "prose": "The key starts with sk_live_ and stays in the vault.",
 }

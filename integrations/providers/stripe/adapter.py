@@ -1,4 +1,4 @@
-"""Stripe over its official SDK: a hosted Checkout Session to pay, whole payments to look at. It moves no state of ours."""
+"""Stripe over its official SDK: a hosted page to pay on, whole payments to look at. It moves no state of ours."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ stripe.enable_telemetry = False
 class StripeProvider:
     """The adapter. See integrations.contract.Provider; call it through integrations.providers.get.
 
-    `connect_timeout_seconds` and `read_timeout_seconds` hold per connection and per read; guard.py sets the deadline over
-    all. Raises ProviderMisconfigured for keys or addresses that must not be used in `environment`.
+    `connect_timeout_seconds` and `read_timeout_seconds` hold per connection and per read; guard.py sets the deadline
+    over all. Raises ProviderMisconfigured for keys or addresses that must not be used in `environment`.
     """
 
     name = "stripe"

@@ -1,4 +1,4 @@
-"""Which Stripe settings may be used where (DESIGN.md, invariant 10). Pure, so that system checks ask the same question."""
+"""Which Stripe settings may be used where (DESIGN.md, invariant 10). Pure: system checks ask the same question."""
 
 from __future__ import annotations
 

@@ -83,23 +83,26 @@ def translate(error: stripe.StripeError) -> ProviderError:
         "request_id": _word(error.request_id),
         "retry_after_seconds": _retry_after(error),
     }
+    ours: ProviderError
     match error:
         case stripe.CardError():
             decline = decline_of(said)
-            return Declined(f"declined: {decline.provider_code or 'no code'}", decline=decline, **details)
+            ours = Declined(f"declined: {decline.provider_code or 'no code'}", decline=decline, **details)
         case stripe.RateLimitError():
-            return RateLimited(_sentence("Stripe asks for fewer requests", details), **details)
+            ours = RateLimited(_sentence("Stripe asks for fewer requests", details), **details)
         case stripe.IdempotencyError():
-            return IdempotencyConflict("this idempotency key was used for another request", in_flight=False, **details)
+            ours = IdempotencyConflict("this idempotency key was used for another request", in_flight=False, **details)
         case stripe.AuthenticationError() | stripe.PermissionError():
-            return ConfigurationError(_sentence("Stripe refuses our API key", details), **details)
+            ours = ConfigurationError(_sentence("Stripe refuses our API key", details), **details)
         case stripe.InvalidRequestError():
-            return _invalid(said, details)
+            ours = _invalid(said, details)
         case stripe.APIConnectionError():
-            return _not_connected(error, details)
-    if error.http_status == 409:
-        return IdempotencyConflict("a request with this idempotency key is running", in_flight=True, **details)
-    return Unavailable(_sentence("Stripe gave no answer that can be believed", details), **details)
+            ours = _not_connected(error, details)
+        case _ if error.http_status == 409:
+            ours = IdempotencyConflict("a request with this idempotency key is running", in_flight=True, **details)
+        case _:
+            ours = Unavailable(_sentence("Stripe gave no answer that can be believed", details), **details)
+    return ours
 
 
 def _invalid(said: Mapping[str, Any], details: dict[str, Any]) -> ProviderError:

@@ -1,0 +1,387 @@
+"""Claim, try, mark: one delivery's life, with a connector that says what it is told."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+
+import pytest
+from django.db import IntegrityError, transaction
+from hypothesis import given
+from hypothesis import strategies as st
+
+from integrations import delivery
+from integrations.connectors.contract import Verdict
+from integrations.facts import Fact
+from integrations.models import AttemptOutcome, Delivery, DeliveryAttempt, DeliveryState, Failure
+from tests.integrations.deliveries import ScriptedConnector, connecting, make_destination, make_mailbox, tell
+
+pytestmark = pytest.mark.django_db
+
+AWAY = Verdict(failure=Failure.UNAVAILABLE, http_status=503)
+SILENT = Verdict(failure=Failure.TIMEOUT, outcome_unknown=True)
+REFUSED = Verdict(failure=Failure.CONFIGURATION, http_status=404)
+HOUR = timedelta(hours=1)
+
+
+@pytest.fixture
+def connector() -> Iterator[ScriptedConnector]:
+    with connecting(ScriptedConnector()) as scripted:
+        yield scripted
+
+
+def drain(now: datetime) -> delivery.Drained:
+    return delivery.drain(clock=lambda: now)
+
+
+def one(now: datetime, **fields: object) -> Delivery:
+    make_destination(now=now, **fields)
+    return tell(now=now)[0]
+
+
+def fresh(row: Delivery) -> Delivery:
+    return Delivery.objects.get(pk=row.pk)
+
+
+def outcomes(row: Delivery) -> list[str]:
+    return list(DeliveryAttempt.objects.filter(delivery=row).order_by("number").values_list("outcome", flat=True))
+
+
+# --- the ordinary way ----------------------------------------------------------------------------------------
+
+
+def test_a_confirmed_delivery_is_done(now: datetime, connector: ScriptedConnector) -> None:
+    row = one(now)
+    assert delivery.has_due(now)
+
+    assert drain(now) == delivery.Drained(delivered=1)
+
+    row = fresh(row)
+    assert (row.state, row.delivered_at, row.last_http_status) == (DeliveryState.DELIVERED, now, 200)
+    assert connector.sent == [row.key]
+    assert outcomes(row) == [AttemptOutcome.DELIVERED]
+    assert not delivery.has_due(now + 1000 * HOUR)
+
+
+def test_a_failed_one_waits_and_is_sent_again_under_the_same_key(now: datetime, connector: ScriptedConnector) -> None:
+    connector.verdicts = [AWAY]
+    row = one(now)
+
+    assert drain(now) == delivery.Drained(failed=1)
+
+    row = fresh(row)
+    assert (row.state, row.last_failure, row.last_http_status) == (DeliveryState.QUEUED, Failure.UNAVAILABLE, 503)
+    assert now + timedelta(seconds=1) <= row.not_before <= now + timedelta(seconds=5)
+    assert not delivery.has_due(now)
+
+    assert drain(row.not_before) == delivery.Drained(delivered=1)
+    assert connector.sent == [row.key, row.key]
+    assert outcomes(row) == [AttemptOutcome.FAILED, AttemptOutcome.DELIVERED]
+
+
+def test_each_try_is_a_row_before_anything_is_sent(now: datetime) -> None:
+    row = one(now)
+
+    delivery.claim(now=now, limit=1)
+
+    (begun,) = DeliveryAttempt.objects.filter(delivery=row)
+    assert (begun.number, begun.started_at, begun.finished_at, begun.outcome) == (1, now, None, "")
+
+
+def test_a_paused_or_inactive_destination_gets_nothing_until_it_is_back(
+    now: datetime, connector: ScriptedConnector
+) -> None:
+    row = one(now)
+    row.destination.paused, row.destination.pause_reason = True, "maintenance"
+    row.destination.save()
+    assert not delivery.has_due(now)
+    assert drain(now) == delivery.Drained()
+
+    row.destination.paused = False
+    row.destination.save()
+    assert drain(now) == delivery.Drained(delivered=1)
+
+
+def test_a_defect_of_ours_stops_nobody_else(now: datetime, connector: ScriptedConnector) -> None:
+    connector.verdicts = [KeyError("a defect")]
+    one(now)
+    tell(now=now)
+
+    assert drain(now) == delivery.Drained(delivered=1, failed=1)
+    assert Delivery.objects.get(state=DeliveryState.QUEUED).last_failure == Failure.INTERNAL
+
+
+def test_one_receiver_is_never_given_all_threads(now: datetime) -> None:
+    slow, quick = make_destination(now=now), make_destination(now=now)
+    for _ in range(delivery.THREADS):
+        tell(now=now)
+
+    claims = delivery.claim(now=now, limit=delivery.THREADS)
+    taken = [claimed.delivery.destination_id for claimed in claims]
+    assert taken.count(slow.pk) == taken.count(quick.pk) == delivery.THREADS_A_RECEIVER
+
+    claims = delivery.claim(now=now, limit=delivery.THREADS, busy=[slow.pk])
+    assert {claimed.delivery.destination_id for claimed in claims} == {quick.pk}
+
+
+# --- leases --------------------------------------------------------------------------------------------------
+
+
+def test_a_claimed_row_is_nobody_elses_until_its_lease_ends(now: datetime) -> None:
+    one(now)
+    assert len(delivery.claim(now=now, limit=9)) == 1
+    assert delivery.claim(now=now + timedelta(seconds=44), limit=9) == []
+    assert not delivery.has_due(now + timedelta(seconds=44))
+
+    assert delivery.has_due(now + timedelta(seconds=45))
+    assert len(delivery.claim(now=now + timedelta(seconds=45), limit=9)) == 1
+
+
+def test_an_answer_that_comes_after_the_lease_changes_nothing(now: datetime) -> None:
+    row = one(now)
+    (stalled,) = delivery.claim(now=now, limit=1)
+    later = now + timedelta(seconds=45)
+    (second,) = delivery.claim(now=later, limit=1)
+    before = Delivery.objects.filter(pk=row.pk).values().get()
+
+    assert delivery.mark(stalled, AWAY, now=later) == "stale"
+    assert delivery.mark(stalled, Verdict(delivered=True), now=later) == "stale"
+
+    assert Delivery.objects.filter(pk=row.pk).values().get() == before
+    assert delivery.mark(second, Verdict(delivered=True), now=later) == "delivered"
+    assert delivery.mark(stalled, AWAY, now=later) == "stale"
+    assert outcomes(row) == [AttemptOutcome.UNFINISHED, AttemptOutcome.DELIVERED]
+
+
+def test_a_delivery_that_kills_its_workers_waits_apart_and_dies(now: datetime) -> None:
+    row = one(now)
+    seen = []
+    for _ in range(40):
+        seen += [len(delivery.claim(now=now, limit=9))]
+        if fresh(row).state == DeliveryState.DEAD:
+            break
+        now = max(now, fresh(row).not_before)
+
+    row = fresh(row)
+    assert (row.state, row.dead_reason) == (DeliveryState.DEAD, Failure.TIMEOUT)
+    assert row.tries == delivery.UNFINISHED_TRIES
+    # Taken over at once the first time; after that, each time only after it had waited on its own.
+    assert seen == [1, 1, 0, 1, 0, 1, 0, 1, 0]
+    assert outcomes(row) == [AttemptOutcome.UNFINISHED] * delivery.UNFINISHED_TRIES
+
+
+def test_an_answer_ends_the_count_of_unfinished_tries(now: datetime) -> None:
+    row = one(now)
+    delivery.claim(now=now, limit=1)
+    now += timedelta(seconds=45)
+    (claimed,) = delivery.claim(now=now, limit=1)
+    assert fresh(row).unfinished_tries == 1
+    delivery.mark(claimed, AWAY, now=now)
+    assert fresh(row).unfinished_tries == 0
+
+
+# --- look first ----------------------------------------------------------------------------------------------
+
+
+def test_after_an_unfinished_try_the_receiver_is_asked_first(now: datetime, connector: ScriptedConnector) -> None:
+    row = one(now, idempotent=False, lookup_address="http://127.0.0.1:9/received")
+    delivery.claim(now=now, limit=1)
+    connector.has.add(row.key)
+
+    assert drain(now + timedelta(seconds=45)) == delivery.Drained(delivered=1)
+
+    assert connector.looked_up == [row.key]
+    assert connector.sent == []
+    assert outcomes(row) == [AttemptOutcome.UNFINISHED, AttemptOutcome.FOUND]
+
+
+def test_what_the_receiver_does_not_have_is_sent_again(now: datetime, connector: ScriptedConnector) -> None:
+    row = one(now, idempotent=False, lookup_address="http://127.0.0.1:9/received")
+    connector.verdicts = [SILENT]
+    drain(now)
+    assert fresh(row).outcome_unknown
+
+    assert drain(now + HOUR) == delivery.Drained(delivered=1)
+    assert connector.looked_up == [row.key]
+    assert connector.sent == [row.key, row.key]
+
+
+def test_a_definite_refusal_needs_no_looking(now: datetime, connector: ScriptedConnector) -> None:
+    one(now, idempotent=False, lookup_address="http://127.0.0.1:9/received")
+    connector.verdicts = [REFUSED]
+    drain(now)
+    drain(now + HOUR)
+    assert connector.looked_up == []
+
+
+def test_a_receiver_that_declares_idempotency_is_never_asked(now: datetime, connector: ScriptedConnector) -> None:
+    row = one(now)
+    connector.verdicts = [SILENT]
+    drain(now)
+    assert drain(now + HOUR) == delivery.Drained(delivered=1)
+    assert connector.looked_up == []
+    assert connector.sent == [row.key, row.key]
+
+
+# --- giving up -----------------------------------------------------------------------------------------------
+
+
+def test_the_hopeless_die_at_once(now: datetime, connector: ScriptedConnector) -> None:
+    row = one(now)
+    connector.verdicts = [Verdict(failure=Failure.PERMANENT, http_status=410, hopeless=True)]
+
+    assert drain(now) == delivery.Drained(dead=1)
+
+    row = fresh(row)
+    assert (row.state, row.died_at, row.dead_reason) == (DeliveryState.DEAD, now, Failure.PERMANENT)
+    assert list(delivery.dead_without_case()) == [row]
+    Delivery.objects.update(case_opened_at=now)
+    assert not delivery.dead_without_case().exists()
+
+
+@pytest.mark.parametrize("failure", [Failure.PERMANENT, Failure.CONFIGURATION, Failure.INTERNAL])
+def test_a_refusal_is_tried_for_an_hour_or_two_only(
+    now: datetime, connector: ScriptedConnector, failure: Failure
+) -> None:
+    row = one(now)
+    connector.verdicts = [Verdict(failure=failure)] * 99
+    for tries in itertools.count(1):
+        result = drain(now)
+        if result.dead:
+            break
+        now = fresh(row).not_before
+    assert tries == delivery.REFUSED_TRIES
+    assert fresh(row).dead_reason == failure
+
+
+def test_a_receiver_that_is_away_for_76_hours_still_gets_it(now: datetime, connector: ScriptedConnector) -> None:
+    row = one(now)
+    began = now
+    connector.verdicts = [AWAY] * 10_000
+    while drain(now).failed:
+        now = fresh(row).not_before
+    assert now - began >= 80 * HOUR
+    assert fresh(row).dead_reason == Failure.EXCEEDED
+
+    row = one(now)
+    connector.verdicts = [AWAY] * 10_000
+    began = now
+    while now - began < 76 * HOUR:
+        drain(now)
+        now = fresh(row).not_before
+    connector.verdicts = []
+    drain(now)
+    assert fresh(row).state == DeliveryState.DELIVERED
+
+
+@given(tries=st.integers(1, 100_000), age_seconds=st.integers(0, 76 * 3600))
+def test_no_draw_of_the_waits_ends_it_before_76_hours(tries: int, age_seconds: int) -> None:
+    queued_at = datetime.fromisoformat("2026-11-21T12:00:00+00:00")
+    claimed = delivery.Claim(delivery=Delivery(queued_at=queued_at), fence=1, number=tries, look_first=False)
+    for verdict in (AWAY, SILENT):
+        now = queued_at + timedelta(seconds=age_seconds)
+        assert delivery._reason_to_give_up(claimed, verdict, now=now) is None
+
+
+@given(tries=st.integers(1, 60), retry_after=st.none() | st.integers(0, 10**9))
+def test_a_wait_keeps_within_the_schedule_and_honours_retry_after(tries: int, retry_after: int | None) -> None:
+    schedule = [5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800]
+    seconds = delivery.wait_seconds(tries, retry_after=retry_after)
+    longest = schedule[min(tries, len(schedule)) - 1]
+    asked = min(retry_after or 0, 6 * 3600)
+    assert max(1, asked) <= seconds <= max(longest, asked)
+
+
+# --- replay --------------------------------------------------------------------------------------------------
+
+
+def test_a_dead_one_is_queued_again_under_its_old_key_with_the_schedule_anew(
+    now: datetime, connector: ScriptedConnector
+) -> None:
+    row = one(now)
+    connector.verdicts = [Verdict(failure=Failure.PERMANENT, hopeless=True), AWAY]
+    drain(now)
+    Delivery.objects.update(case_opened_at=now)
+
+    ids = delivery.redeliver(Delivery.objects.all(), actor="user:7", reason="receiver mended", now=now + HOUR)
+
+    assert ids == [row.pk]
+    replay = row.replays.get()
+    assert (replay.actor, replay.reason, replay.dead_reason, replay.tries) == (
+        "user:7",
+        "receiver mended",
+        Failure.PERMANENT,
+        1,
+    )
+    drain(now + HOUR)
+    assert fresh(row).not_before <= now + HOUR + timedelta(seconds=5)
+    assert drain(now + 2 * HOUR) == delivery.Drained(delivered=1)
+    assert connector.sent == [row.key] * 3
+    assert fresh(row).case_opened_at is None
+
+
+def test_only_the_dead_are_queued_again(now: datetime) -> None:
+    one(now)
+    assert delivery.redeliver(Delivery.objects.all(), actor="user:7", reason="x", now=now) == []
+
+
+# --- the database holds the same ------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("source", "target"),
+    [
+        (source, target)
+        for source, target in itertools.permutations(DeliveryState, 2)
+        if (source, target)
+        not in [
+            ("queued", "sending"),
+            ("sending", "delivered"),
+            ("sending", "dead"),
+            ("sending", "queued"),
+            ("dead", "queued"),
+        ]
+    ],
+)
+def test_the_database_refuses_every_other_edge(now: datetime, source: str, target: str) -> None:
+    row = one(now)
+    path = {"queued": [], "sending": ["sending"], "delivered": ["sending", "delivered"], "dead": ["sending", "dead"]}
+    fields = {
+        "queued": {"died_at": None, "dead_reason": "", "delivered_at": None},
+        "sending": {"died_at": None, "dead_reason": "", "delivered_at": None},
+        "delivered": {"delivered_at": now, "died_at": None, "dead_reason": ""},
+        "dead": {"died_at": now, "dead_reason": Failure.EXCEEDED, "delivered_at": None},
+    }
+    for state in path[source]:
+        Delivery.objects.filter(pk=row.pk).update(state=state, **fields[state])
+    with pytest.raises(IntegrityError, match="no edge"), transaction.atomic():
+        Delivery.objects.filter(pk=row.pk).update(state=target, **fields[target])
+
+
+def test_the_database_refuses_another_key(now: datetime) -> None:
+    row = one(now)
+    with pytest.raises(IntegrityError, match="never change"), transaction.atomic():
+        Delivery.objects.filter(pk=row.pk).update(key="msg_other")
+
+
+def test_a_webhook_can_be_repeated_or_asked(now: datetime) -> None:
+    with pytest.raises(IntegrityError, match="can_be_repeated"), transaction.atomic():
+        make_destination(now=now, idempotent=False)
+
+
+def test_a_mailbox_wants_only_what_there_is_a_mail_for(now: datetime) -> None:
+    with pytest.raises(IntegrityError, match="has_templates"), transaction.atomic():
+        make_mailbox(now=now, facts=[Fact.DISPUTE_OPENED.value])
+
+
+def test_a_destination_keeps_its_secrets_sealed_and_signs_with_the_old_one_for_a_while(now: datetime) -> None:
+    destination = make_destination(now=now, secrets=("whsec_b25l",))
+    assert b"whsec" not in bytes(destination.secrets_sealed or b"")
+
+    destination.rotate_signing_secret("whsec_dHdv", now=now, overlap_seconds=3600)
+    destination.save()
+    destination.refresh_from_db()
+
+    assert destination.signing_secrets(now=now) == ("whsec_dHdv", "whsec_b25l")
+    assert destination.signing_secrets(now=now + HOUR) == ("whsec_dHdv",)
