@@ -31,7 +31,13 @@ ORDER: dict[str, Any] = {
     "total_minor": 123450,
     "total_display": "1.234,50 €",
     "lines": [
-        {"sku": "MUG", "name": "Mug <b>&</b> saucer", "quantity": 2, "total_minor": 123450, "total_display": "1.234,50 €"}
+        {
+            "sku": "MUG",
+            "name": "Mug <b>&</b> saucer",
+            "quantity": 2,
+            "total_minor": 123450,
+            "total_display": "1.234,50 €",
+        }
     ],
     "placed_at": "2026-11-21T11:58:00+00:00",
     "expires_at": "2026-11-21T12:58:00+00:00",

@@ -46,9 +46,7 @@ def test_a_fact_that_is_not_on_the_list_is_refused(now: datetime) -> None:
 
 def test_the_database_knows_the_same_list(now: datetime) -> None:
     with pytest.raises(IntegrityError, match="outbox_fact_known"):
-        OutboxEvent.objects.create(
-            fact="order.shipped", subject_kind="order", subject_id=1, payload={}, created_at=now
-        )
+        OutboxEvent.objects.create(fact="order.shipped", subject_kind="order", subject_id=1, payload={}, created_at=now)
 
 
 @pytest.mark.parametrize(
