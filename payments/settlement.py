@@ -18,11 +18,13 @@ from django.db.models import F, Q
 
 from integrations import providers
 from integrations.contract import (
+    ConfigurationError,
     PaymentSnapshot,
     PaymentStatus,
     ProviderError,
     ProviderIds,
     UnknownObject,
+    WrongMode,
 )
 from integrations.failpoints import failpoint
 from orders.models import Order
@@ -154,20 +156,38 @@ def _not_answered(attempt_id: int, error: ProviderError, *, at: datetime) -> Pay
         attempt.next_look_at = sweeping.retry_look(attempt, at=at, asked_to_wait=error.retry_after_seconds)
         attempt.sweep_lease_until = None
         attempt.save(update_fields=["look_failures", "look_error", "next_look_at", "sweep_lease_until"])
-        if isinstance(error, UnknownObject):
-            open_case(
-                CaseKind.UNKNOWN_OBJECT,
-                subject_kind="attempt",
-                subject_id=attempt.pk,
-                order=order,
-                stake=attempt.amount,
-                ours=f"{attempt.provider} gave us {attempt.page_id or attempt.intent_id} for this attempt.",
-                theirs=f"{attempt.provider} knows no such object under our key.",
-                suggested_fix="See whether the key was changed to another account; put the former one back and look again.",
-                at=at,
-            )
+        _tell_of_refused_look(order, attempt, error, at=at)
     log.warning("look_failed", attempt=attempt.pk, category=error.category, failures=attempt.look_failures)
     return attempt
+
+
+def _tell_of_refused_look(order: Order, attempt: PaymentAttempt, error: ProviderError, *, at: datetime) -> None:
+    """Open a case for an answer that time alone will not mend."""
+    if isinstance(error, UnknownObject):
+        kind = CaseKind.UNKNOWN_OBJECT
+        ours = f"{attempt.provider} gave us {attempt.page_id or attempt.intent_id} for this attempt."
+        theirs = f"{attempt.provider} knows no such object under our key."
+        fix = "See whether the key was changed to another account; put the former one back and look again."
+    elif isinstance(error, WrongMode):
+        kind, ours, theirs = CaseKind.WRONG_MODE, f"Mode {attempt.mode}.", f"Mode {error.answer.mode}."
+        fix = "Find out which key was in use; never mix test and live. Nothing was moved."
+    elif isinstance(error, ConfigurationError):
+        kind, ours = CaseKind.PROVIDER_CONFIGURATION, f"We asked {attempt.provider} about this attempt."
+        theirs = f"It refuses our key: {error.message}"[:500]
+        fix = "Mend the key or its permissions; looks go on by themselves."
+    else:
+        return
+    open_case(
+        kind,
+        subject_kind="attempt",
+        subject_id=attempt.pk,
+        order=order,
+        stake=attempt.amount,
+        ours=ours,
+        theirs=theirs,
+        suggested_fix=fix,
+        at=at,
+    )
 
 
 def _remember(attempt: PaymentAttempt, number: int, snapshot: PaymentSnapshot, at: datetime) -> bool:

@@ -21,7 +21,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from integrations import providers
-from integrations.contract import NotificationRejected
+from integrations.contract import NotificationRejected, ProviderMisconfigured
 from payments import inbox
 
 log = structlog.get_logger(__name__)
@@ -68,6 +68,9 @@ class WebhookView(APIView):
             event = providers.get(provider).verify(headers=request.headers, body=body, now=timezone.now())
         except NotificationRejected as error:
             return _refuse(request, provider, str(error))
+        except ProviderMisconfigured:
+            log.exception("webhook_not_verifiable", provider=provider)  # the provider sends it again
+            return Response({"error": "try again later"}, status=503, headers={"Retry-After": "60"})
         new = inbox.receive(event, body=body, at=timezone.now())
         log.info("webhook", provider=provider, event_id=event.event_id, type=event.type, new=new)
         return Response({"received": True})
