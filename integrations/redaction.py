@@ -6,6 +6,7 @@ lost a number is a nuisance, a card number in a log is a breach (PCI DSS 3.5.1, 
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -16,10 +17,13 @@ EMAIL = "[email]"
 PERSONAL = "[personal]"
 TOKEN = "[token]"  # nosec B105
 TOO_DEEP = "[too deep]"
+TOO_LONG = "[too long]"
 
 CARD_MIN_DIGITS = 12
 CARD_MAX_DIGITS = 19
 MAX_DEPTH = 20
+MAX_NUMBER_BITS = 1000
+LONGEST_WORD_CHARACTERS = 200
 MAX_TEXT_CHARACTERS = 20_000
 SECRET_MIN_CHARACTERS = 8
 
@@ -27,6 +31,7 @@ SECRET_MIN_CHARACTERS = 8
 _SEPARATORS = r"[ \t\u00a0\u2000-\u200d\u202f\u2060\ufeff._/\\+\u00ad\u2010-\u2015\u2212-]"
 _DIGIT_RUN = re.compile(rf"\d(?:{_SEPARATORS}{{0,3}}\d){{{CARD_MIN_DIGITS - 1},}}")
 _DIGIT_GROUP = re.compile(r"\d+")
+_LAST_WORD = re.compile(rf"(?:\d{_SEPARATORS}{{0,3}}){{0,{CARD_MAX_DIGITS}}}\S{{0,{LONGEST_WORD_CHARACTERS}}}\Z")
 _IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
 
 # Brands by prefix and length, for numbers glued to other digits (issuer ranges as the brands publish them).
@@ -115,9 +120,9 @@ def scrub_cards(text: str) -> str:
 
 def scrub_text(text: str) -> str:
     """Return `text` without card numbers, secrets, e-mail addresses and the tokens of our own addresses."""
-    if len(text) > MAX_TEXT_CHARACTERS:
-        text = f"{text[:MAX_TEXT_CHARACTERS]}… ({len(text)} characters)"
     text = _known.take_out(text)
+    if len(text) > MAX_TEXT_CHARACTERS:
+        text = f"{_shortened(text)}… ({len(text)} characters)"
     text = _URL_PASSWORD.sub(rf"\1{SECRET}\3", text)
     text = _SECRET_PATTERNS.sub(SECRET, text)
     text = _AUTHORIZATION.sub(rf"\1{SECRET}", text)
@@ -160,13 +165,27 @@ def mask(value: str) -> str:
 def _scrub_scalar(value: Any, key: str) -> Any:
     is_id = bool(_ID_KEYS.search(key))
     if isinstance(value, int | float):
-        return value if is_id or scrub_cards(str(value)) == str(value) else CARD
+        return _scrub_number(value, is_id=is_id)
     if isinstance(value, bytes | bytearray | memoryview):
         value = bytes(value[:MAX_TEXT_CHARACTERS]).decode("utf-8", "replace")
     text = value if isinstance(value, str) else str(value)
     if is_id and text.isascii() and text.replace("-", "").isalnum():
         return _known.take_out(text)
     return scrub_text(text)
+
+
+def _shortened(text: str) -> str:
+    """Cut `text`, and with the cut the word and digits that it goes through: half a card number fails Luhn."""
+    tail_from = MAX_TEXT_CHARACTERS - 2 * LONGEST_WORD_CHARACTERS
+    return text[:tail_from] + _LAST_WORD.sub("", text[tail_from:MAX_TEXT_CHARACTERS])
+
+
+def _scrub_number(value: float, *, is_id: bool) -> int | float | str:
+    if isinstance(value, int) and value.bit_length() > MAX_NUMBER_BITS:
+        return TOO_LONG
+    if not math.isfinite(value):
+        return str(value)  # JSON has no such numbers
+    return value if is_id or scrub_cards(str(value)) == str(value) else CARD
 
 
 def _without_cards(found: re.Match[str]) -> str:
