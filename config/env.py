@@ -6,6 +6,7 @@ Nothing here connects, starts or imports Django's settings. What the values mean
 from __future__ import annotations
 
 import base64
+import json
 import os
 import secrets
 from collections.abc import Mapping
@@ -32,8 +33,8 @@ ENVIRONMENTS = ("demo", "test", "staging", "production")
 SECRET_KEY_MIN_CHARACTERS = 50
 
 STRIPE_API_BASE = "https://api.stripe.com"
-SANDBOX_API_BASE = "http://127.0.0.1:8001"
-SANDBOX_API_KEY = "sk_test_sandbox"  # opens nothing but the local sandbox
+SANDBOX_API_BASE = "http://127.0.0.1:4010"
+SANDBOX_API_KEY = "sk_test_sandbox"  # nosec B105: opens nothing but the local sandbox
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +95,8 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
     """
     read = Reader(environ)
     environment = _environment(read)
+    if environment == "demo":
+        read = Reader({**_of_the_demo(environ, base_dir), **environ})
     for name in TABLE:
         read.required(name, environment=environment)
     kept = _Kept(read, base_dir / "var" / "secrets", allowed=environment not in DEPLOYED)
@@ -124,6 +127,20 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
     if read.problems:
         raise EnvironmentInvalid(list(dict.fromkeys(read.problems)))
     return env
+
+
+def _of_the_demo(environ: Mapping[str, str], base_dir: Path) -> dict[str, str]:
+    """Return the variables of this checkout's last `make demo`, so that a command beside it meets the same sandbox.
+
+    They do not mix with keys or an address of somebody else's choice.
+    """
+    if any(value for name, value in environ.items() if name.startswith("STRIPE_")):
+        return {}
+    try:
+        kept: dict[str, str] = json.loads((base_dir / "var" / "demo" / "environment.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return kept
 
 
 class _Kept:

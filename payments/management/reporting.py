@@ -1,0 +1,50 @@
+"""How commands report: JSON on stdout, progress on stderr only on a terminal, exit codes by DESIGN.md (Public surface)."""
+
+from __future__ import annotations
+
+import json
+import sys
+from enum import IntEnum
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError
+
+
+class Exit(IntEnum):
+    """What a command's exit code tells."""
+
+    CLEAN = 0
+    CRASH = 1
+    USAGE = 2
+    FINDINGS = 3
+    PARTIAL = 4
+    REFUSED = 5
+
+
+class ReportingCommand(BaseCommand):
+    """A command with `--json`, `progress()` and `finish()`."""
+
+    def add_json(self, parser: Any) -> None:
+        """Add the option `--json`."""
+        parser.add_argument("--json", action="store_true", help="report as one JSON object on stdout")
+
+    def progress(self, sentence: str) -> None:
+        """Say what is being done, to a person at a terminal."""
+        if sys.stderr.isatty():
+            self.stderr.write(sentence, self.style.NOTICE)
+
+    def finish(self, report: dict[str, Any], *, lines: list[str], as_json: bool, code: Exit = Exit.CLEAN) -> None:
+        """Write the report: one JSON line, or `lines`, the last of which sums up; then end with `code`."""
+        self.stdout.write(json.dumps(report) if as_json else "\n".join(lines))
+        if code is not Exit.CLEAN:
+            sys.exit(code)
+
+
+def usage(sentence: str) -> CommandError:
+    """Return the error for a command line that asks for what cannot be done."""
+    return CommandError(sentence, returncode=Exit.USAGE)
+
+
+def refused(sentence: str) -> CommandError:
+    """Return the error for what this command will not do here."""
+    return CommandError(sentence, returncode=Exit.REFUSED)
