@@ -69,6 +69,10 @@ class Process:
     def said(self) -> str:
         return self.log.read_text(errors="replace")
 
+    def signal(self, number: int) -> None:
+        """Send a signal to it and its children."""
+        os.killpg(self._popen.pid, number)
+
     def stop(self, *, seconds: float = PATIENCE_SECONDS) -> int:
         """Ask it to end (SIGTERM), and return its exit code."""
         self._popen.terminate()
@@ -103,7 +107,7 @@ class Processes:
 
     def cluster(self, name: str, **env: str) -> Process:
         """Start the workers of one cluster."""
-        return self.start(f"qcluster-{name}", [sys.executable, "manage.py", "qcluster"], Q_CLUSTER_NAME=name, **env)
+        return self.start(f"qcluster-{name}", [sys.executable, "manage.py", "qcluster", "-n", name], **env)
 
     def receiver(self, *, secret: str, name: str = "receiver", port: int = 0) -> DemoReceiver:
         """Start the demo receiver; returns once it listens. The same `name` keeps its state."""

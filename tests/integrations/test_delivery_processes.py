@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -53,6 +54,34 @@ def test_a_committed_fact_reaches_the_receiver(processes: Processes, receiver: D
     (second,) = tell(now=timezone.now())
     eventually(lambda: delivered(second), seconds=10)
     assert cluster.stop() == 0
+
+
+def test_a_cluster_without_a_name_would_work_on_nothing_and_is_refused(processes: Processes) -> None:
+    nameless = processes.manage("qcluster")
+    assert eventually(lambda: nameless.code) == 2
+    assert "look, deliver, keep" in nameless.said()
+
+
+def test_a_stalled_worker_that_wakes_after_its_lease_changes_nothing(
+    processes: Processes, receiver: DemoReceiver
+) -> None:
+    receiver.fail(mode="hang", seconds=1, keep=True, times=1)
+    (row,) = tell(now=timezone.now())
+    stalled = processes.cluster("deliver")
+    eventually(lambda: receiver.receipts() == {row.key: 1})
+    stalled.signal(signal.SIGSTOP)
+
+    end_lease(row)
+    processes.cluster("deliver")
+    processes.manage("tick")
+    eventually(lambda: delivered(row))
+    before = Delivery.objects.filter(pk=row.pk).values().get()
+    stalled.signal(signal.SIGCONT)
+    eventually(lambda: "result=stale" in stalled.said())
+
+    assert Delivery.objects.filter(pk=row.pk).values().get() == before
+    assert list(row.attempts.order_by("number").values_list("outcome", flat=True)) == ["unfinished", "delivered"]
+    assert receiver.receipts() == {row.key: 2}
 
 
 def test_a_lost_nudge_is_made_up_for_by_tick(processes: Processes, receiver: DemoReceiver) -> None:
