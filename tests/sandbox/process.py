@@ -120,11 +120,12 @@ class Received:
 
 
 class Receiver:
-    """A loopback webhook endpoint that records; `answers` are the statuses to give first, then 200."""
+    """A loopback webhook endpoint that records; `answers` are given first, then 200, after `pause_seconds`."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.answers: list[int] = []
+        self.pause_seconds = 0.0
         self._lock = threading.Lock()
         receiver = self
 
@@ -132,6 +133,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = receiver.take(Received(body, dict(self.headers.items())))
+                time.sleep(receiver.pause_seconds)
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

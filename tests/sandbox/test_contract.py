@@ -179,6 +179,17 @@ def test_the_intent_of_an_open_session_ends_with_the_session(
     assert client.v1.payment_intents.retrieve(intent_id).status == "canceled"
 
 
+def test_a_refused_confirmation_leaves_nothing_behind(client: stripe.StripeClient, control: SandboxControl) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        client.v1.payment_intents.create(
+            {"amount": 1000, "currency": "eur", "confirm": True, "payment_method": "pm_card_visa"}
+        )
+    assert refused.value.param == "return_url"
+    assert control.effects() == []
+    assert control.deliveries() == []
+    assert client.v1.events.list().data == []
+
+
 def test_a_declined_confirmation_is_a_402_with_the_intent_inside(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.CardError) as declined:
         client.v1.payment_intents.create(

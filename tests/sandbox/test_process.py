@@ -131,6 +131,18 @@ def test_unsent_webhooks_survive_sigkill(own_process: SandboxProcess, receiver: 
     receiver.wait_for(lambda: len(receiver.received) == 5)
 
 
+def test_what_was_being_sent_at_the_kill_is_sent_again(own_process: SandboxProcess, receiver: Receiver) -> None:
+    receiver.pause_seconds = 1.0
+    own_process.client().v1.payment_intents.create({"amount": 100, "currency": "eur"})
+    receiver.wait_for(lambda: len(receiver.received) == 1)
+    own_process.kill()
+    receiver.pause_seconds = 0.0
+    own_process.start()
+    receiver.wait_for(lambda: len(receiver.received) == 2)
+    assert receiver.received[0].body == receiver.received[1].body
+    receiver.wait_for(lambda: own_process.control.deliveries()[0].state == "delivered")
+
+
 def test_whatever_was_answered_was_committed(own_process: SandboxProcess) -> None:
     """Killed in the middle of a burst: every intent that a client got is there afterwards."""
     answered: list[str] = []

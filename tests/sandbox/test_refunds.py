@@ -116,7 +116,7 @@ def test_cancelling_a_refund_that_waits_for_the_customer(
 
 
 @pytest.mark.parametrize(
-    ("amount", "fee"), [(50, 31), (1000, 59), (4990, 175), (1017, 59), (1018, 60), (99_999_999, 2_900_030)]
+    ("amount", "fee"), [(50, 31), (500, 45), (1000, 59), (4990, 175), (1017, 59), (1018, 60), (99_999_999, 2_900_030)]
 )
 def test_the_fee_is_2_9_percent_plus_30_in_integers(
     client: stripe.StripeClient, control: SandboxControl, amount: int, fee: int

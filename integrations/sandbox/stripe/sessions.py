@@ -184,7 +184,7 @@ def _fields(scope: Scope, session_id: str, params: Json) -> Json:
         "billing_address_collection": params.get("billing_address_collection"),
         "cancel_url": params.get("cancel_url"),
         "client_reference_id": params.get("client_reference_id"),
-        "client_secret": None,  # nosec B105: the field is null for hosted pages
+        "client_secret": None,  # nosec B105
         "collected_information": None,
         "consent": None,
         "consent_collection": None,
