@@ -11,6 +11,7 @@ from django.db import transaction
 
 from integrations import providers
 from integrations.contract import PageLine, StartRequest
+from integrations.failpoints import failpoint
 from orders.facts import pay_url
 from orders.models import Order
 from orders.states import OrderState
@@ -59,6 +60,7 @@ def open_attempt(
         raise CannotPay("unknown_provider", "Please choose one of the offered ways to pay.", http_status=400)
     _settle_earlier(order_id, provider=provider, anew=anew, clock=clock, actor=actor)
     attempt, call = _write_down(order_id, provider=provider, at=clock(), actor=actor, bind=bind)
+    failpoint("attempt.committed")
     attempt = _have_page_opened(attempt, call, clock=clock)
     opening = _hand_out(attempt.pk, at=clock())
     if opening.attempt.state == AttemptState.PAID:

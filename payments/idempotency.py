@@ -19,6 +19,7 @@ from django.db import DatabaseError, IntegrityError, OperationalError
 from django.db.models import QuerySet
 from psycopg.errors import LockNotAvailable, UniqueViolation
 
+from integrations.failpoints import failpoint
 from payments.clock import Clock
 from payments.models import IdempotencyRecord
 
@@ -139,6 +140,7 @@ class Held:
                 raise
             raise InFlight(retry_after_seconds=1) from error
         self.record_id, self.object_id = record.pk, object_id
+        failpoint("idempotency.bound")
 
     def keep(self, *, status: int, body: str) -> Answer:
         """Store the final answer, unless somebody took the key over meanwhile, and return it for the caller."""

@@ -65,7 +65,7 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(name: str) -> NoReturn:
-    raise NotStrictJson(f"{name} is no JSON.")
+    raise NotStrictJson(f"{name} is no JSON: a number is written in digits.")
 
 
 def _int(digits: str) -> int:
