@@ -14,7 +14,7 @@ from integrations import providers
 from integrations.contract import Mode, ProviderMisconfigured
 from integrations.guard import GuardedProvider
 
-SECRET = "whsec_5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"
+SECRET = "whsec_5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"  # pragma: allowlist secret
 
 
 @pytest.fixture(autouse=True)

@@ -172,7 +172,9 @@ def test_only_plain_json_is_read(api: ApiClient, content_type: str, more: dict[s
     assert nothing_changed()
 
 
-@pytest.mark.parametrize("content_type", ["application/json", "application/JSON; charset=UTF-8", 'application/json;charset="utf-8"'])
+@pytest.mark.parametrize(
+    "content_type", ["application/json", "application/JSON; charset=UTF-8", 'application/json;charset="utf-8"']
+)
 def test_plain_json_may_name_its_charset(api: ApiClient, content_type: str) -> None:
     assert api.post(ORDERS, GOOD, content_type=content_type).status_code == 201
 
@@ -198,8 +200,12 @@ def test_answers_are_json_whatever_is_accepted(api: ApiClient, accept: str) -> N
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text() | st.sampled_from(["MUG", "EUR", 1]),
-    lambda inner: st.lists(inner, max_size=4)
-    | st.dictionaries(st.text(max_size=5) | st.sampled_from(["lines", "sku", "quantity", "currency", "email"]), inner),
+    lambda inner: (
+        st.lists(inner, max_size=4)
+        | st.dictionaries(
+            st.text(max_size=5) | st.sampled_from(["lines", "sku", "quantity", "currency", "email"]), inner
+        )
+    ),
     max_leaves=12,
 )
 NEARLY = st.fixed_dictionaries(

@@ -87,7 +87,9 @@ def test_a_post_without_a_key_is_told_how_to_make_one(key: str | None) -> None:
         asked(key=key)  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("key", ["x" * 15, "x" * 256, "é" * 20, "tab\tin-the-middle!", "new\nline-in-the-middle", "\x7f" * 16])
+@pytest.mark.parametrize(
+    "key", ["x" * 15, "x" * 256, "é" * 20, "tab\tin-the-middle!", "new\nline-in-the-middle", "\x7f" * 16]
+)
 def test_a_key_of_the_wrong_kind_is_refused(key: str) -> None:
     with pytest.raises(KeyMalformed, match="16 to 255 printable ASCII"):
         asked(key=key)

@@ -100,7 +100,9 @@ def _state(token: str, addresses: Addresses) -> dict[str, Any]:
         "event": processed.event_id if processed else None,
         "events_waiting": waiting,
         "delivered": confirmed,
-        "copies_at_receiver": ReceiverControl(addresses.receiver).copies_of(receiver.key) if receiver and confirmed else 0,
+        "copies_at_receiver": ReceiverControl(addresses.receiver).copies_of(receiver.key)
+        if receiver and confirmed
+        else 0,
         "mailed": mail is not None and mail.state == DeliveryState.DELIVERED,
     }
 

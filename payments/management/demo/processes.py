@@ -141,7 +141,9 @@ class Supervisor:
         child.restart_at = now + pause
         how = _how(child.process.returncode)
         soon = f"in {pause} s" if pause else "now"
-        notice(f"{child.program.name} ended ({how}); it is started again {soon}. Its log: {self.log_of(child.program.name)}")
+        notice(
+            f"{child.program.name} ended ({how}); it is started again {soon}. Its log: {self.log_of(child.program.name)}"
+        )
 
     def _stop(self, children: list[_Child], hurry: Callable[[], bool]) -> list[str]:
         for child in children:

@@ -10,7 +10,7 @@ from integrations.contract import ConfigurationError, Mode, ProviderMisconfigure
 from integrations.http import OutboundRefused
 from integrations.providers.stripe import OFFICIAL_API_BASE, StripeProvider, check_credentials
 
-SECRET = "whsec_5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"
+SECRET = "whsec_5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"  # pragma: allowlist secret
 SANDBOX = "http://127.0.0.1:4010"
 KEYS = {"test": "sk_test_x1", "restricted test": "rk_test_x1", "live": "sk_live_x1", "restricted live": "rk_live_x1"}
 
@@ -90,7 +90,7 @@ def test_every_problem_at_once_and_no_value_in_any_sentence() -> None:
         environment="production",
         api_key="sk_test_TopSecretKey",
         webhook_secrets=("whsec_TopSecret",),
-        api_base="http://user:TopSecretHost@host.example",
+        api_base="http://user:TopSecretHost@host.example",  # pragma: allowlist secret
         three_d_secure="TopSecretPolicy",
     )
     assert len(problems) == 4
