@@ -107,7 +107,7 @@ class Processes:
 
     def cluster(self, name: str, **env: str) -> Process:
         """Start the workers of one cluster."""
-        return self.start(f"qcluster-{name}", [sys.executable, "manage.py", "qcluster", "-n", name], **env)
+        return self.start(f"qcluster-{name}", [sys.executable, "manage.py", "qcluster"], Q_CLUSTER_NAME=name, **env)
 
     def receiver(self, *, secret: str, name: str = "receiver", port: int = 0) -> DemoReceiver:
         """Start the demo receiver; returns once it listens. The same `name` keeps its state."""

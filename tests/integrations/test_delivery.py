@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
@@ -388,3 +389,34 @@ def test_a_destination_keeps_its_secrets_sealed_and_signs_with_the_old_one_for_a
 
     assert destination.signing_secrets(now=now) == ("whsec_dHdv", "whsec_b25l")
     assert destination.signing_secrets(now=now + HOUR) == ("whsec_dHdv",)
+
+
+@pytest.mark.parametrize(
+    ("address", "loopback", "allowed"),
+    [
+        ("https://crm.example/in", False, True),
+        ("http://crm.example/in", False, False),
+        ("http://crm.example/in", True, False),
+        ("http://127.0.0.1:9000/", True, True),
+        ("http://127.0.0.1:9000/", False, False),
+        ("ftp://crm.example/", False, False),
+        ("crm.example", False, False),
+    ],
+)
+def test_a_form_takes_https_only_but_for_this_machine(
+    now: datetime, address: str, loopback: bool, allowed: bool
+) -> None:
+    destination = make_destination(now=now)
+    destination.address, destination.allow_loopback = address, loopback
+    if allowed:
+        destination.full_clean()
+    else:
+        with pytest.raises(ValidationError, match="https"):
+            destination.full_clean()
+
+
+def test_a_form_names_the_fact_that_does_not_exist(now: datetime) -> None:
+    destination = make_destination(now=now)
+    destination.facts = ["order.paid", "order.shipped"]
+    with pytest.raises(ValidationError, match="order\\.shipped"):
+        destination.full_clean()

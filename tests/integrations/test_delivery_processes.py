@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
@@ -60,6 +61,9 @@ def test_a_cluster_without_a_name_would_work_on_nothing_and_is_refused(processes
     nameless = processes.manage("qcluster")
     assert eventually(lambda: nameless.code) == 2
     assert "look, deliver, keep" in nameless.said()
+
+    named = processes.start("named", [sys.executable, "manage.py", "qcluster", "-n", "keep"], LOG_LEVEL="INFO")
+    eventually(lambda: "[keep] running" in named.said())
 
 
 def test_a_stalled_worker_that_wakes_after_its_lease_changes_nothing(
