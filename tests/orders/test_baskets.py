@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from orders import baskets, operations, queries
 from orders.baskets import BasketClosed
@@ -213,31 +213,23 @@ def test_two_tabs_never_lose_a_piece_nor_pass_the_limit(now: datetime) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_placing_against_changing_gives_an_order_of_what_was_agreed_to(now: datetime) -> None:
+def test_a_change_waits_for_the_placing_and_then_comes_too_late(now: datetime) -> None:
     factories.product("MUG-01", USD=1250)
     basket = add(None, now)
-    seen = baskets.contents_of(basket).fingerprint
 
-    def change(_number: int) -> None:
+    def change() -> None:
         try:
             baskets.change(token=basket.token, sku="MUG-01", quantity=7)
-        except BasketClosed:
-            pass
         finally:
             connections.close_all()
 
-    def place(_number: int) -> int | None:
-        try:
-            return operations.place_order(
-                basket_token=basket.token, email="a@example.com", locale="en_US", now=now, seen=seen
-            ).total_minor
-        except operations.BasketChanged:
-            return None
-        finally:
-            connections.close_all()
+    with ThreadPoolExecutor(max_workers=1) as other_tab:
+        with transaction.atomic():
+            order = operations.place_order(basket_token=basket.token, email="a@example.com", locale="en_US", now=now)
+            changing = other_tab.submit(change)
+            with pytest.raises(TimeoutError):
+                changing.result(timeout=0.5)
+        with pytest.raises(BasketClosed):
+            changing.result(timeout=10)
 
-    with ThreadPoolExecutor(max_workers=8) as tabs:
-        begun: list[Future[Any]] = [tabs.submit(place, 0), tabs.submit(change, 0), tabs.submit(place, 1)]
-        totals = {each.result() for each in begun}
-
-    assert totals <= {1250, None}
+    assert (held(basket), order.total_minor) == ({"MUG-01": 1}, 1250)
