@@ -74,6 +74,12 @@ class TestAgainstBoth:
         assert not snapshot.page_open
         target.provider.close(started.ids, idempotency_key=new_key())
 
+    def test_a_close_that_is_refused_while_the_page_is_open_is_not_passed_over(self, target: Target) -> None:
+        started = target.provider.start(start_request(), idempotency_key=new_key())
+        with pytest.raises(InvalidRequest):
+            target.provider.close(started.ids, idempotency_key="k" * 256)
+        assert target.provider.fetch(started.ids).page_open
+
     def test_an_object_nobody_knows(self, target: Target) -> None:
         with pytest.raises(UnknownObject) as caught:
             target.provider.fetch(ProviderIds(page_id="cs_test_nobody"))
