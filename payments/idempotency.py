@@ -30,6 +30,8 @@ KEY_MAX_LENGTH = 255
 LEASE_SECONDS = 30
 KEPT_HOURS = 24
 ANONYMOUS = "anonymous"
+EXAMPLE_KEY = "3f2b8c1e-6a4d-4f0b-9d57-0c8e2a1b7f63"
+"""What the documentation shows. It is refused: clients that copy it would be told of each other's orders."""
 
 _KEY = re.compile(rf"[\x20-\x7e]{{{KEY_MIN_LENGTH},{KEY_MAX_LENGTH}}}")
 _ROUNDS = 3
@@ -55,7 +57,7 @@ class KeyMissing(KeyRefused):
 
 
 class KeyMalformed(KeyRefused):
-    """The key is too short, too long, or not printable ASCII."""
+    """The key is too short, too long, not printable ASCII, or not the client's own."""
 
     code = "idempotency_key_malformed"
 
@@ -172,6 +174,8 @@ def ask(*, principal: str, method: str, path: str, key: str | None, body: bytes)
         raise KeyMalformed(
             f"The Idempotency-Key must be {KEY_MIN_LENGTH} to {KEY_MAX_LENGTH} printable ASCII characters; a UUID does."
         )
+    if key == EXAMPLE_KEY:
+        raise KeyMalformed("This Idempotency-Key is the documentation's example. Send a random one of your own.")
     return Asked(principal, method, path, key, hashlib.sha256(body).hexdigest())
 
 

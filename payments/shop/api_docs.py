@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView
+from rest_framework.throttling import AnonRateThrottle
 
 # Swagger UI's style sheet holds its icons as data: pictures. Nothing else of the policy is widened.
 ICONS = {"img-src": ["data:"]}
@@ -17,6 +18,7 @@ class SchemaView(SpectacularAPIView):
 
     authentication_classes = ()
     permission_classes = ()
+    throttle_classes = (AnonRateThrottle,)
 
 
 @require_safe

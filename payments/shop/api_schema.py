@@ -8,7 +8,7 @@ from drf_spectacular.extensions import OpenApiSerializerExtension
 from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import OpenApiExample, OpenApiParameter, OpenApiResponse, extend_schema
 
-from payments.idempotency import KEPT_HOURS, KEY_MAX_LENGTH, KEY_MIN_LENGTH, LEASE_SECONDS
+from payments.idempotency import EXAMPLE_KEY, KEPT_HOURS, KEY_MAX_LENGTH, KEY_MIN_LENGTH, LEASE_SECONDS
 from payments.shop.api_errors import body
 from payments.shop.api_json import MAX_BYTES
 from payments.shop.api_serializers import (
@@ -45,7 +45,7 @@ _KEY = OpenApiParameter(
         f"While the first request is being worked on, others hear 409, for {LEASE_SECONDS} seconds at most; then the "
         "next one goes on where the first stopped."
     ),
-    examples=[OpenApiExample("A UUID", "3f2b8c1e-6a4d-4f0b-9d57-0c8e2a1b7f63")],
+    examples=[OpenApiExample("A UUID", EXAMPLE_KEY)],
 )
 _TOKEN_PARAMETER = OpenApiParameter(
     "token",

@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from unittest import mock
 
-from integrations.contract import Provider, Started, StartRequest
+from integrations.contract import Started, StartRequest
 from tests.fake_provider import FakeProvider
 
 
@@ -37,14 +38,12 @@ def main(database: str, path: str, body: str, key: str) -> None:
 
     provider = ProviderWithMemory()
 
-    def get(name: str) -> Provider:
-        return provider
-
-    def enabled() -> tuple[str, ...]:
-        return (provider.name,)
-
-    providers.get, providers.enabled = get, enabled
-    print(ApiClient().post(path, body.encode(), key=key).status_code, flush=True)
+    with (
+        mock.patch.object(providers, "get", lambda name: provider),
+        mock.patch.object(providers, "enabled", lambda: (provider.name,)),
+    ):
+        response = ApiClient().post(path, body.encode(), key=key)
+    print(response.status_code, flush=True)
 
 
 if __name__ == "__main__":

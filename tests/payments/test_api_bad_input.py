@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import json
 import time
@@ -17,7 +18,7 @@ from orders.models import Order
 from payments.models import IdempotencyRecord
 from payments.shop.api_json import MAX_BYTES, NotStrictJson, loads
 from tests.factories import make_product
-from tests.payments.api_client import ORDERS, ApiClient, code_of, order_of, told
+from tests.payments.api_client import NO_LIMITS, ORDERS, ApiClient, code_of, order_of, told
 
 pytestmark = pytest.mark.django_db
 
@@ -29,7 +30,7 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> None:
     """A shop that sells mugs to as many as come."""
     make_product(sku="MUG")
     make_product(sku="YEN", currency="JPY")
-    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", dict.fromkeys(("anon", "orders", "attempts")))
+    monkeypatch.setattr(SimpleRateThrottle, "THROTTLE_RATES", NO_LIMITS)
 
 
 @pytest.fixture
@@ -241,9 +242,5 @@ def test_no_body_and_no_key_is_ever_a_5xx(api: ApiClient, body: bytes, key: str 
 @MANY
 @given(body=st.binary() | JSON.map(lambda value: json.dumps(value).encode()))
 def test_reading_json_raises_one_error_only(body: bytes) -> None:
-    try:
-        value = loads(body)
-    except NotStrictJson as error:
-        assert len(str(error)) > 10
-    else:
-        json.dumps(value, allow_nan=False, ensure_ascii=False).encode()
+    with contextlib.suppress(NotStrictJson):
+        json.dumps(loads(body), allow_nan=False, ensure_ascii=False).encode()

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 from time_machine import TimeMachineFixture
@@ -95,7 +97,15 @@ def test_a_key_of_the_wrong_kind_is_refused(key: str) -> None:
         asked(key=key)
 
 
-@pytest.mark.parametrize("key", ["x" * 16, "x" * 255, "3f2b8c1e-6a4d-4f0b-9d57-0c8e2a1b7f63", "with blanks and ~!"])
+def test_the_documentations_example_is_nobodys_key() -> None:
+    """Threat: all who copy it share one key, and would be told of each other's orders."""
+    with pytest.raises(KeyMalformed, match="of your own"):
+        asked(key=idempotency.EXAMPLE_KEY)
+    page_script = Path(settings.BASE_DIR, "static/payments/api_docs.js").read_text()
+    assert idempotency.EXAMPLE_KEY in page_script, "the page puts a random one in its place"
+
+
+@pytest.mark.parametrize("key", ["x" * 16, "x" * 255, "9a1f6c0e-6a4d-4f0b-9d57-0c8e2a1b7f63", "with blanks and ~!"])
 def test_a_key_of_the_right_kind_is_taken(key: str) -> None:
     assert asked(key=key).key == key
 
