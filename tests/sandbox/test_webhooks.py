@@ -133,7 +133,7 @@ def test_lose_by_type(client: stripe.StripeClient, control: SandboxControl, rece
     control.webhook_rule("lose", types=["checkout.session.completed"])
     session = new_session(client)
     control.pay(session.id)
-    receiver.wait_for(lambda: len(receiver.received) == 4)
+    receiver.wait_for(lambda: len(control.deliveries(state="delivered")) == 4)
     assert sorted(receiver.types()) == sorted(set(PAID) - {"checkout.session.completed"})
     (lost,) = client.v1.events.list({"delivery_success": False}).data
     assert lost.type == "checkout.session.completed"
