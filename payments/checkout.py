@@ -175,7 +175,8 @@ def _start_request(order: Order, attempt: PaymentAttempt, *, at: datetime) -> St
         ),
         email=order.email,
         return_url=f"{url}return/",
-        cancel_url=url,
+        # Back from the provider's page, paid or not, a look comes first: else we could only say "not known yet".
+        cancel_url=f"{url}return/",
         # The provider's page outlives the order where it must; expiry closes it (payments/expiry.py).
         expires_at=min(max(order.expires_at, soonest), latest).replace(microsecond=0),
     )
