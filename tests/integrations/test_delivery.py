@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from integrations import delivery
-from integrations.connectors.contract import Verdict
+from integrations.connectors.contract import Misconfigured, Verdict
 from integrations.facts import Fact
 from integrations.models import AttemptOutcome, Delivery, DeliveryAttempt, DeliveryState, Failure
 from tests.integrations.deliveries import ScriptedConnector, connecting, make_destination, make_mailbox, tell
@@ -207,6 +207,26 @@ def test_what_the_receiver_does_not_have_is_sent_again(now: datetime, connector:
     assert drain(now + HOUR) == delivery.Drained(delivered=1)
     assert connector.looked_up == [row.key]
     assert connector.sent == [row.key, row.key]
+
+
+def test_while_the_receiver_cannot_be_asked_nothing_is_sent(
+    now: datetime, connector: ScriptedConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = one(now, idempotent=False, lookup_address="http://127.0.0.1:9/received")
+    connector.verdicts = [SILENT]
+    drain(now)
+
+    def refuse(*_: Any, **__: Any) -> bool:
+        raise Misconfigured("the look-up address is a private one")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(connector, "find", refuse)
+        assert drain(now + HOUR) == delivery.Drained(failed=1)
+    assert fresh(row).outcome_unknown
+
+    connector.has.add(row.key)
+    assert drain(now + 2 * HOUR) == delivery.Drained(delivered=1)
+    assert connector.sent == [row.key]
 
 
 def test_a_definite_refusal_needs_no_looking(now: datetime, connector: ScriptedConnector) -> None:
