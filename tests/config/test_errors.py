@@ -63,6 +63,8 @@ def test_what_is_answered(client: Client, where: str, failure: str) -> None:
     assert answer.status_code == wanted.get(failure, 503 if where == "webhooks" else 500)
     assert ("Retry-After" in answer.headers) is (answer.status_code == 503)
     assert answer.headers["Content-Type"].startswith("text/html" if where == "page" else "application/json")
+    if where != "page":
+        assert set(answer.json()["error"]) == {"code", "message"}
     assert "secret detail" not in body_of(answer)
     assert answer.headers["Cache-Control"] == "no-store"
     assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
