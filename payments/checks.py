@@ -59,7 +59,7 @@ _STRIPE_NUMBERS = {
 
 @register("payments")
 def check_stripe(**_: Any) -> list[CheckMessage]:
-    """E001, E002, E003, E004: Stripe's key fits the environment, its host is official, secrets and 3-D Secure are set."""
+    """E001, E002, E003, E004: Stripe's key fits the environment, its host is official, its secrets are set."""
     if "stripe" not in settings.PAYMENTS_PROVIDERS:
         return []
     problems = check_credentials(
