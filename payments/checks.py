@@ -59,7 +59,7 @@ _STRIPE_NUMBERS = {
 
 @register("payments")
 def check_stripe(**_: Any) -> list[CheckMessage]:
-    """E001 key against environment, E002 host, E003 webhook secrets, E004 3-D Secure (DESIGN.md, invariant 10)."""
+    """E001, E002, E003, E004: Stripe's key fits the environment, its host is official, its secrets are set."""
     if "stripe" not in settings.PAYMENTS_PROVIDERS:
         return []
     problems = check_credentials(

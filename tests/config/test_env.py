@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -145,6 +146,22 @@ class TestDemo:
         assert read.stripe.api_base.startswith("http://127.0.0.1:")
         assert read.stripe.webhook_secrets[0].startswith("whsec_")
         assert read.stripe.webhook_secrets[0] in read.secret_values
+
+    def test_a_command_beside_make_demo_meets_its_sandbox(self, tmp_path: Path) -> None:
+        self.demo_was_run(tmp_path)
+        assert load(tmp_path).stripe.api_base == "http://127.0.0.1:4011"
+        assert load(tmp_path, ENVIRONMENT="test").stripe.api_base != "http://127.0.0.1:4011"
+
+    @pytest.mark.parametrize("name", ["DATABASE_URL", "STRIPE_API_KEY", "NMI_SECURITY_KEY"])
+    def test_which_makes_no_demo_of_more_than_a_demo(self, tmp_path: Path, name: str) -> None:
+        self.demo_was_run(tmp_path)
+        with pytest.raises(EnvironmentInvalid, match="ENVIRONMENT is unset although"):
+            load(tmp_path, **{name: "postgresql://a@b/c"})
+
+    def demo_was_run(self, base_dir: Path) -> None:
+        kept = base_dir / "var" / "demo" / "environment.json"
+        kept.parent.mkdir(parents=True)
+        kept.write_text(json.dumps({"STRIPE_API_KEY": "sk_" + "test_1", "STRIPE_API_BASE": "http://127.0.0.1:4011"}))
 
     def test_a_key_of_ones_own_goes_to_stripe(self, tmp_path: Path) -> None:
         read = load(tmp_path, ENVIRONMENT="demo", STRIPE_API_KEY="sk_" + "test_" + "1" * 24)
