@@ -1,7 +1,7 @@
 """A browser without a browser: cookies, forms and redirects over the standard library, on this machine only.
 
-It goes where a person could go: a form is filled as it stands in the page, with its hidden fields, and a redirect is one
-hop at a time, so that each can be looked at.
+It goes where a person could go: a form is filled as it stands in the page, with its hidden fields, and a redirect is
+one hop at a time, so that each can be looked at.
 """
 
 from __future__ import annotations
@@ -59,7 +59,7 @@ class Page:
         return urlsplit(self.url).path
 
     def form(self, ending: str = "", **fields: str) -> Form:
-        """Return the first form whose address ends with `ending` and whose fields hold these values. Raises Surprise."""
+        """Return the first form whose address ends with `ending` and whose fields hold these. Raises Surprise."""
         for each in self.forms:
             if urlsplit(each.url).path.endswith(ending) and fields.items() <= each.fields.items():
                 return each
@@ -94,8 +94,11 @@ class Browser:
         """Open an address. Raises NotOnThisMachine; Surprise where nothing answers."""
         return self._send(urllib.request.Request(_local(url), method="GET"))
 
-    def submit(self, form: Form, *, button: tuple[str, str] | None = None, **values: str) -> Page:
+    def submit(
+        self, form: Form, values: Mapping[str, str] | None = None, *, button: tuple[str, str] | None = None
+    ) -> Page:
         """Fill a form and send it. Raises Surprise for a field or a button that it does not have."""
+        values = values or {}
         if unknown := sorted(values.keys() - form.fields.keys()):
             raise Surprise(f"The form to {form.url} has no field {', '.join(unknown)}")
         if button is not None and button not in form.buttons:
@@ -143,7 +146,7 @@ class Browser:
 class _AsItComes(urllib.request.HTTPErrorProcessor):
     """Hands out every answer as it is: a redirect is followed by hand, a 4xx is a page like others."""
 
-    def http_response(self, request: urllib.request.Request, response: Any) -> Any:  # noqa: ARG002
+    def http_response(self, request: urllib.request.Request, response: Any) -> Any:
         return response
 
     https_response = http_response

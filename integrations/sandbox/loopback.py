@@ -1,4 +1,4 @@
-"""What the demo asks of this machine: a free port, whether an address answers, and the demo receiver's control and report."""
+"""What the demo asks of this machine: a free port, an answer, and the demo receiver's control and report."""
 
 from __future__ import annotations
 

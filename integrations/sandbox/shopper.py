@@ -1,4 +1,4 @@
-"""A shopper of the demo's shop: basket, checkout, pay, the provider's page, and back, each step as a browser takes it."""
+"""A shopper of the demo's shop: basket, checkout, the provider's page and back, each step as a browser takes it."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ class Shopper:
         """Fill a basket (the first product when no `skus` are named), check out, and return the order's token."""
         products = self.browser.get(f"{self._shop}/").expect(200)
         if currency:
-            products = self._see_other(self.browser.submit(products.form("/currency/"), currency=currency))
+            products = self._see_other(self.browser.submit(products.form("/currency/"), {"currency": currency}))
         for sku in skus or [self._first_product(products)]:
             basket = self._see_other(self.browser.submit(products.form("/basket/add/", sku=sku)))
             if basket.path != "/basket/":
                 raise Surprise(f"Expected the basket, but got {basket.say()}")
         checkout = self.browser.get(f"{self._shop}/checkout/").expect(200)
-        placed = self.browser.submit(checkout.form("/checkout/"), email=email).expect(303)
+        placed = self.browser.submit(checkout.form("/checkout/"), {"email": email}).expect(303)
         found = _PAY.search(placed.location)
         if found is None:
             raise Surprise(f"Expected the pay page, but was sent to {placed.location}")
@@ -44,15 +44,15 @@ class Shopper:
         page = self.browser.get(f"{self._shop}/pay/{token}/").expect(200)
         form = page.form(f"/pay/{token}/")
         chosen = {"provider": provider} if provider and "provider" in form.fields else {}
-        pressed = self.browser.submit(form, **chosen)
+        pressed = self.browser.submit(form, chosen)
         if pressed.location.startswith(self._shop):
             raise Surprise(f"Sent to {self.browser.follow(pressed).say()} instead of a payment page")
         return self.browser.follow(pressed.expect(303)).expect(200)
 
     def pay_by_card(self, page: Page, *, number: str = GOOD_CARD) -> Page:
-        """Type a card into the provider's page; return what comes next: a redirect, or the page again with a decline."""
+        """Type a card into the provider's page; return what comes next: a redirect, or the page with a decline."""
         form = page.form(method="card")
-        return self.browser.submit(form, number=number, expiry=EXPIRY, cvc=SECURITY_CODE)
+        return self.browser.submit(form, {"number": number, "expiry": EXPIRY, "cvc": SECURITY_CODE})
 
     def pay_by_bank_debit(self, page: Page) -> Page:
         """Choose the bank debit on the provider's page; return the redirect."""

@@ -1,8 +1,9 @@
-"""How commands report: JSON on stdout, progress on stderr only on a terminal, exit codes by DESIGN.md (Public surface)."""
+"""How commands report: JSON on stdout, progress on stderr only on a terminal, exit codes as DESIGN.md fixes them."""
 
 from __future__ import annotations
 
 import json
+import logging
 import sys
 from enum import IntEnum
 from typing import Any
@@ -22,7 +23,16 @@ class Exit(IntEnum):
 
 
 class ReportingCommand(BaseCommand):
-    """A command with `--json`, `progress()` and `finish()`."""
+    """A command with `--json`, `progress()` and `finish()`.
+
+    To a person at a terminal it shows its report, and of the log only what is wrong; elsewhere the whole log goes to
+    stderr.
+    """
+
+    def execute(self, *args: Any, **options: Any) -> str | None:
+        if sys.stderr.isatty():
+            logging.getLogger().setLevel(logging.WARNING)
+        return super().execute(*args, **options)
 
     def add_json(self, parser: Any) -> None:
         """Add the option `--json`."""

@@ -1,1 +1,1 @@
-"""The demo: every process of the service on this machine, with stand-ins for the provider and a receiver. Not for production."""
+"""The demo: every process of the service on this machine, with a sandbox provider and a receiver."""

@@ -1,4 +1,4 @@
-"""One order through everything: the shop's pages, the provider's page, the webhook, the workers, the receiver, the mail."""
+"""One order through everything: shop, provider's page, webhook, workers, receiver, mail."""
 
 from __future__ import annotations
 
@@ -24,7 +24,6 @@ from payments.states import AttemptState, EventState
 EMAIL = "once@example.com"
 SETTLES_SECONDS = 40
 STARTING_UP_SECONDS = 60
-_POLL_SECONDS = 0.1
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +40,7 @@ def running(place: Place) -> Addresses | None:
     while place.is_taken() and time.monotonic() < deadline:
         if (addresses := place.running()) is not None:
             return addresses
-        time.sleep(_POLL_SECONDS)
+        time.sleep(0.1)
     return None
 
 
@@ -66,7 +65,7 @@ def go(addresses: Addresses, *, provider: str, say: Callable[[str], None], stop_
         if stop_asked() or time.monotonic() > started + SETTLES_SECONDS:
             problem = f"After {round(time.monotonic() - started)} s still missing: {', '.join(missing)}."
             return Report({"ok": False, **told, **seconds, "problem": problem}, Exit.FINDINGS)
-        time.sleep(_POLL_SECONDS)
+        time.sleep(0.1)
 
 
 def _buy(addresses: Addresses, *, provider: str) -> str:

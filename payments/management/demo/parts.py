@@ -1,4 +1,4 @@
-"""What the demo is made of: its addresses, the environment its processes get, and the programs in the order they stop."""
+"""What the demo is made of: addresses, the environment of its processes, and the programs with their order."""
 
 from __future__ import annotations
 

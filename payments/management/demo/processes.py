@@ -7,6 +7,7 @@ PR_SET_PDEATHSIG); that signal belongs to the thread that started them, so start
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -21,10 +22,9 @@ from typing import IO
 
 KILL_AFTER_SECONDS = 10
 RESTART_PAUSES_SECONDS = (0, 1, 2, 5, 10)
-"""Before the 1st, 2nd … restart of a program that keeps dying young, the last one repeated."""
+"""How long to wait before a restart: first when it had grown old, then after 1, 2 … young deaths in a row."""
 YOUNG_SECONDS = 10
 LOG_KEPT_BYTES = 5_000_000
-_POLL_SECONDS = 0.05
 _PR_SET_PDEATHSIG = 1
 
 _libc = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
@@ -139,11 +139,8 @@ class Supervisor:
         child.died_young = child.died_young + 1 if now - child.started_at < YOUNG_SECONDS else 0
         pause = RESTART_PAUSES_SECONDS[min(child.died_young, len(RESTART_PAUSES_SECONDS) - 1)]
         child.restart_at = now + pause
-        how = _how(child.process.returncode)
-        soon = f"in {pause} s" if pause else "now"
-        notice(
-            f"{child.program.name} ended ({how}); it is started again {soon}. Its log: {self.log_of(child.program.name)}"
-        )
+        name, when = child.program.name, f"in {pause} s" if pause else "now"
+        notice(f"{name} ended ({_how(child.process.returncode)}); it is started again {when}. See {self.log_of(name)}")
 
     def _stop(self, children: list[_Child], hurry: Callable[[], bool]) -> list[str]:
         for child in children:
@@ -151,7 +148,7 @@ class Supervisor:
                 child.process.terminate()
         deadline = time.monotonic() + KILL_AFTER_SECONDS
         while _any_lives(children) and time.monotonic() < deadline and not hurry():
-            time.sleep(_POLL_SECONDS)
+            time.sleep(0.05)
         killed = []
         for child in children:
             if child.process.poll() is None:
@@ -167,10 +164,9 @@ def _any_lives(children: Iterable[_Child]) -> bool:
 
 def _kill_group(leader: int) -> None:
     """Kill what is left of a process group; its number is not given out again while a member lives."""
-    try:
+    # Nothing may be left (macOS answers EPERM where only zombies are).
+    with contextlib.suppress(ProcessLookupError, PermissionError):
         os.killpg(leader, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        pass  # nothing is left (macOS answers EPERM where only zombies are)
 
 
 def _end_with(parent: int) -> Callable[[], None]:

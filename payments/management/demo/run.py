@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
+from datetime import datetime
 
 from django.core.management import call_command
 from django.db import connections
@@ -13,6 +14,7 @@ from django.db.migrations.executor import MigrationExecutor
 
 from integrations import heartbeat
 from integrations.sandbox.loopback import status_of
+from integrations.sandbox.shopper import Surprise
 from payments.clock import Clock
 from payments.management.demo import parts, seed
 from payments.management.demo.parts import Secrets
@@ -22,7 +24,6 @@ from payments.management.demo.processes import Program, Supervisor
 READY_TIMEOUT_SECONDS = 60
 FORMER_RUN_SECONDS = 40
 """A worker of a run that was killed finishes its task first, which takes 30 s at most."""
-_POLL_SECONDS = 0.1
 
 Say = Callable[[str], None]
 
@@ -61,7 +62,9 @@ def bring_up(place: Place, *, environment: str, clock: Clock, say: Say, stop_ask
         raise place.refusal()
     with ExitStack() as undo:
         undo.callback(os.close, lock)
-        inherited = _wait_for_former_run(place, say=say)
+        inherited = _wait_for_former_run(place, say=say, stop_asked=stop_asked)
+        if inherited is None:
+            return None
         undo.callback(os.close, inherited)
         known, addresses = parts.secrets_of(place), parts.choose_addresses()
         supervisor = Supervisor(directory=place.base_dir, logs=place.logs, inherited=(inherited,))
@@ -99,15 +102,18 @@ def _come_up(demo: Demo, *, environment: str, clock: Clock, say: Say, stop_asked
         return False
     if seed.is_empty():
         say("Placing a few orders, as shoppers would")
-        seed.orders(addresses, now=clock())
+        try:
+            seed.orders(addresses, now=clock())
+        except Surprise as surprise:
+            raise DemoFailed(f"The first orders could not be placed: {surprise}\nThe logs: {place.logs}") from surprise
     if not _wait_until(demo, lambda: _workers_work(since=began), what="workers", stop_asked=stop_asked):
         return False
     place.say_running(addresses, pid=os.getpid(), ready=True)
     return True
 
 
-def _wait_for_former_run(place: Place, *, say: Say) -> int:
-    """Return the lock that the processes inherit, once those of a run that was killed have ended."""
+def _wait_for_former_run(place: Place, *, say: Say, stop_asked: Callable[[], bool]) -> int | None:
+    """Return the lock that the processes inherit, once those of a run that was killed have ended; None if stopped."""
     deadline = time.monotonic() + FORMER_RUN_SECONDS
     told = False
     while (descriptor := place.take_for_children()) is None:
@@ -115,10 +121,12 @@ def _wait_for_former_run(place: Place, *, say: Say) -> int:
             raise DemoFailed(
                 f"Processes of an earlier run have not ended. Find them with: ps -ef | grep {place.base_dir}"
             )
+        if stop_asked():
+            return None
         if not told:
             say("Waiting for the processes of an earlier run to end")
             told = True
-        time.sleep(_POLL_SECONDS)
+        time.sleep(0.1)
     return descriptor
 
 
@@ -145,7 +153,7 @@ def _wait_until(demo: Demo, ready: Callable[[], bool], *, what: str, stop_asked:
             raise DemoFailed(
                 f"The {what} were not ready within {READY_TIMEOUT_SECONDS} s. Their logs: {demo.place.logs}"
             )
-        time.sleep(_POLL_SECONDS)
+        time.sleep(0.1)
     return True
 
 
@@ -157,6 +165,6 @@ def _servers_answer(addresses: Addresses) -> bool:
     )
 
 
-def _workers_work(*, since: object) -> bool:
+def _workers_work(*, since: datetime) -> bool:
     beats = [heartbeat.last_beat(name) for name in parts.WORKING]
-    return all(beat is not None and beat >= since for beat in beats)  # type: ignore[operator]
+    return all(beat is not None and beat >= since for beat in beats)

@@ -1,7 +1,80 @@
-"""What `make demo` prints when it is ready."""
+"""What `make demo` prints when it is ready: addresses, the sign-in, and a tour of what can go wrong."""
 
 from __future__ import annotations
 
+from django.urls import NoReverseMatch, reverse
 
-def text(addresses, known, place, *, seconds):
-    return f"ready in {seconds:.1f} {addresses} {known.admin_password}"
+from payments.management.demo.parts import Secrets
+from payments.management.demo.place import Addresses, Place
+from payments.management.demo.seed import ADMIN, DECLINED_CARD
+
+MANAGE = ".venv/bin/python manage.py"
+
+_TOUR = """\
+{rule}
+ Ready in {seconds:.0f} s. Ctrl-C stops every process; data stay in var/.
+
+   Shop       {shop}/
+   Admin      {shop}/admin/   name: {admin}   password: {password}
+{api}   Receiver   {receiver}/   what a CRM or an ERP was told
+   Mail       a line here for each; whole in {deliver_log}
+   Logs       {logs}/
+   Provider   a stand-in for Stripe on {sandbox}: no account, no network, no money
+
+ A TOUR. Commands go into a second terminal, in {base_dir}
+ Where it says new, an order is placed first; the number of any order that is not paid yet does as well.
+
+ 1  Pay. In the shop: basket, checkout, card 4242 4242 4242 4242, any date to come, any code.
+    The order is paid, the receipt is mailed, and the receiver has order.paid once.
+ 2  Decline, then retry. Pay with {declined}: not enough money. Press "Back to the shop",
+    Continue, and pay with 4242 4242 4242 4242: the same order is paid, once.
+ 3  Lose the webhook. The shopper pays and nobody tells the shop; watch the page that it names:
+       {manage} trigger lost --order new
+    Within half a minute the sweeper asks the provider by itself. Or ask now:
+       {manage} reconcile --order N
+ 4  Duplicates and reordering: still one capture, one receipt, one fact each.
+       {manage} trigger duplicate --order new
+       {manage} trigger reorder --order new
+ 5  The receiver fails: deliveries are tried again, later and later (var/demo/logs/deliver.log).
+       {manage} trigger receiver_down
+       {manage} trigger paid --order new
+       {manage} trigger receiver_up
+    It is gone for good: they become dead letters, and are sent again under their old keys.
+       {manage} trigger receiver_gone
+       {manage} trigger paid --order new
+       {manage} trigger receiver_up
+       {manage} redeliver --all
+ 6  All that can be provoked, from 3-D Secure to money that comes too late:
+       {manage} trigger
+{rule}"""
+
+
+def text(addresses: Addresses, known: Secrets, place: Place, *, seconds: float) -> str:
+    """Return it. `seconds`: how long it took to get ready."""
+    return _TOUR.format(
+        rule="-" * 100,
+        seconds=seconds,
+        shop=addresses.shop,
+        sandbox=addresses.sandbox,
+        receiver=addresses.receiver,
+        admin=ADMIN,
+        password=known.admin_password,
+        api=_api(addresses),
+        deliver_log=_short(place, "deliver.log"),
+        logs=_short(place, "").rstrip("/"),
+        base_dir=place.base_dir,
+        declined=" ".join(DECLINED_CARD[start : start + 4] for start in range(0, 16, 4)),
+        manage=MANAGE,
+    )
+
+
+def _api(addresses: Addresses) -> str:
+    """Return the line of the API's page, where this service has one."""
+    try:
+        return f"   API        {addresses.shop}{reverse('api:docs')}\n"
+    except NoReverseMatch:
+        return ""
+
+
+def _short(place: Place, name: str) -> str:
+    return f"{(place.logs / name).relative_to(place.base_dir)}"

@@ -1,0 +1,337 @@
+"""What `manage.py trigger` can provoke at the demo's sandbox and receiver, for one order where it is about one."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import cached_property
+from typing import Any
+
+from integrations.sandbox.control import SandboxControl, Sent
+from integrations.sandbox.loopback import ReceiverControl
+from integrations.sandbox.shopper import GOOD_CARD, Shopper, Surprise
+from orders.models import Order
+from orders.states import OrderState
+from payments.management.demo.place import Addresses
+from payments.management.demo.seed import DECLINED_CARD, let_time_run_out
+from payments.models import PaymentAttempt
+
+CHALLENGED_CARD = "4000002760003184"  # Stripe's test card for required authentication
+EXPIRES_WITHIN_SECONDS = 45
+WRONG_BY_MINOR = 100  # fits each currency: Stripe takes three-decimal ones in steps of 10
+DOWN_FOR_REQUESTS = 1_000_000
+
+
+class CannotTrigger(Exception):
+    """The event does not fit the order as it stands; the message says what to do first. Nothing was provoked."""
+
+
+@dataclass
+class Stage:
+    """Where it is played: the demo's stand-ins, and the order with its live or last attempt."""
+
+    addresses: Addresses
+    number: int | None
+    clock: Callable[[], datetime]
+    details: dict[str, Any] = field(default_factory=dict)
+
+    @cached_property
+    def sandbox(self) -> SandboxControl:
+        return SandboxControl(self.addresses.sandbox)
+
+    @cached_property
+    def receiver(self) -> ReceiverControl:
+        return ReceiverControl(self.addresses.receiver)
+
+    @property
+    def order(self) -> Order:
+        """The order as it is now. Raises CannotTrigger if there is none of this number."""
+        order = Order.objects.filter(pk=self.number).first() if self.number else None
+        if order is None:
+            raise CannotTrigger(f"There is no order {self.number}.")
+        return order
+
+    @property
+    def attempt(self) -> PaymentAttempt:
+        """The order's live attempt, or its last; one is opened, as its shopper would, where there is none yet."""
+        attempt = self._last_attempt()
+        if attempt is None or not attempt.page_id:
+            attempt = self._open_attempt()
+        return attempt
+
+    @property
+    def page(self) -> dict[str, Any]:
+        """The attempt's page as the provider holds it."""
+        return self.sandbox.get(self.attempt.page_id)
+
+    def open_page(self) -> str:
+        """Return the id of a page that can be paid, opening a new one where the last attempt has ended.
+
+        Raises CannotTrigger if the order, or its payment, is past that.
+        """
+        if not self.attempt.is_live:
+            self._open_attempt()
+        if (status := self.page["status"]) != "open":
+            raise CannotTrigger(f"Order {self.number} has a payment already (its page is {status}).")
+        return self.attempt.page_id
+
+    def _last_attempt(self) -> PaymentAttempt | None:
+        return self.order.attempts.order_by("-pk").first()
+
+    def _open_attempt(self) -> PaymentAttempt:
+        order = self.order
+        if order.state != OrderState.PLACED:
+            raise CannotTrigger(f"Order {order.number} is {order.state}: nobody can pay it any more.")
+        Shopper(self.addresses.shop).open_provider_page(order.token)
+        attempt = self._last_attempt()
+        if attempt is None or not attempt.page_id:
+            raise Surprise(f"The shop opened no payment for order {order.number}.")
+        return attempt
+
+
+Play = Callable[[Stage], str]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One thing to provoke. `play` returns a sentence on what happened."""
+
+    name: str
+    says: str
+    play: Play
+    needs_order: bool = True
+
+
+EVENTS: dict[str, Event] = {}
+
+
+def event(says: str, *, name: str = "", needs_order: bool = True) -> Callable[[Play], Play]:
+    """Offer a function as the event `name`, by default its own."""
+
+    def register(play: Play) -> Play:
+        called = name or play.__name__
+        EVENTS[called] = Event(called, says, play, needs_order)
+        return play
+
+    return register
+
+
+# --- the shopper and the bank ----------------------------------------------------------------------------------------
+
+
+@event("the shopper pays with a good card")
+def paid(stage: Stage) -> str:
+    stage.sandbox.pay(stage.open_page(), card=GOOD_CARD)
+    return "Paid by card at the provider."
+
+
+@event("the bank declines the card; the page stays open")
+def declined(stage: Stage) -> str:
+    stage.details["decline"] = stage.sandbox.pay(stage.open_page(), card=DECLINED_CARD).decline_code
+    return "The card was declined; the shopper may try again on the same page."
+
+
+@event("the bank asks for 3-D Secure")
+def action(stage: Stage) -> str:
+    stage.sandbox.pay(stage.open_page(), card=CHALLENGED_CARD)
+    return "The bank waits for 3-D Secure; end it with action_done or action_failed."
+
+
+@event("the shopper passes 3-D Secure")
+def action_done(stage: Stage) -> str:
+    stage.sandbox.authenticate(_challenged(stage), success=True)
+    return "3-D Secure passed."
+
+
+@event("the shopper fails 3-D Secure")
+def action_failed(stage: Stage) -> str:
+    stage.sandbox.authenticate(_challenged(stage), success=False)
+    return "3-D Secure failed; the shopper may try again on the same page."
+
+
+@event("the shopper pays by bank debit: the money comes later, or not", name="async")
+def asynchronous(stage: Stage) -> str:
+    stage.sandbox.pay(stage.open_page(), method="debit")
+    return "The debit is on its way; end it with async_succeeded or async_failed."
+
+
+@event("the bank debit arrives")
+def async_succeeded(stage: Stage) -> str:
+    stage.sandbox.settle(_debit(stage), success=True)
+    return "The debit arrived."
+
+
+@event("the bank debit is returned")
+def async_failed(stage: Stage) -> str:
+    stage.sandbox.settle(_debit(stage), success=False)
+    return "The bank returned the debit."
+
+
+@event("nobody pays in time: the order's time ends now")
+def expired(stage: Stage) -> str:
+    _expire(stage)
+    return f"Order {stage.number} expired: its page was closed at the provider first."
+
+
+@event("the shopper pays after the order has expired")
+def late(stage: Stage) -> str:
+    if stage.order.state == OrderState.PLACED:
+        stage.open_page()
+        _expire(stage)
+    if stage.order.state not in (OrderState.EXPIRED, OrderState.CANCELLED):
+        raise CannotTrigger(f"Order {stage.number} is {stage.order.state}: money for it is not late.")
+    stage.sandbox.pay(stage.attempt.page_id, card=GOOD_CARD, force=True)
+    return "Money came after the order had expired: it is not applied, and a Case says so."
+
+
+@event("the provider takes the money twice for one payment")
+def double_capture(stage: Stage) -> str:
+    page = stage.page
+    if page["status"] == "open":
+        stage.sandbox.pay(page["id"], card=GOOD_CARD)
+    stage.sandbox.pay_again(page["id"])
+    return "The provider captured twice: one pays the order, the other is unapplied, and a Case says so."
+
+
+@event("the provider charges another amount than the order's")
+def wrong_amount(stage: Stage) -> str:
+    wrong_minor = stage.order.total_minor + WRONG_BY_MINOR
+    stage.sandbox.pay(stage.open_page(), card=GOOD_CARD, amount=wrong_minor)
+    stage.details["charged_minor"] = wrong_minor
+    return "The provider charged a wrong amount: it lies in suspense, nothing moves, and a Case says so."
+
+
+# --- the webhooks ----------------------------------------------------------------------------------------------------
+
+
+@event("the shopper pays, and every webhook of it is lost")
+def lost(stage: Stage) -> str:
+    page = stage.open_page()
+    with _rule(stage, "lose"):
+        stage.sandbox.pay(page, card=GOOD_CARD)
+    return "Paid, and no webhook will tell: the sweeper finds it, or: manage.py reconcile."
+
+
+@event("the shopper pays, and the webhooks come half a minute late")
+def delayed(stage: Stage) -> str:
+    page = stage.open_page()
+    with _rule(stage, "delay", seconds=30):
+        stage.sandbox.pay(page, card=GOOD_CARD)
+    return "Paid; its webhooks come in 30 s."
+
+
+@event("the shopper pays, and each webhook comes twice")
+def duplicate(stage: Stage) -> str:
+    page = stage.open_page()
+    with _rule(stage, "double"):
+        stage.sandbox.pay(page, card=GOOD_CARD)
+    return "Paid; each webhook comes twice, and counts once."
+
+
+@event("the shopper pays, and the webhooks come in reverse order")
+def reorder(stage: Stage) -> str:
+    page = stage.open_page()
+    with _rule(stage, "hold"):
+        stage.sandbox.pay(page, card=GOOD_CARD)
+    stage.details["webhooks"] = [_answer(sent) for sent in stage.sandbox.release(order="reversed")]
+    return "Paid; the last webhook came first."
+
+
+@event("a webhook with a forged signature claims that the order is paid")
+def forged(stage: Stage) -> str:
+    body = b'{"id":"evt_forged","object":"event","type":"checkout.session.completed","data":{"object":{"id":"%s"}}}'
+    status, error = stage.sandbox.send_raw(body % stage.attempt.page_id.encode(), secret="whsec_" + "forged" * 6)
+    stage.details["webhook_answer"] = status
+    return f"The forged webhook was answered {status or error}; nothing changed."
+
+
+@event("a webhook of the provider's live mode comes to this test shop")
+def wrong_mode(stage: Stage) -> str:
+    stage.sandbox.create_event("checkout.session.completed", obj=stage.attempt.page_id, overrides={"livemode": True})
+    return "A live event came: it moves nothing, and a Case says so."
+
+
+# --- the other side being away ---------------------------------------------------------------------------------------
+
+
+@event("the provider's API answers 500 until provider_up", needs_order=False)
+def provider_down(stage: Stage) -> str:
+    stage.sandbox.fault("server_error", times=DOWN_FOR_REQUESTS)
+    return "The provider is down; bring it back with provider_up."
+
+
+@event("the provider's API takes 20 s for each answer until provider_up", needs_order=False)
+def provider_slow(stage: Stage) -> str:
+    stage.sandbox.fault("delay", seconds=20, times=DOWN_FOR_REQUESTS)
+    return "The provider is slow; make it quick with provider_up."
+
+
+@event("the provider works again", needs_order=False)
+def provider_up(stage: Stage) -> str:
+    stage.sandbox.clear_faults()
+    return "The provider works."
+
+
+@event("the receiver answers 503 until receiver_up: deliveries are retried", needs_order=False)
+def receiver_down(stage: Stage) -> str:
+    stage.receiver.behave("503")
+    return "The receiver is down; bring it back with receiver_up."
+
+
+@event("the receiver answers 410 until receiver_up: deliveries go to the dead letters", needs_order=False)
+def receiver_gone(stage: Stage) -> str:
+    stage.receiver.behave("410")
+    return "The receiver says it is gone for good; bring it back with receiver_up, then: manage.py redeliver --all."
+
+
+@event("the receiver works again", needs_order=False)
+def receiver_up(stage: Stage) -> str:
+    stage.receiver.behave("ok")
+    return "The receiver works."
+
+
+@contextmanager
+def _rule(stage: Stage, action: str, *, seconds: int = 0) -> Iterator[None]:
+    """Let webhooks that are sent meanwhile suffer; events are queued within the request that causes them."""
+    stage.sandbox.webhook_rule(action, seconds=seconds)
+    try:
+        yield
+    finally:
+        stage.sandbox.clear_webhook_rules()
+
+
+def _challenged(stage: Stage) -> str:
+    """Return the page of a payment that waits for 3-D Secure, beginning one where nothing was tried yet."""
+    page = stage.page
+    if page["status"] == "open" and not page["payment_intent"]:
+        stage.sandbox.pay(page["id"], card=CHALLENGED_CARD)
+    return stage.attempt.page_id
+
+
+def _debit(stage: Stage) -> str:
+    """Return the page of a debit that waits for the bank, choosing the debit first where the page is open."""
+    page = stage.page
+    if page["status"] == "open":
+        stage.sandbox.pay(page["id"], method="debit")
+    return stage.attempt.page_id
+
+
+def _expire(stage: Stage) -> None:
+    """End the order's time and wait until the workers have closed it."""
+    if stage.order.state != OrderState.PLACED:
+        raise CannotTrigger(f"Order {stage.number} is {stage.order.state}: it cannot expire.")
+    let_time_run_out(stage.order, now=stage.clock())
+    deadline = time.monotonic() + EXPIRES_WITHIN_SECONDS
+    while (state := stage.order.state) == OrderState.PLACED:
+        if time.monotonic() > deadline:
+            raise Surprise(f"Order {stage.number} did not expire within {EXPIRES_WITHIN_SECONDS} s.")
+        time.sleep(0.2)
+    if state != OrderState.EXPIRED:
+        raise CannotTrigger(f"Order {stage.number} was {state} before it could expire.")
+
+
+def _answer(sent: Sent) -> dict[str, Any]:
+    return {"type": sent.type, "answer": sent.status}

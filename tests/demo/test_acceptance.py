@@ -1,0 +1,238 @@
+"""The demo as its users start it: a copy of the checkout, the real processes, an embedded database of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from config import postgres
+from integrations.sandbox.loopback import ReceiverControl, status_of
+from integrations.sandbox.shopper import Shopper
+from payments.management.demo.place import Addresses, Place
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
+
+ROOT = Path(__file__).resolve().parents[2]
+PARTS = ("config", "integrations", "orders", "payments", "static", "templates")
+READY_SECONDS = 90  # on a machine that does other things as well
+NOT_OURS = ("ENVIRONMENT", "DATABASE_URL", "DATABASE_OWNER_URL", "DJANGO_SETTINGS_MODULE", "FAILPOINT")
+
+
+@pytest.fixture(scope="module")
+def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """A copy of the checkout, with nothing in var/ yet."""
+    # A short path: it becomes part of a socket's address.
+    copy = tmp_path_factory.mktemp("demo")
+    for part in PARTS:
+        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copy(ROOT / "manage.py", copy)
+    yield copy
+    postgres.remove(copy)
+
+
+def environment() -> dict[str, str]:
+    """What a newcomer's shell has: nothing of ours."""
+    plain = {name: value for name, value in os.environ.items() if not name.startswith("STRIPE_")}
+    return {name: value for name, value in plain.items() if name not in NOT_OURS}
+
+
+def manage(checkout: Path, *line: str) -> tuple[int, str, str]:
+    """Run a command in the copy; return its exit code, stdout and stderr."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", *line],
+        cwd=checkout,
+        env=environment(),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
+
+
+def told(checkout: Path, *line: str) -> dict[str, Any]:
+    """Run a command that succeeds and return the one JSON line it printed."""
+    code, printed, wrong = manage(checkout, *line)
+    assert code == 0, printed + wrong
+    report: dict[str, Any] = json.loads(printed)
+    return report
+
+
+def processes_of(checkout: Path) -> list[str]:
+    """The command lines of whatever runs in the copy, its database aside."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        try:
+            if entry.name.isdigit() and (entry / "cwd").readlink() == checkout:
+                found.append((entry / "cmdline").read_text().replace("\0", " "))
+        except OSError:
+            continue  # it ended meanwhile, or is somebody else's
+    return found
+
+
+def wait_until_none_runs(checkout: Path, seconds: float = 15) -> None:
+    deadline = time.monotonic() + seconds
+    while left := processes_of(checkout):
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
+
+
+class Running:
+    """A demo that runs in the copy."""
+
+    def __init__(self, checkout: Path) -> None:
+        self.checkout = checkout
+        self.output = checkout / "demo.out"
+        with self.output.open("w") as out:
+            self.process = subprocess.Popen(
+                [sys.executable, "manage.py", "demo"], cwd=checkout, env=environment(), stdout=out, stderr=out
+            )
+        self.addresses = self._wait()
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def end(self, how: signal.Signals) -> int:
+        """Send it a signal and return its exit code."""
+        self.process.send_signal(how)
+        return self.process.wait(timeout=60)
+
+    def _wait(self) -> Addresses:
+        deadline = time.monotonic() + READY_SECONDS
+        while (addresses := Place(self.checkout).running()) is None:
+            assert self.process.poll() is None, self.said()
+            assert time.monotonic() < deadline, self.said()
+            time.sleep(0.1)
+        return addresses
+
+
+@pytest.fixture(scope="module")
+def running(checkout: Path) -> Iterator[Running]:
+    """The demo, running; stopped at the end by Ctrl-C, which must leave nothing."""
+    demo = Running(checkout)
+    yield demo
+    if demo.process.poll() is None:
+        assert demo.end(signal.SIGINT) == 0, demo.said()
+    wait_until_none_runs(checkout)
+
+
+def state_of(checkout: Path, order: int) -> tuple[str, list[str]]:
+    """Return an order's state and the kinds of its open cases, after a look."""
+    _, printed, _ = manage(checkout, "reconcile", "--order", str(order), "--json")
+    report = json.loads(printed)
+    return report["state"], [case["kind"] for case in report["cases"]]
+
+
+def test_it_tells_how_to_sign_in_and_what_to_try(running: Running) -> None:
+    deadline = time.monotonic() + 5
+    while "A TOUR" not in running.said() and time.monotonic() < deadline:
+        time.sleep(0.1)
+    for words in (running.addresses.shop, running.addresses.receiver, "password:", "trigger lost", "redeliver"):
+        assert words in running.said()
+    assert status_of(f"{running.addresses.shop}/readyz") == 200
+    assert Place(running.checkout).secret("admin_password", str) in running.said()
+
+
+def test_the_first_orders_show_what_can_become_of_one(running: Running) -> None:
+    def states() -> list[tuple[str, list[str]]]:
+        return [state_of(running.checkout, number) for number in range(1001, 1006)]
+
+    wanted: list[tuple[str, list[str]]] = [("paid", []), ("paid", []), ("placed", []), ("placed", []), ("expired", [])]
+    deadline = time.monotonic() + 30
+    while (found := states()) != wanted:
+        assert time.monotonic() < deadline, found
+
+
+def test_one_order_goes_through_the_running_demo(running: Running) -> None:
+    report = told(running.checkout, "demo", "--once", "--provider", "stripe")
+    assert report["ok"] is True
+    assert (report["state"], report["provider"], report["started_processes"]) == ("paid", "stripe", False)
+    assert report["event"].startswith("evt_")
+    assert (report["delivered"], report["copies_at_receiver"], report["mailed"]) == (True, 1, True)
+    assert report["seconds"] < 60
+
+
+def test_a_second_one_is_refused_with_a_clear_sentence(running: Running) -> None:
+    code, _, said = manage(running.checkout, "demo")
+    assert code == 5
+    assert f"running already at {running.addresses.shop}/ (process {running.process.pid})" in said
+
+
+def test_a_lost_webhook_is_made_good_by_reconcile(running: Running) -> None:
+    order = told(running.checkout, "trigger", "lost", "--order", "new", "--json")["order"]
+    assert told(running.checkout, "reconcile", "--order", str(order), "--json")["state"] == "paid"
+
+
+@pytest.mark.parametrize(
+    ("event", "state", "cases"),
+    [
+        ("duplicate", "paid", []),
+        ("reorder", "paid", []),
+        ("declined", "placed", []),
+        ("action_done", "paid", []),
+        ("async_succeeded", "paid", []),
+        ("async_failed", "placed", []),
+        ("late", "expired", ["late_money"]),
+        ("double_capture", "paid", ["double_payment"]),
+        ("wrong_amount", "placed", ["amount_mismatch"]),
+    ],
+)
+def test_what_is_triggered_ends_as_it_should(running: Running, event: str, state: str, cases: list[str]) -> None:
+    order = told(running.checkout, "trigger", event, "--order", "new", "--json")["order"]
+    assert state_of(running.checkout, order) == (state, cases)
+
+
+def test_what_does_not_fit_the_order_is_told(running: Running) -> None:
+    code, _, said = manage(running.checkout, "trigger", "paid", "--order", "1001")
+    assert code == 2
+    assert "Order 1001 is paid" in said or "has a payment already" in said
+
+
+def test_dead_letters_are_redelivered_under_their_old_key(running: Running) -> None:
+    shopper, receiver = Shopper(running.addresses.shop), ReceiverControl(running.addresses.receiver)
+    told(running.checkout, "trigger", "receiver_gone", "--json")
+    shopper.place_order(email="dead@example.com")
+    deadline = time.monotonic() + 30
+    while not (queued := told(running.checkout, "redeliver", "--all", "--dry-run", "--json")["queued"]):
+        assert time.monotonic() < deadline
+    told(running.checkout, "trigger", "receiver_up", "--json")
+    messages = len(receiver.report()["messages"])
+    assert told(running.checkout, "redeliver", "--all", "--json")["queued"] == queued
+    deadline = time.monotonic() + 30
+    while len(receiver.report()["messages"]) < messages + 1:
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
+def test_a_program_that_is_killed_is_started_again(running: Running) -> None:
+    (web,) = {line for line in processes_of(running.checkout) if "gunicorn" in line}
+    pids = subprocess.run(["pgrep", "-fo", web.strip()], capture_output=True, text=True, check=True).stdout.split()
+    os.kill(int(pids[0]), signal.SIGKILL)
+    deadline = time.monotonic() + 30
+    while "web runs again" not in running.said() or status_of(f"{running.addresses.shop}/readyz") != 200:
+        assert time.monotonic() < deadline, running.said()
+        time.sleep(0.2)
+    assert "web ended (killed by SIGKILL)" in running.said()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="PR_SET_PDEATHSIG is Linux's")
+def test_killed_it_leaves_no_process_and_its_data_stay(checkout: Path, request: pytest.FixtureRequest) -> None:
+    """The last one: it ends the running demo, starts processes of its own for one more order, and stops those too."""
+    running: Running = request.getfixturevalue("running")
+    assert running.end(signal.SIGKILL) == -signal.SIGKILL
+    wait_until_none_runs(checkout, seconds=40)
+    report = told(checkout, "demo", "--once")
+    assert (report["ok"], report["started_processes"]) == (True, True)
+    assert report["order"] > 1006, "the orders from before are still there"
+    assert report["seconds"] < 60
+    wait_until_none_runs(checkout)
