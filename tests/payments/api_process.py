@@ -39,8 +39,8 @@ def main(database: str, path: str, body: str, key: str) -> None:
     provider = ProviderWithMemory()
 
     with (
-        mock.patch.object(providers, "get", lambda name: provider),
-        mock.patch.object(providers, "enabled", lambda: (provider.name,)),
+        mock.patch.object(providers, "get", return_value=provider),
+        mock.patch.object(providers, "enabled", return_value=(provider.name,)),
     ):
         response = ApiClient().post(path, body.encode(), key=key)
     print(response.status_code, flush=True)

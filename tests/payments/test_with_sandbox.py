@@ -1,4 +1,4 @@
-"""The same stories through the official SDK, over HTTP, against the stand-in for Stripe; webhooks through the real door."""
+"""The same stories through the official SDK, over HTTP, against the stand-in for Stripe; webhooks by the real door."""
 
 from __future__ import annotations
 
