@@ -106,7 +106,9 @@ def test_a_refusal_is_a_page_like_others(httpserver: HTTPServer) -> None:
         answer.expect(200)
 
 
-@pytest.mark.parametrize("url", ["http://example.com/", "https://127.0.0.1/", "file:///etc/passwd", "http://127.0.0.1.evil/"])
+@pytest.mark.parametrize(
+    "url", ["http://example.com/", "https://127.0.0.1/", "file:///etc/passwd", "http://127.0.0.1.evil/"]
+)
 def test_it_never_leaves_this_machine(url: str) -> None:
     with pytest.raises(NotOnThisMachine):
         Browser().get(url)

@@ -177,7 +177,9 @@ class TestTrigger:
         assert "make demo" in said
 
     @pytest.mark.parametrize("environment", ["staging", "production"])
-    @pytest.mark.parametrize("line", [["trigger", "paid", "--order", "1001"], ["demo"], ["demo", "--once"]], ids=" ".join)
+    @pytest.mark.parametrize(
+        "line", [["trigger", "paid", "--order", "1001"], ["demo"], ["demo", "--once"]], ids=" ".join
+    )
     def test_where_people_pay_it_is_refused(
         self, run: Run, settings: Settings, environment: str, line: list[str]
     ) -> None:

@@ -123,7 +123,9 @@ class TestMails:
         log.write_text("Subject: from before\nTo: old@example.com\n")
         watch = MailWatch(log)
         with log.open("a") as stream:
-            stream.write("04:41 info delivery_tried\nSubject: Order =?utf-8?q?n=C2=BA_7?=\nFrom: shop@example.com\nTo: a@")
+            stream.write(
+                "04:41 info delivery_tried\nSubject: Order =?utf-8?q?n=C2=BA_7?=\nFrom: shop@example.com\nTo: a@"
+            )
             stream.flush()
             assert list(watch.news()) == []
             stream.write("example.com\n\nTo: nobody\n")
