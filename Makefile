@@ -67,7 +67,7 @@ check-templates: development
 
 check-migrations: development
 	$(PY) manage.py makemigrations --check --dry-run
-	$(PY) manage.py lintmigrations --settings tools.lint_settings --include-apps integrations orders payments --no-cache --quiet ok ignore
+	DJANGO_SETTINGS_MODULE=tools.lint_settings $(PY) manage.py lintmigrations --include-apps integrations orders payments --no-cache --quiet ok ignore
 
 check-django: development
 	$(PY) manage.py check --fail-level WARNING

@@ -9,9 +9,11 @@ from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 
 from config.postgres import EmbeddedPostgresError, ensure_running
+from integrations.providers.stripe.credentials import check_credentials
 
 EXIT_CRASH = 1
 EXIT_USAGE = 2
+EXIT_REFUSED = 5
 
 WITHOUT_DATABASE = frozenset(
     (
@@ -20,6 +22,19 @@ WITHOUT_DATABASE = frozenset(
     ).split()
 )
 """Commands that never ask the database, so that they work without one."""
+
+
+LOOKING_ONLY = WITHOUT_DATABASE | {"doctor"}
+"""Commands that only tell what is wrong: the live guard leaves it to them to say it."""
+
+MIXED_MODES = frozenset(
+    (
+        "stripe.test_key_in_production",
+        "stripe.live_key_outside_production",
+        "stripe.live_key_unofficial_host",
+        "stripe.unofficial_host_in_production",
+    )
+)
 
 
 def needs_database(arguments: Sequence[str]) -> bool:
@@ -32,6 +47,8 @@ def needs_database(arguments: Sequence[str]) -> bool:
 def prepare(arguments: Sequence[str]) -> None:
     """Read the settings and bring up what `arguments` needs; end the process with a sentence where that fails."""
     try:
+        if refused := _mixed_modes(arguments):
+            sys.exit(_say(ImproperlyConfigured("Refused: test and live never mix.\n" + refused), EXIT_REFUSED))
         start_embedded_database(needed=needs_database(arguments))
     except ImproperlyConfigured as error:
         sys.exit(_say(error, EXIT_USAGE))
@@ -46,6 +63,19 @@ def start_embedded_database(*, needed: bool = True) -> None:
     """
     if settings.EMBEDDED_DATABASE and needed:
         ensure_running(settings.BASE_DIR)
+
+
+def _mixed_modes(arguments: Sequence[str]) -> str:
+    """Return the remedies where test and live would mix, empty if nothing does (DESIGN.md, invariant 10)."""
+    if not arguments or arguments[0] in LOOKING_ONLY or "stripe" not in settings.PAYMENTS_PROVIDERS:
+        return ""
+    problems = check_credentials(
+        environment=settings.ENVIRONMENT,
+        api_key=settings.STRIPE_API_KEY,
+        webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
+        api_base=settings.STRIPE_API_BASE,
+    )
+    return "\n".join(problem.remedy for problem in problems if problem.code in MIXED_MODES)
 
 
 def _say(error: Exception, code: int) -> int:

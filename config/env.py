@@ -95,7 +95,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
     """
     read = Reader(environ)
     environment = _environment(read)
-    if environment == "demo":
+    if environment == "demo" and not read.problems:
         read = Reader({**_of_the_demo(environ, base_dir), **environ})
     for name in TABLE:
         read.required(name, environment=environment)

@@ -12,8 +12,20 @@ from django.core.exceptions import RequestDataTooBig
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
+from django.utils.html import format_html
 
 RETRY_AFTER_SECONDS = 5
+
+# The API's own words (payments/shop/api_errors.py), for what fails before or behind it.
+_CODES = {
+    HTTPStatus.BAD_REQUEST: "malformed_request",
+    HTTPStatus.FORBIDDEN: "permission_denied",
+    HTTPStatus.NOT_FOUND: "not_found",
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: "body_too_large",
+    HTTPStatus.TOO_MANY_REQUESTS: "throttled",
+    HTTPStatus.INTERNAL_SERVER_ERROR: "error",
+    HTTPStatus.SERVICE_UNAVAILABLE: "unavailable",
+}
 
 _log = structlog.get_logger("shop.errors")
 
@@ -49,7 +61,7 @@ def store_away(request: HttpRequest, error: BaseException | None) -> HttpRespons
 def too_large(request: HttpRequest) -> HttpResponse | None:
     """Return 413 for a body that says it is larger than any of ours, before anything reads it."""
     length = request.META.get("CONTENT_LENGTH") or "0"
-    if length.isdigit() and len(length) < 12 and int(length) <= settings.WEBHOOK_MAX_BODY_BYTES:
+    if length.isascii() and length.isdigit() and len(length) < 12 and int(length) <= settings.WEBHOOK_MAX_BODY_BYTES:
         return None
     return _answer(
         request, HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "The request's body is too large: 1 MiB at most.", "400.html"
@@ -63,12 +75,12 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     return _answer(request, HTTPStatus.BAD_REQUEST, "The request cannot be understood.", "400.html")
 
 
-def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
+def permission_denied(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """handler403."""
     return _answer(request, HTTPStatus.FORBIDDEN, "You may not do this.", "403.html")
 
 
-def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:  # noqa: ARG001
+def page_not_found(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """handler404."""
     return _answer(request, HTTPStatus.NOT_FOUND, "There is nothing at this address.", "404.html")
 
@@ -104,13 +116,21 @@ def _retry_later(request: HttpRequest, text: str) -> HttpResponse:
     return response
 
 
+def _page(template: str, text: str, context: dict[str, Any]) -> str:
+    """Render without the request: no context processor shall ask the session or the database."""
+    try:
+        return render_to_string(template, context)
+    except Exception:  # noqa: BLE001  static files not collected, a bad template: the answer keeps its sentence
+        _log.exception("error page broken", template=template)
+        return format_html("<!doctype html><html lang=en><title>{0}</title><main><h1>{0}</h1></main></html>", text)
+
+
 def _answer(request: HttpRequest, status: HTTPStatus, text: str, template: str, **context: Any) -> HttpResponse:
     """Return `text` as JSON to a machine, `template` to a person; kept by no cache."""
     response: HttpResponse
     if is_for_machine(request):
-        response = JsonResponse({"code": status.name.lower(), "detail": text}, status=status)
+        response = JsonResponse({"error": {"code": _CODES[status], "message": text}}, status=status)
     else:
-        # Without the request: no context processor shall ask the session or the database.
-        response = HttpResponse(render_to_string(template, context), status=status)
+        response = HttpResponse(_page(template, text, context), status=status)
     response.headers["Cache-Control"] = "no-store"
     return response

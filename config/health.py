@@ -26,14 +26,14 @@ _log = structlog.get_logger("shop.health")
 
 @require_safe
 @never_cache
-def livez(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+def livez(request: HttpRequest) -> HttpResponse:
     """Say that this process answers; nothing else is asked, so that a database outage restarts nobody."""
     return JsonResponse({"status": "ok"})
 
 
 @require_safe
 @never_cache
-def readyz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
+def readyz(request: HttpRequest) -> HttpResponse:
     """Say whether this process can serve: 200, or 503 with the names of the checks that fail."""
     checks = {name: _passes(name, check) for name, check in READY_CHECKS.items()}
     ready = all(checks.values())
@@ -49,9 +49,8 @@ def readyz(request: HttpRequest) -> HttpResponse:  # noqa: ARG001
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer Prometheus with gauges read from the database now, so that any one process tells the same."""
     if not _may_see_metrics(request):
-        return JsonResponse(
-            {"code": "forbidden", "detail": "Metrics are for this machine or with a token."}, status=403
-        )
+        told = {"code": "permission_denied", "message": "Metrics are for this machine, or with METRICS_TOKEN."}
+        return JsonResponse({"error": told}, status=403)
     return HttpResponse(gauges.exposition(now=timezone.now()), content_type=CONTENT_TYPE_LATEST)
 
 

@@ -69,7 +69,7 @@ def configure(settings: dict[str, Any]) -> None:
         ],
         logger_factory=structlog.stdlib.LoggerFactory(),
         wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
+        cache_logger_on_first_use=False,  # a test that captures lines would miss those of loggers used before
     )
 
 

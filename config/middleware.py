@@ -27,6 +27,7 @@ _FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO"
 FORWARDED_MARK = "shop.forwarded"
 """In request.META when the request came through a proxy, or says so."""
 
+_NO_ADDRESS = "0.0.0.0"  # nosec B104
 _UNREMARKABLE = ("/static/", "/livez", "/readyz", "/metrics")
 
 _log = structlog.get_logger("shop.request")
@@ -65,7 +66,7 @@ def _client(forwarded_for: str, *, fallback: str) -> str:
             break  # what stands further left was not written by a proxy of ours
         if nearest not in settings.TRUSTED_PROXIES:
             break
-    return nearest or "0.0.0.0"  # nosec B104: no address known; it listens on nothing
+    return nearest or _NO_ADDRESS
 
 
 class RequestLogMiddleware:

@@ -2,9 +2,9 @@
 
 The queue only wakes workers up; what is to be done stands in our rows. A cluster runs as
 
-    Q_CLUSTER_NAME=deliver python manage.py qcluster
+    python manage.py qcluster -n deliver
 
-(`qcluster -n deliver` reads the name too late on Linux: the settings are read before it, and its children are forks).
+or with the name in Q_CLUSTER_NAME (payments/management/commands/qcluster.py).
 """
 
 from __future__ import annotations
@@ -66,5 +66,7 @@ def q_cluster(*, redis_url: str = "") -> dict[str, Any]:
         "catch_up": False,
         "scheduler": False,
         "log_level": "WARNING",
+        # No such cache: its statistics would be written twice a second. Liveness is our own heartbeat row.
+        "cache": "statistics of the queue are not kept",
         "ALT_CLUSTERS": {"look": {"workers": 2}, "deliver": {"workers": 2}, "keep": {"workers": 1}},
     }

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import django_stubs_ext
 from csp.constants import NONE, SELF
 
 from config import env as _environment
@@ -23,6 +24,9 @@ from integrations.correlation import current as _correlation_id
 
 # django-fsm announces its successor at each import. The project stays with it knowingly.
 warnings.filterwarnings("ignore", message="The 'django-fsm' package has been integrated", category=UserWarning)
+
+# Makes ModelAdmin[Order] and the like mean at run time what they mean to the type checker.
+django_stubs_ext.monkeypatch()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -294,6 +298,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "SERVE_AUTHENTICATION": [],
     "SCHEMA_PATH_PREFIX": "/api/v1/",
+    "ENUM_NAME_OVERRIDES": {
+        "OrderState": "orders.states.OrderState.choices",
+        "AttemptState": "payments.states.AttemptState.choices",
+    },
     "SWAGGER_UI_DIST": "SIDECAR",
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "REDOC_DIST": "SIDECAR",
@@ -304,7 +312,6 @@ SPECTACULAR_SETTINGS = {
 STATIC_URL = "/static/"
 STATICFILES_DIRS = [BASE_DIR / "static"]
 WHITENOISE_ALLOW_ALL_ORIGINS = False
-WHITENOISE_MANIFEST_STRICT = False  # a missing picture must not become a 500
 WHITENOISE_USE_FINDERS = not DEPLOYED
 STATIC_ROOT: Path | None = BASE_DIR / "var" / "static" if DEPLOYED else None
 _STATIC_STORAGE = (

@@ -128,15 +128,15 @@ PROVIDERS = (
     Variable("PAYPAL_CLIENT_ID", "PayPal's client id."),
     Variable("PAYPAL_CLIENT_SECRET", "PayPal's client secret.", secret=True),
     Variable("PAYPAL_WEBHOOK_ID", "The id of our webhook at PayPal."),
-    Variable("PAYPAL_API_BASE", "PayPal's API.", "`https://api-m.paypal.com`"),
+    Variable("PAYPAL_API_BASE", "PayPal's API.", "empty: `https://api-m.paypal.com`"),
     Variable("SQUARE_ACCESS_TOKEN", "Square's access token.", secret=True),
     Variable("SQUARE_LOCATION_ID", "Square's location."),
     Variable("SQUARE_WEBHOOK_SIGNATURE_KEYS", "Comma list of Square's signature keys.", secret=True),
     Variable("SQUARE_WEBHOOK_URL", "The notification URL exactly as set at Square; it is part of what is signed."),
-    Variable("SQUARE_API_BASE", "Square's API.", "`https://connect.squareup.com`"),
+    Variable("SQUARE_API_BASE", "Square's API.", "empty: `https://connect.squareup.com`"),
     Variable("NMI_SECURITY_KEY", "NMI's security key.", secret=True),
     Variable("NMI_WEBHOOK_SIGNING_KEYS", "Comma list of NMI's signing keys.", secret=True),
-    Variable("NMI_API_BASE", "NMI's API.", "`https://secure.nmi.com`"),
+    Variable("NMI_API_BASE", "NMI's API.", "empty: `https://secure.nmi.com`"),
 )
 
 TABLE = {variable.name: variable for variable in (*GENERAL, *STORES, *SHOP, *PROVIDERS)}

@@ -204,7 +204,9 @@ def redeliver(deliveries: QuerySet[Delivery], *, actor: str, reason: str, now: d
     `actor`: `user:7` or `command:<name>`. The schedule begins anew.
     """
     with transaction.atomic():
-        rows = list(deliveries.select_for_update(of=("self",)).filter(state=DeliveryState.DEAD))
+        # In one order everywhere, so that two replays cannot lock each other out.
+        dead = deliveries.filter(state=DeliveryState.DEAD).order_by("pk")
+        rows = list(dead.select_for_update(of=("self",)))
         DeliveryReplay.objects.bulk_create(
             [
                 DeliveryReplay(

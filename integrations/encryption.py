@@ -1,6 +1,7 @@
 """Encryption at rest: AES-256-GCM under a key ring, each value bound to its table, column and row.
 
-A sealed value is `key id, ":", 12-byte nonce, ciphertext with tag`. The associated data is `table.column:row uuid`, so that a
+A sealed value is `key id, ":", 12-byte nonce, ciphertext with tag`. The associated data is `table.column:row uuid`,
+so that a
 value copied to another row or column does not open (DESIGN.md, Encryption).
 """
 

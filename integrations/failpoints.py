@@ -9,7 +9,8 @@ _passes: dict[str, int] = {}
 
 
 def failpoint(name: str) -> None:
-    """Kill this process with SIGKILL on the n-th pass, where `FAILPOINT=name:n` asks for it and ENVIRONMENT is `test`."""
+    """Kill this process with SIGKILL on the n-th pass, where `FAILPOINT=name:n` asks for it and ENVIRONMENT is
+    `test`."""
     wanted = os.environ.get("FAILPOINT")
     if not wanted or os.environ.get("ENVIRONMENT") != "test":
         return

@@ -10,6 +10,7 @@ import json
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from urllib.parse import urlsplit
 
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
@@ -107,10 +108,13 @@ class Destination(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Refuse facts that do not exist, and what the constraints would refuse, with a sentence for the form."""
+        """Refuse facts that do not exist and addresses that nothing is sent to, with a sentence for the form."""
         unknown = sorted(set(self.facts) - set(_FACTS))
         if unknown:
             raise ValidationError({"facts": f"No such fact: {', '.join(unknown)}."})
+        if self.kind == DestinationKind.WEBHOOK:
+            for name in ("address", "lookup_address"):
+                _require_https(name, getattr(self, name), loopback=self.allow_loopback)
 
     def signing_secrets(self, *, now: datetime) -> tuple[str, ...]:
         """Return the secrets to sign with now, newest first; the older ones only until `overlap_until`."""
@@ -133,6 +137,13 @@ class Destination(models.Model):
         self.set_signing_secrets(
             [new, *self.signing_secrets(now=now)], overlap_until=now + timedelta(seconds=overlap_seconds)
         )
+
+
+def _require_https(name: str, address: str, *, loopback: bool) -> None:
+    parts = urlsplit(address)
+    here = loopback and parts.hostname in ("127.0.0.1", "localhost", "::1")
+    if address and not (parts.hostname and (parts.scheme == "https" or (parts.scheme == "http" and here))):
+        raise ValidationError({name: "An https:// address; http:// only on this machine, if loopback is allowed."})
 
 
 class DeliveryState(models.TextChoices):

@@ -31,8 +31,9 @@ SECRET_MIN_CHARACTERS = 8
 _SEPARATORS = r"[ \t\u00a0\u2000-\u200d\u202f\u2060\ufeff._/\\+\u00ad\u2010-\u2015\u2212-]"
 _DIGIT_RUN = re.compile(rf"\d(?:{_SEPARATORS}{{0,3}}\d){{{CARD_MIN_DIGITS - 1},}}")
 _DIGIT_GROUP = re.compile(r"\d+")
+_DOUBLED = str.maketrans("0123456789", "0246813579")  # twice the digit, less 9 where that is above 9
 _LAST_WORD = re.compile(rf"(?:\d{_SEPARATORS}{{0,3}}){{0,{CARD_MAX_DIGITS}}}\S{{0,{LONGEST_WORD_CHARACTERS}}}\Z")
-_IPV4 = re.compile(r"\d{1,3}(?:\.\d{1,3}){3}")
+_IPV4 = re.compile(r"(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}", re.ASCII)
 
 # Brands by prefix and length, for numbers glued to other digits (issuer ranges as the brands publish them).
 _BRANDS = re.compile(
@@ -106,11 +107,9 @@ def know_secrets(values: Iterable[str]) -> None:
 
 def luhn_valid(digits: str) -> bool:
     """Say whether the last digit is the check digit of the others (ISO/IEC 7812-1, annex B)."""
-    total = 0
-    for place, digit in enumerate(reversed(digits)):
-        value = int(digit) * (1 + place % 2)
-        total += value - 9 if value > 9 else value
-    return total % 10 == 0
+    plain = digits if digits.isascii() else "".join(str(int(digit)) for digit in digits)
+    doubled = plain[-2::-2].translate(_DOUBLED)
+    return (sum(map(int, plain[-1::-2])) + sum(map(int, doubled))) % 10 == 0
 
 
 def scrub_cards(text: str) -> str:

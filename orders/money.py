@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -24,6 +25,9 @@ EXPONENTS: dict[str, int] = {
 
 # 2^53 - 1: every JSON reader downstream (CRM, ERP, browser) still holds such an integer exactly.
 MAX_AMOUNT_MINOR = 9_007_199_254_740_991
+
+# CLDR's currencySpacing (UTS 35, part 3), which Babel leaves out: a code in letters keeps its distance from the digits.
+_CODE_BESIDE_DIGIT = re.compile(r"(?<=[^\W\d_])(?=\d)|(?<=\d)(?=[^\W\d_])")
 
 
 class CurrencyMismatch(ValueError):
@@ -91,7 +95,8 @@ class Money:
         # Only the decimals are ours: CLDR's differ from ISO 4217 for some currencies. All else is the locale's pattern.
         pattern = Locale.parse(locale).currency_formats["standard"].pattern
         pattern = pattern.replace("0.00", "0." + "0" * digits if digits else "0")
-        return format_currency(self.major, self.currency, format=pattern, locale=locale, currency_digits=False)
+        shown = format_currency(self.major, self.currency, format=pattern, locale=locale, currency_digits=False)
+        return _CODE_BESIDE_DIGIT.sub("\N{NO-BREAK SPACE}", shown)
 
     def __str__(self) -> str:
         return f"{self.major} {self.currency}"

@@ -1,4 +1,4 @@
-"""The demo's catalogue: twelve products in four currencies. Running it again changes nothing that is as it should be."""
+"""The demo's catalogue: twelve products in four currencies. Running it again changes nothing that is right."""
 
 from __future__ import annotations
 

@@ -53,7 +53,8 @@ def move(subject: Any, event: str, *, actor: str, cause: str, at: datetime, **ar
     """Take one edge and write its row. The caller holds the subject's row lock inside a transaction.
 
     `event`: name of the transition method. `actor`: who (`user:7`, `worker:look`, `shopper`). `cause`: what led here
-    (`look:12`, `correction:5`). Raises ForbiddenTransition when there is no such edge; let it pass out of `operation()`.
+    (`look:12`, `correction:5`). Raises ForbiddenTransition when there is no such edge; let it pass out of
+    `operation()`.
     """
     source = subject.state
     try:
@@ -75,7 +76,8 @@ def move_or_record(subject: Any, event: str, *, actor: str, cause: str, at: date
 
 @contextmanager
 def operation() -> Iterator[None]:
-    """Open the durable transaction of one operation; a forbidden transition is recorded after the rollback, then raised.
+    """Open the durable transaction of one operation; a forbidden transition is recorded after the rollback, then
+    raised.
 
     Never used inside another transaction: Django raises RuntimeError there.
     """

@@ -1,6 +1,7 @@
 """The only sender of mutating provider calls: claim with a lease → commit `sent` → send → store the answer.
 
-A call whose answer was lost is sent again under its own key, for as long as the provider remembers keys. The answer's effect
+A call whose answer was lost is sent again under its own key, for as long as the provider remembers keys. The
+answer's effect
 on money is never believed: a look follows.
 """
 
@@ -46,9 +47,7 @@ LEAVE_TO_ITS_MAKER_SECONDS = 5
 _UNFINISHED = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
 
 
-def prepare(
-    attempt: PaymentAttempt, operation: Operation, request: Mapping[str, Any], *, at: datetime
-) -> ProviderCall:
+def prepare(attempt: PaymentAttempt, operation: Operation, request: Mapping[str, Any], *, at: datetime) -> ProviderCall:
     """Write a call down, with its idempotency key, before anything is sent. Needs a transaction.
 
     `request`: plain JSON, exactly what will be asked again under the same key.
@@ -72,7 +71,8 @@ def due(at: datetime) -> Q:
 def send(call_id: int, *, clock: Clock) -> ProviderCall:
     """Send a prepared call, or one of unknown outcome again, and store what came back.
 
-    Returns the call as it stands afterwards: `answered` (look at `error_category`), `unknown` (a worker goes on), or as it
+    Returns the call as it stands afterwards: `answered` (look at `error_category`), `unknown` (a worker goes on), or
+    as it
     was where somebody else has it in hand. Opens its own transactions; never inside one.
     """
     call = _claim(call_id, at=clock())
@@ -183,7 +183,7 @@ def _held(call: ProviderCall) -> ProviderCall | None:
 
 def _store_started(call: ProviderCall, started: Started, *, at: datetime) -> ProviderCall:
     with transaction.atomic(durable=True):
-        order, attempt = lock(call.attempt_id)
+        _, attempt = lock(call.attempt_id)
         held = _held(call)
         if held is None:
             return ProviderCall.objects.select_related("attempt").get(pk=call.pk)

@@ -79,9 +79,7 @@ def _take(
     at: datetime,
 ) -> None:
     applies = order.state == OrderState.PLACED
-    capture = _write(
-        order, attempt, told, snapshot, Disposition.APPLIED if applies else Disposition.UNAPPLIED, at=at
-    )
+    capture = _write(order, attempt, told, snapshot, Disposition.APPLIED if applies else Disposition.UNAPPLIED, at=at)
     was = attempt.state
     if was in LIVE_STATES:
         move_or_record(attempt, "paid", actor=actor, cause=cause, at=at)
@@ -94,9 +92,7 @@ def _take(
         _unapplied(order, attempt, capture, late=was not in LIVE_STATES, at=at)
 
 
-def _late(
-    order: Order, attempt: PaymentAttempt, capture: Capture, *, was: str, applied: bool, at: datetime
-) -> None:
+def _late(order: Order, attempt: PaymentAttempt, capture: Capture, *, was: str, applied: bool, at: datetime) -> None:
     open_case(
         CaseKind.LATE_MONEY,
         subject_kind="attempt",
@@ -145,7 +141,8 @@ def _suspend(
     order: Order, attempt: PaymentAttempt, told: CaptureSnapshot, snapshot: PaymentSnapshot, *, at: datetime
 ) -> None:
     capture = _write(order, attempt, told, snapshot, Disposition.SUSPENSE, at=at)
-    _mismatch(order, attempt, capture.amount, at=at)
+    if capture.amount != attempt.amount:
+        _mismatch(order, attempt, capture.amount, at=at)  # else the whole payment differs, and has its case
 
 
 def _write(

@@ -1,8 +1,9 @@
-"""Opening an attempt: commit attempt and call, let calls.py send, hand out the page's URL. One live attempt an order."""
+"""Opening an attempt: commit it with its call, let calls.py send, hand out the page's URL. One live one an order."""
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -10,6 +11,7 @@ from django.db import transaction
 
 from integrations import providers
 from integrations.contract import PageLine, StartRequest
+from integrations.failpoints import failpoint
 from orders.facts import pay_url
 from orders.models import Order
 from orders.states import OrderState
@@ -24,6 +26,9 @@ ANOTHER_TABS_ANSWER_SECONDS = 5
 FRESH_SECONDS = 5
 _MARGIN_SECONDS = 60
 
+Bind = Callable[[PaymentAttempt], None]
+"""Told of the attempt inside the transaction that makes or finds it: what it writes commits with it or not at all."""
+
 
 class CannotPay(Exception):
     """No attempt was opened. `code` is for programs, the message for the person who wanted to pay."""
@@ -35,33 +40,45 @@ class CannotPay(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Opening:
-    """Where a shopper goes on. `redirect_url` is empty while the provider has not answered: ask again, nothing is lost."""
+    """Where a shopper goes on. `redirect_url` is empty while the provider has not answered: ask again."""
 
     attempt: PaymentAttempt
     redirect_url: str
 
 
-def open_attempt(*, order_id: int, provider: str, clock: Clock, actor: str, anew: bool = False) -> Opening:
+def open_attempt(
+    *, order_id: int, provider: str, clock: Clock, actor: str, anew: bool = False, bind: Bind | None = None
+) -> Opening:
     """Open the provider's page for an order, or go on with the one that stands open.
 
-    `provider`: one of the enabled ones. `anew`: the shopper wants another page, even of the same provider. Two tabs and double clicks get the same page. An earlier attempt is first asked
-    about, and closed where another provider was chosen. Raises CannotPay; opens its own transactions, never inside one.
+    `provider`: one of the enabled ones. `anew`: the shopper wants another page, even of the same provider. Two tabs
+    and double clicks get the same page. An earlier attempt is first asked about, and closed where another provider or
+    page is wanted. What `bind` raises undoes the attempt and is passed on. Raises CannotPay; opens its own
+    transactions, never inside one.
     """
     if provider not in providers.enabled():
         raise CannotPay("unknown_provider", "Please choose one of the offered ways to pay.", http_status=400)
     _settle_earlier(order_id, provider=provider, anew=anew, clock=clock, actor=actor)
-    attempt, call = _write_down(order_id, provider=provider, at=clock(), actor=actor)
-    if not attempt.page_url:
-        call = calls.send(call.pk, clock=clock)
-        call = _await_other_tab(call)
-        attempt = call.attempt
-    if call.state == CallState.ANSWERED and call.error_category:
-        raise CannotPay(
-            "provider_refused",
-            "This way to pay is not working right now. No money was taken. Please use another one, or try again later.",
-            http_status=502,
-        )
-    return _hand_out(attempt.pk, at=clock())
+    attempt, call = _write_down(order_id, provider=provider, at=clock(), actor=actor, bind=bind)
+    failpoint("attempt.committed")
+    attempt = _have_page_opened(attempt, call, clock=clock)
+    opening = _hand_out(attempt.pk, at=clock())
+    if opening.attempt.state == AttemptState.PAID:
+        raise CannotPay("order_paid", "This order is already paid.")
+    if not opening.attempt.is_live:
+        raise CannotPay("attempt_ended", "This payment has just ended. Please start again.")
+    return opening
+
+
+def resume(*, attempt_id: int, clock: Clock) -> Opening:
+    """Go on with this very attempt where an earlier request stopped, and never open another.
+
+    It may have ended or been paid since: read `attempt.state`. Raises CannotPay where the provider refused it; opens
+    its own transactions, never inside one.
+    """
+    attempt = PaymentAttempt.objects.get(pk=attempt_id)
+    _have_page_opened(attempt, attempt.calls.get(operation=Operation.START), clock=clock)
+    return _hand_out(attempt_id, at=clock())
 
 
 def live_attempt(order_id: int) -> PaymentAttempt | None:
@@ -86,15 +103,13 @@ def _settle_earlier(order_id: int, *, provider: str, anew: bool, clock: Clock, a
     if earlier.page_id and clock() - fresh > timedelta(seconds=FRESH_SECONDS):
         result = look(earlier.pk, clock=clock, actor=actor)
         if result.outcome is Outcome.UNREACHABLE:
-            raise CannotPay(
-                "provider_unreachable", "We can't confirm yet. Please don't pay again.", http_status=503
-            )
+            raise CannotPay("provider_unreachable", "We can't confirm yet. Please don't pay again.", http_status=503)
         if result.attempt.is_live and not result.attempt.page_open:
             raise CannotPay("processing", "We're confirming your payment. Please don't pay again.")
 
 
 def _write_down(
-    order_id: int, *, provider: str, at: datetime, actor: str
+    order_id: int, *, provider: str, at: datetime, actor: str, bind: Bind | None
 ) -> tuple[PaymentAttempt, ProviderCall]:
     """Commit the attempt and its prepared call together, or return those that stand."""
     with transaction.atomic(durable=True):
@@ -104,21 +119,44 @@ def _write_down(
         if at >= order.expires_at:
             raise CannotPay("order_expired", "The time to pay this order has run out. Please order again.")
         attempt = PaymentAttempt.objects.filter(order=order, state__in=LIVE_STATES).first()
-        if attempt is not None:
-            if attempt.provider != provider:
-                raise CannotPay("earlier_attempt_open", "Another payment of this order has just begun.")
-            return attempt, attempt.calls.get(operation=Operation.START)
-        attempt = PaymentAttempt.objects.create(
-            order=order,
-            provider=provider,
-            amount_minor=order.total_minor,
-            currency=order.currency,
-            created_at=at,
-            mode=providers.get(provider).mode,
-            next_look_at=at + timedelta(seconds=30),
+        if attempt is None:
+            attempt, call = _new_attempt(order, provider=provider, at=at)
+        elif attempt.provider == provider:
+            call = attempt.calls.get(operation=Operation.START)
+        else:
+            raise CannotPay("earlier_attempt_open", "Another payment of this order has just begun.")
+        if bind is not None:
+            bind(attempt)
+        return attempt, call
+
+
+def _new_attempt(order: Order, *, provider: str, at: datetime) -> tuple[PaymentAttempt, ProviderCall]:
+    attempt = PaymentAttempt.objects.create(
+        order=order,
+        provider=provider,
+        amount_minor=order.total_minor,
+        currency=order.currency,
+        created_at=at,
+        mode=providers.get(provider).mode,
+        next_look_at=at + timedelta(seconds=30),
+    )
+    request = calls.start_request_as_json(_start_request(order, attempt, at=at))
+    return attempt, calls.prepare(attempt, Operation.START, request, at=at)
+
+
+def _have_page_opened(attempt: PaymentAttempt, call: ProviderCall, *, clock: Clock) -> PaymentAttempt:
+    """See to it that the call which opens the page is sent; return the attempt as it stands then. Raises CannotPay."""
+    if not attempt.page_url:
+        call = calls.send(call.pk, clock=clock)
+        call = _await_other_tab(call)
+        attempt = call.attempt
+    if call.state == CallState.ANSWERED and call.error_category:
+        raise CannotPay(
+            "provider_refused",
+            "This way to pay is not working right now. No money was taken. Please use another one, or try again later.",
+            http_status=502,
         )
-        request = calls.start_request_as_json(_start_request(order, attempt, at=at))
-        return attempt, calls.prepare(attempt, Operation.START, request, at=at)
+    return attempt
 
 
 def _start_request(order: Order, attempt: PaymentAttempt, *, at: datetime) -> StartRequest:
@@ -137,7 +175,8 @@ def _start_request(order: Order, attempt: PaymentAttempt, *, at: datetime) -> St
         ),
         email=order.email,
         return_url=f"{url}return/",
-        cancel_url=url,
+        # Back from the provider's page, paid or not, a look comes first: else we could only say "not known yet".
+        cancel_url=f"{url}return/",
         # The provider's page outlives the order where it must; expiry closes it (payments/expiry.py).
         expires_at=min(max(order.expires_at, soonest), latest).replace(microsecond=0),
     )
@@ -156,11 +195,8 @@ def _hand_out(attempt_id: int, *, at: datetime) -> Opening:
     """Note that the shopper gets the URL, before they get it: from now on the page is never abandoned."""
     with transaction.atomic(durable=True):
         _, attempt = lock(attempt_id)
-        if attempt.state == AttemptState.PAID:
-            raise CannotPay("order_paid", "This order is already paid.")
-        if not attempt.is_live:
-            raise CannotPay("attempt_ended", "This payment has just ended. Please start again.")
-        if attempt.page_url and attempt.page_open and attempt.url_given_at is None:
+        url = attempt.page_url if attempt.is_live and attempt.page_open else ""
+        if url and attempt.url_given_at is None:
             attempt.url_given_at = at
             attempt.save(update_fields=["url_given_at"])
-    return Opening(attempt, attempt.page_url if attempt.page_open else "")
+    return Opening(attempt, url)

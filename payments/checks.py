@@ -17,11 +17,10 @@ from django.core import checks
 from django.core.checks import CheckMessage, Error, register
 from django_q.models import Failure, OrmQ, Schedule, Success
 
+from integrations import providers
+from integrations.contract import ProviderMisconfigured
+from integrations.providers.stripe.credentials import check_credentials
 from payments.grants import missing_tables
-
-STRIPE_LIVE_API_BASE = "https://api.stripe.com"
-STRIPE_LIVE_PREFIXES = ("sk_live_", "rk_live_")
-STRIPE_TEST_PREFIXES = ("sk_test_", "rk_test_")
 
 SHARED_CACHES = (
     "django.core.cache.backends.db.DatabaseCache",
@@ -43,70 +42,62 @@ def _production() -> bool:
 # --- providers ---------------------------------------------------------------------------------------------
 
 
+_STRIPE_NUMBERS = {
+    "stripe.key_missing": "E001",
+    "stripe.key_shape": "E001",
+    "stripe.test_key_in_production": "E001",
+    "stripe.live_key_outside_production": "E001",
+    "stripe.live_key_unofficial_host": "E002",
+    "stripe.unofficial_host_in_production": "E002",
+    "stripe.host_shape": "E002",
+    "stripe.webhook_secret_missing": "E003",
+    "stripe.webhook_secret_shape": "E003",
+    "stripe.webhook_secret_weak": "E003",
+    "stripe.three_d_secure": "E004",
+}
+
+
 @register("payments")
-def check_stripe_mode(**_: Any) -> list[CheckMessage]:
-    """E001: test and live never mix (DESIGN.md, invariant 10)."""
+def check_stripe(**_: Any) -> list[CheckMessage]:
+    """E001, E002, E003, E004: Stripe's key fits the environment, its host is official, its secrets are set."""
     if "stripe" not in settings.PAYMENTS_PROVIDERS:
         return []
-    key = settings.STRIPE_API_KEY
-    live, test = key.startswith(STRIPE_LIVE_PREFIXES), key.startswith(STRIPE_TEST_PREFIXES)
-    if not (live or test):
-        return [
-            _error(
-                "E001",
-                "STRIPE_API_KEY is of no known kind.",
-                "It starts with sk_test_, rk_test_, sk_live_ or rk_live_.",
-            )
-        ]
-    if _production() and not live:
-        return [
-            _error(
-                "E001",
-                "STRIPE_API_KEY is a test key, and this is production.",
-                "Set the live key, or ENVIRONMENT=staging.",
-            )
-        ]
-    if live and not _production():
-        what = f"STRIPE_API_KEY is a live key, and this is {settings.ENVIRONMENT}."
-        return [_error("E001", what, "Set a test key; live keys belong to ENVIRONMENT=production only.")]
-    return []
-
-
-@register("payments")
-def check_stripe_host(**_: Any) -> list[CheckMessage]:
-    """E002: real keys, and production, talk to the provider's official host only."""
-    if "stripe" not in settings.PAYMENTS_PROVIDERS or settings.STRIPE_API_BASE == STRIPE_LIVE_API_BASE:
-        return []
-    hint = f"Unset STRIPE_API_BASE: {STRIPE_LIVE_API_BASE} is the default."
-    if _production() or settings.STRIPE_API_KEY.startswith(STRIPE_LIVE_PREFIXES):
-        return [_error("E002", "STRIPE_API_BASE is not Stripe's official live host.", hint)]
-    parts = urlsplit(settings.STRIPE_API_BASE)
-    if parts.scheme != "https" and parts.hostname not in LOOPBACK:
-        return [_error("E002", "STRIPE_API_BASE would carry the key over a network without TLS.", hint)]
-    return []
-
-
-@register("payments")
-def check_webhook_secrets(**_: Any) -> list[CheckMessage]:
-    """E003: without a secret anybody could say that an order is paid; stripe-python even accepts an empty one."""
-    if "stripe" not in settings.PAYMENTS_PROVIDERS:
-        return []
-    if settings.STRIPE_WEBHOOK_SECRETS and all(secret.strip() for secret in settings.STRIPE_WEBHOOK_SECRETS):
-        return []
-    hint = (
-        "Make an endpoint for PUBLIC_BASE_URL/webhooks/stripe/ at Stripe and set STRIPE_WEBHOOK_SECRETS to its secret."
+    problems = check_credentials(
+        environment=settings.ENVIRONMENT,
+        api_key=settings.STRIPE_API_KEY,
+        webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
+        api_base=settings.STRIPE_API_BASE,
+        three_d_secure=settings.STRIPE_THREE_D_SECURE,
     )
-    return [_error("E003", "STRIPE_WEBHOOK_SECRETS is empty although Stripe is offered.", hint)]
+    return [_error(_STRIPE_NUMBERS[problem.code], f"{problem.code}.", problem.remedy) for problem in problems]
+
+
+@register("payments")
+def check_adapters(**_: Any) -> list[CheckMessage]:
+    """E021: every provider that is offered can be made (an adapter's constructor is the guard's second place)."""
+    found: list[CheckMessage] = []
+    for name in settings.PAYMENTS_PROVIDERS:
+        try:
+            providers.get(name)
+        except providers.UnknownProvider:
+            hint = (
+                f"Take {name} out of PAYMENTS_PROVIDERS (and unset its keys), or install the package with its adapter."
+            )
+            found.append(_error("E021", f"There is no adapter for the provider {name}.", hint))
+        except ProviderMisconfigured as error:
+            if name != "stripe":  # check_stripe says it better
+                found.append(_error("E021", f"The provider {name} refuses its settings.", error.message))
+    return found
 
 
 @register("payments")
 def check_allowlists(**_: Any) -> list[CheckMessage]:
-    """W004: an allowlist under a misspelt name protects nothing."""
+    """W022: an allowlist under a misspelt name protects nothing."""
     unknown = sorted(set(settings.WEBHOOK_IP_ALLOWLISTS) - set(settings.PAYMENTS_PROVIDERS))
     if not unknown:
         return []
     hint = "Correct the name in WEBHOOK_IP_ALLOWLISTS, or add the provider to PAYMENTS_PROVIDERS."
-    return [_warning("W004", f"WEBHOOK_IP_ALLOWLISTS names {', '.join(unknown)}, not offered here.", hint)]
+    return [_warning("W022", f"WEBHOOK_IP_ALLOWLISTS names {', '.join(unknown)}, not offered here.", hint)]
 
 
 # --- transport ---------------------------------------------------------------------------------------------

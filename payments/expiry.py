@@ -1,4 +1,5 @@
-"""Closing what may no longer take money: look, close at the provider, look again, then move. Never while it says processing."""
+"""Closing what may no longer take money: look, close at the provider, look again, then move. Never while it says
+processing."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ def is_over(order: Order, *, at: datetime) -> bool:
 
 
 def expire_order(order_id: int, *, clock: Clock, actor: str) -> bool:
-    """Expire an order whose time has run out and whose attempts have all ended; say whether it did. Its own transaction."""
+    """Expire an order whose time has run out and whose attempts have all ended; say whether it did. Its own
+    transaction."""
     at = clock()
     try:
         with operation():

@@ -71,8 +71,9 @@ def receive(notification: Notification, *, body: bytes, at: datetime) -> bool:
 
 
 def raw_body(event: ProviderEvent) -> bytes:
-    """Return the exact bytes the provider sent. Raises CannotDecrypt. Whoever shows them records who saw them and why."""
-    return encryption.unseal(event.body_sealed, table=TABLE, column="body_sealed", row=event.uid)
+    """Return the exact bytes the provider sent. Raises CannotDecrypt. Whoever shows them records who saw them and
+    why."""
+    return encryption.unseal(bytes(event.body_sealed), table=TABLE, column="body_sealed", row=event.uid)
 
 
 def due(at: datetime) -> Q:
@@ -85,9 +86,7 @@ def due(at: datetime) -> Q:
 def claim(*, at: datetime, most: int) -> list[Claim]:
     """Lease up to `most` due events to the caller, oldest first, one for each attempt that is known already."""
     with transaction.atomic(durable=True):
-        events = list(
-            ProviderEvent.objects.filter(due(at)).order_by("pk").select_for_update(skip_locked=True)[:most]
-        )
+        events = list(ProviderEvent.objects.filter(due(at)).order_by("pk").select_for_update(skip_locked=True)[:most])
         for event in events:
             event.fence += 1
             event.tries += 1
@@ -172,7 +171,7 @@ def tell_of_parked(*, at: datetime, most: int) -> int:
                 subject_id=event.pk,
                 ours="No attempt here has this reference or these ids.",
                 theirs=f"{event.provider} told of {event.type} ({event.event_id}).",
-                suggested_fix="If another system shares this account, limit the endpoint's events; else look for the payment.",
+                suggested_fix="If another system shares the account, limit the endpoint's events.",
                 at=at,
             )
             ProviderEvent.objects.filter(pk=event.pk).update(error="Parked for longer than 24 h: a case is open.")

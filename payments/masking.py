@@ -8,7 +8,8 @@ from typing import Any
 # Ids, states, amounts and times; never names, addresses, card details or free text of a shopper.
 ALLOWED = frozenset(
     """
-    id object status payment_status amount amount_total amount_captured amount_received amount_refunded amount_capturable
+    id object status payment_status amount amount_total amount_captured amount_received amount_refunded
+    amount_capturable
     currency created expires_at livemode client_reference_id metadata attempt payment_intent latest_charge charge
     captured paid refunded disputed failure_code decline_code code type reason balance_transaction fee net data
     last_payment_error next_action cancellation_reason canceled_at capture_method mode ui_mode has_more charges refunds

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 
@@ -66,23 +66,51 @@ def look(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None =
     """Ask the provider for the whole payment and settle what it says. Opens its own transactions; never inside one.
 
     `actor`: who made us look (`worker:inbox`, `return_page`, `user:7`). `ids`: the provider's ids as a verified event
-    told them, used only while the attempt has none of its own; what is found under them must carry our reference.
+    told them: used while the attempt has none of its own, and to find a second intent of this reference. Whatever is
+    found under them must carry our reference.
     """
+    result = _look_once(attempt_id, clock=clock, actor=actor, ids=ids)
     for _ in range(REPEATS):
-        number, hints, attempt = _begin(attempt_id)
-        asked = attempt.ids if attempt.page_id or attempt.intent_id else ids
-        if asked is None or not (asked.page_id or asked.intent_id):
-            return LookResult(Outcome.NOTHING_TO_ASK, attempt)
-        failpoint("look.before_fetch")
-        try:
-            snapshot = providers.get(attempt.provider).fetch(asked)
-        except ProviderError as error:
-            return LookResult(Outcome.UNREACHABLE, _not_answered(attempt_id, error, at=clock()), error)
-        failpoint("look.after_fetch")
-        result = settle(attempt_id, number=number, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
         if result.outcome is not Outcome.OVERTAKEN:
-            return result
+            break
+        result = _look_once(attempt_id, clock=clock, actor=actor, ids=ids)
     return result
+
+
+def _look_once(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None) -> LookResult:
+    number, hints, attempt = _begin(attempt_id)
+    asked = attempt.ids if attempt.page_id or attempt.intent_id else ids
+    if asked is None or not (asked.page_id or asked.intent_id):
+        return LookResult(Outcome.NOTHING_TO_ASK, attempt)
+    failpoint("look.before_fetch")
+    try:
+        snapshot = _with_stray(providers.get(attempt.provider).fetch(asked), attempt, ids)
+    except ProviderError as error:
+        return LookResult(Outcome.UNREACHABLE, _not_answered(attempt_id, error, at=clock()), error)
+    failpoint("look.after_fetch")
+    return settle(attempt_id, number=number, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
+
+
+def _with_stray(snapshot: PaymentSnapshot, attempt: PaymentAttempt, ids: ProviderIds | None) -> PaymentSnapshot:
+    """Add the captures of another intent that a verified event named, if it carries our reference: money is money.
+
+    A page names one intent; a second one made for the same reference (a retry at the provider, a person in its
+    dashboard) would otherwise stay unseen. Raises ProviderError.
+    """
+    if ids is None or not ids.intent_id or ids.intent_id == snapshot.ids.intent_id:
+        return snapshot
+    stray = providers.get(attempt.provider).fetch(ProviderIds(intent_id=ids.intent_id))
+    if (stray.reference, stray.account, stray.mode) != (snapshot.reference, snapshot.account, snapshot.mode):
+        return snapshot
+    known = {capture.capture_id for capture in snapshot.captures}
+    more = tuple(capture for capture in stray.captures if capture.capture_id not in known)
+    return replace(
+        snapshot,
+        captures=snapshot.captures + more,
+        refunds=snapshot.refunds + stray.refunds,
+        disputes=snapshot.disputes + stray.disputes,
+        raw={**snapshot.raw, "data": [stray.raw]},
+    )
 
 
 def settle(
@@ -194,7 +222,9 @@ def _remember(attempt: PaymentAttempt, number: int, snapshot: PaymentSnapshot, a
     """Keep what was said, masked, if it differs from the time before; say whether it does."""
     said = masked(dict(snapshot.raw))
     digest = hashlib.sha256(
-        json.dumps([snapshot.status, snapshot.account, snapshot.mode, snapshot.reference, said], sort_keys=True).encode()
+        json.dumps(
+            [snapshot.status, snapshot.account, snapshot.mode, snapshot.reference, said], sort_keys=True
+        ).encode()
     ).hexdigest()
     last = Look.objects.filter(attempt=attempt).order_by("-number").values_list("digest", flat=True).first()
     if last == digest:

@@ -28,7 +28,10 @@ class CallState(models.TextChoices):
     SENT = "sent", "Sent: on its way; no answer is stored yet."
     ANSWERED = "answered", "Answered: the provider's answer is stored."
     UNKNOWN = "unknown", "Unknown: no answer that can be believed; it is sent again under the same key."
-    ABANDONED = "abandoned", "Abandoned: given up; no money can have moved by it, or its page is watched for late money."
+    ABANDONED = (
+        "abandoned",
+        "Abandoned: given up; no money can have moved by it, or its page is watched for late money.",
+    )
 
 
 class EventState(models.TextChoices):

@@ -44,7 +44,8 @@ def next_look(attempt: PaymentAttempt, order: Order, *, at: datetime) -> datetim
 
 
 def _watch_for_late_money(attempt: PaymentAttempt, *, at: datetime) -> datetime | None:
-    """An ended attempt whose page a shopper had may still turn out paid, and its webhook may be lost: look a few times more."""
+    """An ended attempt whose page a shopper had may still turn out paid, and its webhook may be lost: look a few
+    times more."""
     if attempt.url_given_at is None:
         return None
     moments = (attempt.created_at + timedelta(seconds=seconds) for seconds in WATCH_ENDED_SECONDS)
@@ -52,7 +53,8 @@ def _watch_for_late_money(attempt: PaymentAttempt, *, at: datetime) -> datetime 
 
 
 def retry_look(attempt: PaymentAttempt, *, at: datetime, asked_to_wait: int | None) -> datetime:
-    """Return when to look again after a look without an answer; `asked_to_wait`: the provider's Retry-After, seconds."""
+    """Return when to look again after a look without an answer; `asked_to_wait`: the provider's Retry-After,
+    seconds."""
     step = RETRY_SECONDS[min(attempt.look_failures, len(RETRY_SECONDS)) - 1]
     return at + timedelta(seconds=max(step, min(asked_to_wait or 0, RETRY_SECONDS[-1])))
 
@@ -71,5 +73,7 @@ def claim(*, at: datetime, most: int) -> list[int]:
             .select_for_update(skip_locked=True)
             .values_list("pk", flat=True)[:most]
         )
-        PaymentAttempt.objects.filter(pk__in=ids).update(sweep_lease_until=at + timedelta(seconds=settings.LEASE_SECONDS))
+        PaymentAttempt.objects.filter(pk__in=ids).update(
+            sweep_lease_until=at + timedelta(seconds=settings.LEASE_SECONDS)
+        )
     return ids

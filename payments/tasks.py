@@ -1,4 +1,5 @@
-"""What django-q2 runs here. Tasks take ids only, accept unknown keywords (a newer web server may send more), and read the clock."""
+"""What django-q2 runs here. Tasks take ids only, accept unknown keywords (a newer web server may send more), and
+read the clock."""
 
 from typing import Any
 

@@ -1,6 +1,7 @@
 """What the workers of the clusters `look` and `keep` do with one row each, and how they drain what is due.
 
-Network work runs in a few threads; every row is claimed with a lease first, so that workers anywhere may share the tables.
+Network work runs in a few threads; every row is claimed with a lease first, so that workers anywhere may share the
+tables.
 """
 
 from __future__ import annotations
@@ -14,11 +15,12 @@ import structlog
 from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 
-from integrations import correlation, providers
-from payments import calls, expiry, inbox, sweeping
+from integrations import correlation, delivery, providers
+from integrations.models import Delivery
+from payments import calls, expiry, idempotency, inbox, sweeping
 from payments.cases import open_case
 from payments.clock import Clock
-from payments.models import IdempotencyRecord, PaymentAttempt, ProviderCall, ProviderEvent
+from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.case import CaseKind
 from payments.settlement import Outcome, lock, look
 from payments.states import AttemptState
@@ -49,7 +51,8 @@ def keep_house(*, clock: Clock) -> int:
         if len(orders) < BATCH:
             break
     count += inbox.tell_of_parked(at=clock(), most=BATCH)
-    count += IdempotencyRecord.objects.filter(created_at__lt=clock() - timedelta(hours=24)).delete()[0]
+    count += _tell_of_dead_deliveries(at=clock())
+    count += idempotency.forget(at=clock())
     return count
 
 
@@ -67,7 +70,8 @@ def keeping_due(now: datetime) -> bool:
     return (
         bool(expiry.orders_to_expire(at=now, most=1))
         or inbox.has_untold_parked(at=now)
-        or IdempotencyRecord.objects.filter(created_at__lt=now - timedelta(hours=24)).exists()
+        or delivery.dead_without_case().exists()
+        or idempotency.any_to_forget(at=now)
     )
 
 
@@ -128,7 +132,7 @@ def _event_job(held: inbox.Claim, clock: Clock) -> Job:
         try:
             work_event(held, clock=clock)
         except Exception as error:  # a poison event must not stop the others
-            log.exception("event_failed", event=held.event_id)
+            log.exception("event_failed", inbox_row=held.event_id)
             inbox.fail(held, at=clock(), why=f"{type(error).__name__}: {error}")
 
     return job
@@ -174,6 +178,25 @@ def _close_slowly() -> None:
     time.sleep(0.01)
 
 
+def _tell_of_dead_deliveries(*, at: datetime) -> int:
+    """Open one case a receiver that no longer takes what it is told; return how many letters it speaks of."""
+    seen = 0
+    for letter in delivery.dead_without_case().select_related("destination", "event")[:BATCH]:
+        with transaction.atomic(durable=True):
+            open_case(
+                CaseKind.DEAD_DELIVERY,
+                subject_kind="destination",  # not the letter: a dead receiver is one case, however much it missed
+                subject_id=letter.destination_id,
+                ours=f"{letter.event.fact} is true and was tried {letter.tries} times.",
+                theirs=f"{letter.destination.name}: {letter.last_detail or letter.dead_reason}"[:500],
+                suggested_fix="Mend the receiver, then `manage.py redeliver` its dead letters; they keep their keys.",
+                at=at,
+            )
+            Delivery.objects.filter(pk=letter.pk).update(case_opened_at=at)
+        seen += 1
+    return seen
+
+
 def _look_later(attempt_id: int, *, at: datetime) -> None:
     """The provider has not answered the opening call: calls are retried by themselves, see again in a minute."""
     PaymentAttempt.objects.filter(pk=attempt_id, state=AttemptState.CREATED).update(
@@ -181,9 +204,7 @@ def _look_later(attempt_id: int, *, at: datetime) -> None:
     )
 
 
-def _is_foreign(
-    event: ProviderEvent, attempt: PaymentAttempt | None, held: inbox.Claim, *, at: datetime
-) -> bool:
+def _is_foreign(event: ProviderEvent, attempt: PaymentAttempt | None, held: inbox.Claim, *, at: datetime) -> bool:
     """End an event of another mode or account with a case; it never makes us look."""
     provider = providers.get(event.provider)
     if event.mode != provider.mode:
@@ -214,4 +235,3 @@ def _own_account(event: ProviderEvent, attempt: PaymentAttempt | None) -> str:
     if attempt is not None and attempt.account:
         return attempt.account
     return providers.get(event.provider).account()
-

@@ -43,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every database test both connections, so that flushing goes through the owner."""
     for item in items:
         for marker in item.iter_markers("django_db"):
-            marker.kwargs.setdefault("databases", ["default", "owner"])
+            marker.kwargs.update({"databases": ["default", "owner"]})  # type: ignore[attr-defined]
 
 
 @pytest.fixture

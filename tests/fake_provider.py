@@ -110,7 +110,12 @@ class FakeProvider:
             "captures": tuple(payment.captures),
         }
         said.update(payment.overrides)
-        raw = {"id": payment.page_id, "status": said["status"], "amount": said["amount_minor"], "paid": len(said["captures"])}
+        raw = {
+            "id": payment.page_id,
+            "status": said["status"],
+            "amount": said["amount_minor"],
+            "paid": len(said["captures"]),
+        }
         return PaymentSnapshot(**said, raw=raw)
 
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
@@ -130,7 +135,9 @@ class FakeProvider:
 
     def find(self, ids: ProviderIds) -> Payment:
         for payment in self.payments.values():
-            if ids.page_id == payment.page_id or (ids.intent_id and ids.intent_id == payment.intent_id):
+            if ids.page_id and ids.page_id == payment.page_id:
+                return payment
+            if not ids.page_id and ids.intent_id and ids.intent_id == payment.intent_id:
                 return payment
         raise UnknownObject("no such payment")
 
@@ -152,6 +159,14 @@ class FakeProvider:
         payment.captures.append(capture)
         payment.status, payment.page_open, payment.decline = PaymentStatus.PAID, False, None
         return capture
+
+    def second_intent(self, payment: Payment) -> Payment:
+        """Let money move on another intent that carries the same reference; no page names it."""
+        number = next(self._number)
+        second = Payment(payment.request, page_id="", intent_id=f"pi_second_{number}")
+        self.payments[second.intent_id] = second
+        self.pay(second)
+        return second
 
     def refuse_card(self, payment: Payment, reason: DeclineReason = DeclineReason.INSUFFICIENT_FUNDS) -> None:
         """Let the bank decline; the page stays open."""

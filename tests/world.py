@@ -37,7 +37,9 @@ class World:
 
     # --- the provider ----------------------------------------------------------------------------------------
 
-    def tell(self, payment: Payment, type: str = "checkout.session.completed", *, event_id: str = "", **more: Any) -> bool:
+    def tell(
+        self, payment: Payment, type: str = "checkout.session.completed", *, event_id: str = "", **more: Any
+    ) -> bool:
         """Let the provider's webhook arrive; True if it was new."""
         told: dict[str, Any] = {
             "reference": payment.request.reference,

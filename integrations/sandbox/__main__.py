@@ -1,8 +1,7 @@
-"""`python -m integrations.sandbox --provider stripe --state-dir DIR …`: starts one provider's stand-in on
-loopback.
+"""`python -m integrations.sandbox --provider stripe --state-dir DIR …`: starts one provider's stand-in on loopback.
 
-Prints one JSON line with the address when it is ready. Exit codes: 0 stopped, 2 usage or refused in
-production, 5 the state directory is in use.
+Prints one JSON line with the address when it is ready. Exit codes: 0 stopped, 2 usage or refused in production, 5 the
+state directory is in use.
 """
 
 from __future__ import annotations

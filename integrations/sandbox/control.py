@@ -40,9 +40,7 @@ class RecordedRequest:
 
 @dataclass(frozen=True)
 class WebhookAttempt:
-    """One try to deliver an event. `seconds` is how long the shop took; `status` None: no answer, see
-    `error`.
-    """
+    """One try to deliver an event. `seconds` is how long the shop took; `status` None: no answer, see `error`."""
 
     at: float
     seconds: float
@@ -97,8 +95,8 @@ class Effect:
 
 
 class SandboxControl:
-    """Drives one sandbox process. Every method raises ControlError when the sandbox says no, OSError when it
-    is not there.
+    """Drives one sandbox process. Every method raises ControlError when the sandbox says no, OSError when it is not
+    there.
     """
 
     def __init__(self, url: str, *, timeout_seconds: float = 60.0) -> None:
@@ -172,8 +170,8 @@ class SandboxControl:
         seconds: float = 0.0,
         after: bool = False,
     ) -> None:  # fmt: skip
-        """The next `times` matching requests suffer `kind` (see faults.KINDS); `after` means once the effect
-        is committed.
+        """The next `times` matching requests suffer `kind` (see faults.KINDS); `after` means once the effect is
+        committed.
         """
         self._call(
             "faults.add",
@@ -203,9 +201,7 @@ class SandboxControl:
         secrets: Sequence[str] | None = None,
         retry_seconds: Sequence[float] | None = None,
     ) -> None:
-        """Changes the endpoint. Several secrets sign together, as in a rotation. Retries wait `retry_seconds`
-        each.
-        """
+        """Changes the endpoint. Several secrets sign together, as in a rotation. Retries wait `retry_seconds` each."""
         wanted = {"url": url, "secrets": secrets, "retry_seconds": retry_seconds}
         self._call("webhooks.endpoint", **{name: value for name, value in wanted.items() if value is not None})
 
@@ -218,8 +214,8 @@ class SandboxControl:
         seconds: float = 0.0,
         window: int = 2,
     ) -> None:
-        """lose, hold, delay (by `seconds`), double, or reorder (reverse each `window` events): the next
-        `times`, or all.
+        """lose, hold, delay (by `seconds`), double, or reorder (reverse each `window` events): the next `times`, or
+        all.
         """
         self._call("webhooks.rule", action=action, types=list(types), times=times, seconds=seconds, window=window)
 
@@ -236,9 +232,7 @@ class SandboxControl:
         ]
 
     def release(self, *, event_ids: Sequence[str] | None = None, order: str = "queued") -> list[Sent]:
-        """Sends held deliveries one by one (`queued`, `reversed` or `given` order) and returns the shop's
-        answers.
-        """
+        """Sends held deliveries one by one (`queued`, `reversed` or `given` order) and returns the shop's answers."""
         wanted = None if event_ids is None else list(event_ids)
         sent = self._call("webhooks.release", event_ids=wanted, order=order)["sent"]
         return [Sent(row["event_id"], row["type"], row["status"], row["error"]) for row in sent]
@@ -268,11 +262,9 @@ class SandboxControl:
         self, session: str, *, card: str = "4242424242424242", method: str = "card", email: str | None = None,
         force: bool = False, amount: int | None = None, currency: str | None = None,
     ) -> Payment:  # fmt: skip
-        """Presses *Pay*. `method` is card or debit. `force` pays an expired or paid session (late or second
-        money).
+        """Presses *Pay*. `method` is card or debit. `force` pays an expired or paid session (late or second money).
 
-        `amount` (minor units) and `currency` change what is charged and what the session shows: hostile
-        cases.
+        `amount` (minor units) and `currency` change what is charged and what the session shows: hostile cases.
         """
         answer = self._call(
             "sessions.pay", session=session, card=card, method=method, email=email, force=force,
@@ -294,9 +286,7 @@ class SandboxControl:
         return self._call("payments.settle", id=session_or_intent, success=success)
 
     def refund(self, *, payment_intent: str, amount: int | None = None, reason: str | None = None) -> Json:
-        """A refund made at the provider, behind our back; `amount` in minor units, default all that is
-        left.
-        """
+        """A refund made at the provider, behind our back; `amount` in minor units, default all that is left."""
         wanted = {"payment_intent": payment_intent, "amount": amount, "reason": reason}
         return self._call("refunds.create", **{name: value for name, value in wanted.items() if value is not None})
 
@@ -308,8 +298,8 @@ class SandboxControl:
         self, event_type: str, *, obj: str | Mapping[str, Any], changes: Mapping[str, Any] | None = None,
         overrides: Mapping[str, Any] | None = None,
     ) -> Json:  # fmt: skip
-        """Records and sends any event. `obj` is an id or a whole object; `changes` go over it, `overrides`
-        over the event.
+        """Records and sends any event. `obj` is an id or a whole object; `changes` go over it, `overrides` over the
+        event.
 
         Another account: `overrides={"account": "acct_other"}`; another mode: `overrides={"livemode": True}`.
         """

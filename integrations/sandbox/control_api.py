@@ -1,8 +1,7 @@
-"""The control API under /_sandbox/: one POST per verb, JSON in, JSON out. For tests, the demo and `trigger`;
-loopback only.
+"""The control API under /_sandbox/: one POST per verb, JSON in, JSON out. For tests, the demo and `trigger`; loopback
+only.
 
-A web page in a developer's browser must not reach it: requests with an Origin header, or not sent as JSON,
-are refused.
+A web page in a developer's browser must not reach it: requests with an Origin header, or not sent as JSON, are refused.
 """
 
 from __future__ import annotations
@@ -64,9 +63,7 @@ class ControlApi:
         }
 
     def handle(self, request: Request) -> Response:
-        """Answers one control request: 200 with the verb's answer, 400 with a message, 404 for an unknown
-        verb.
-        """
+        """Answers one control request: 200 with the verb's answer, 400 with a message, 404 for an unknown verb."""
         if request.header("origin") is not None:
             return _error(403, "The control API is not for browsers.")
         if request.method != "POST" or request.header("content-type") != "application/json":
@@ -116,8 +113,8 @@ class ControlApi:
         return {"sent": [{"event_id": d["event_id"], "type": d["type"], **self._sender.send(d["id"])} for d in held]}
 
     def _send_raw(self, args: Json) -> Json:
-        """POSTs any bytes to the endpoint. args: body_base64, secret, timestamp, headers (they replace the
-        signed ones).
+        """POSTs any bytes to the endpoint. args: body_base64, secret, timestamp, headers (they replace the signed
+        ones).
         """
         try:
             body = base64.b64decode(args["body_base64"], validate=True)

@@ -1,6 +1,4 @@
-"""Fault switches: what the next N matching requests shall suffer. They are rows, so they survive a kill as
-well.
-"""
+"""Fault switches: what the next N matching requests shall suffer. They are rows, so they survive a kill as well."""
 
 from __future__ import annotations
 
@@ -27,9 +25,7 @@ class UnknownFault(ValueError):
 
 @dataclass(frozen=True)
 class Fault:
-    """One switch. `method` None matches all; `times` is how many requests it still hits; `seconds` is for
-    delays.
-    """
+    """One switch. `method` None matches all; `times` is how many requests it still hits; `seconds` is for delays."""
 
     kind: str
     method: str | None = None

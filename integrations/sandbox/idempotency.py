@@ -1,7 +1,7 @@
 """Idempotency keys as rows, and the keys that are being worked on right now.
 
-A key's answer commits together with the effect it describes. In-flight marks live in memory only: a killed
-process leaves neither effect nor mark.
+A key's answer commits together with the effect it describes. In-flight marks live in memory only: a killed process
+leaves neither effect nor mark.
 """
 
 from __future__ import annotations

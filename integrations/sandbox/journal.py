@@ -1,6 +1,4 @@
-"""The record of every request that reached the sandbox: the oracle for 'how often did we really call the
-provider?'.
-"""
+"""The record of every request that reached the sandbox: the oracle for 'how often did we really call the provider?'."""
 
 from __future__ import annotations
 

@@ -1,7 +1,6 @@
 """A provider's objects as JSON documents, newest last, with the few fields that lists filter by.
 
-`data` is what the provider shows, `private` what it alone knows (the chosen test behaviour, a session's line
-items).
+`data` is what the provider shows, `private` what it alone knows (the chosen test behaviour, a session's line items).
 """
 
 from __future__ import annotations
@@ -48,9 +47,7 @@ class Stored:
 
 @dataclass(frozen=True)
 class Window:
-    """Which part of a kind to read: object ids as exclusive cursors, creation times in seconds, both ends
-    included.
-    """
+    """Which part of a kind to read: object ids as exclusive cursors, creation times in seconds, both ends included."""
 
     limit: int
     after_id: str | None = None
@@ -133,9 +130,9 @@ def page(
 ) -> tuple[list[Stored], bool]:
     """One page of a kind, newest first, and whether more follow in the direction asked for.
 
-    `after_id` reads on towards older objects, `before_id` back towards newer ones (then the page is the one
-    next to the cursor). Each filter names a link and the values it may have; put the most selective filter
-    first. `accept` decides about each object in Python, for what no link says.
+    `after_id` reads on towards older objects, `before_id` back towards newer ones (then the page is the one next to the
+    cursor). Each filter names a link and the values it may have; put the most selective filter first. `accept` decides
+    about each object in Python, for what no link says.
     """
     backwards = window.before_id is not None
     names = list(filters or {})

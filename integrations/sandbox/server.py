@@ -1,5 +1,5 @@
-"""The HTTP server on loopback: reads requests, applies the fault switches at the socket, hands the rest to
-the provider.
+"""The HTTP server on loopback: reads requests, applies the fault switches at the socket, hands the rest to the
+provider.
 """
 
 from __future__ import annotations
@@ -32,9 +32,7 @@ class Provider(Protocol):
     """What the server needs of a provider's stand-in."""
 
     def handle(self, request: Request) -> Response:
-        """Answers an API or page request. `pause_seconds` and `forced_error` of the request are to be
-        honoured.
-        """
+        """Answers an API or page request. `pause_seconds` and `forced_error` of the request are to be honoured."""
 
     def refusal(self, status: int) -> Response:
         """The provider's own wording of a 429 or 500 that was not handled."""

@@ -1,8 +1,8 @@
 """The sandbox's durable state: one SQLite file, one writer, one transaction a request.
 
-WAL with `synchronous=NORMAL`: a commit is in the operating system's hands before we answer, so it survives
-SIGKILL of this process; only a power cut may undo the last commits, which a test double may lose.
-`locking_mode=EXCLUSIVE` keeps a second process off the same state.
+WAL with `synchronous=NORMAL`: a commit is in the operating system's hands before we answer, so it survives SIGKILL of
+this process; only a power cut may undo the last commits, which a test double may lose. `locking_mode=EXCLUSIVE` keeps a
+second process off the same state.
 """
 
 from __future__ import annotations
@@ -110,9 +110,7 @@ class Transaction:
         self.run("INSERT OR REPLACE INTO settings (name, value) VALUES (?, ?)", name, json.dumps(value))
 
     def now(self) -> int:
-        """The sandbox's clock, in whole seconds since the epoch: real time plus the offset set by the control
-        API.
-        """
+        """The sandbox's clock, in whole seconds since the epoch: real time plus the offset set by the control API."""
         return int(time.time()) + int(self.setting("clock_offset_seconds", 0))
 
     def add_timer(self, *, at: int, name: str, object_id: str) -> None:
@@ -120,9 +118,7 @@ class Transaction:
         self.run("INSERT INTO timers (at, name, object_id) VALUES (?, ?, ?)", at, name, object_id)
 
     def take_due_timers(self) -> list[tuple[str, str]]:
-        """Removes the timers that are due by the sandbox's clock and returns them as (name, object id),
-        oldest first.
-        """
+        """Removes the timers that are due by our clock and returns them as (name, object id), oldest first."""
         now = self.now()
         rows = self.all("SELECT name, object_id FROM timers WHERE at <= ? ORDER BY at, id", now)
         if rows:
@@ -151,18 +147,19 @@ class Store:
     def transaction(self) -> Iterator[Transaction]:
         """Opens the one transaction; commits at the end of the block, rolls back when it raises.
 
-        Callbacks in `after_commit` run once the lock is free again. Transactions do not nest: a second one on
-        the same thread would wait for ever, so helpers take a Transaction instead of the Store.
+        Callbacks in `after_commit` run once the lock is free again. Transactions do not nest: a second one on the same
+        thread would wait for ever, so helpers take a Transaction instead of the Store.
         """
         with self._lock:
             self._connection.execute("BEGIN IMMEDIATE")
             transaction = Transaction(self._connection)
             try:
                 yield transaction
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
         for callback in transaction.after_commit:
             callback()
 

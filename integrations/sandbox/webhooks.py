@@ -1,8 +1,8 @@
 """Sends a provider's events to the shop: queue rows, switches, retries, recorded attempts.
 
-A delivery is a row before it is a request: `queued -> sending -> delivered | queued | failed`, `held` until
-released, `lost` for ever. What was `sending` when the process died is queued again at the next start, so a
-receiver may see an event twice, as with the real providers. Only loopback receivers are allowed.
+A delivery is a row before it is a request: `queued -> sending -> delivered | queued | failed`, `held` until released,
+`lost` for ever. What was `sending` when the process died is queued again at the next start, so a receiver may see an
+event twice, as with the real providers. Only loopback receivers are allowed.
 """
 
 from __future__ import annotations
@@ -40,9 +40,7 @@ class UnknownRule(ValueError):
 
 @dataclass(frozen=True)
 class Rule:
-    """A webhook switch. Empty `types` match all; `times` None means until cleared; `window` is for reorder
-    only.
-    """
+    """A webhook switch. Empty `types` match all; `times` None means until cleared; `window` is for reorder only."""
 
     action: str
     types: tuple[str, ...] = ()
@@ -76,9 +74,7 @@ def clear_rules(tx: Transaction) -> None:
 
 
 def enqueue(tx: Transaction, *, event_id: str, event_type: str) -> None:
-    """Queues an event for the shop, as the switches say. Without an endpoint nothing is queued, as at the
-    providers.
-    """
+    """Queues an event for the shop, as the switches say. Without an endpoint nothing is queued, as at the providers."""
     if not tx.setting("webhook_url"):
         return
     rule = _matching_rule(tx, event_type)
@@ -213,9 +209,7 @@ class WebhookSender:
 
     @staticmethod
     def _survive(step: Callable[[], None]) -> None:
-        """A thread that ended would silently stop all webhooks: report what went wrong and go on, not too
-        fast.
-        """
+        """A thread that ended would silently stop all webhooks: report what went wrong and go on, not too fast."""
         try:
             step()
         except Exception:  # noqa: BLE001 - whatever it was, the next delivery must not suffer

@@ -17,8 +17,7 @@ _CARD_NUMBER = re.compile(r"(?<!\d)(?:\d[ -]?){12,18}\d(?!\d)")
 class Request:
     """One HTTP request as read from the socket; header names are lower case.
 
-    The last three come from a fault switch: wait so long before handling; answer (and store) a
-    500; its name.
+    The last three come from a fault switch: wait so long before handling; answer (and store) a 500; its name.
     """
 
     method: str
@@ -56,9 +55,7 @@ def json_response(value: object, *, status: int = 200, headers: Mapping[str, str
 
 
 def mask_card_numbers(text: str) -> str:
-    """Replaces what looks like a card number (13 to 19 digits that satisfy the Luhn check) by its last four
-    digits.
-    """
+    """Replaces what looks like a card number (13 to 19 digits that satisfy the Luhn check) by its last four digits."""
     return _CARD_NUMBER.sub(_masked, text)
 
 

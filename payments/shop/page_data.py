@@ -21,10 +21,11 @@ class Button:
 class Page:
     """What the templates payments/pay.html and payments/order.html show.
 
-    `tone` (good, act, wait, note, bad) picks the mark beside the heading; the words alone say everything. `show_pay_form`:
-    pay.html offers its form, which posts `pay_action` (start, another) and `provider`. `poll`: the page's script asks
-    status.json. `meta_refresh_seconds`: without JavaScript the page reloads itself after so long; None: it does not
-    (any more). `check_url`: shown as *Check again* without JavaScript, and once the script has stopped asking.
+    `tone` (good, act, wait, note, bad) picks the mark beside the heading; the words alone say everything.
+    `show_pay_form`: pay.html offers its form, which posts `pay_action` (start, another) and `provider`. `poll`: the
+    page's script asks status.json. `meta_refresh_seconds`: without JavaScript the page reloads itself after so long;
+    None: it does not (any more). `check_url`: shown as *Check again* without JavaScript, and once the script has
+    stopped asking.
     """
 
     key: str

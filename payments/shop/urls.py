@@ -6,8 +6,8 @@ from payments.shop import views
 
 app_name = "payments"
 urlpatterns = [
-    path("pay/<str:token>/", views.pay, name="pay"),
-    path("pay/<str:token>/return/", views.returned, name="return"),
-    path("orders/<str:token>/", views.order, name="order"),
-    path("orders/<str:token>/status.json", views.status, name="status"),
+    path("pay/<slug:token>/", views.pay, name="pay"),
+    path("pay/<slug:token>/return/", views.returned, name="return"),
+    path("orders/<slug:token>/", views.order, name="order"),
+    path("orders/<slug:token>/status.json", views.status, name="status"),
 ]

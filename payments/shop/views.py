@@ -1,6 +1,7 @@
 """The shop's pages from *pay* onwards. The browser decides nothing: each page shows what the database holds.
 
-Threats: a guessed token (192 random bits; an unknown one is a plain 404), a forged return (its query string is never read;
+Threats: a guessed token (192 random bits; an unknown one is a plain 404), a forged return (its query string is never
+read;
 it only makes us look), clickjacking and injected script (strict CSP), a foreign form (CSRF on each POST), a hammering
 reload (status.json never asks the provider, and the return page looks once every few seconds at most).
 """
@@ -110,11 +111,13 @@ def _start(request: HttpRequest, order: Order) -> HttpResponseBase:
 
 def _render_pay(request: HttpRequest, order: Order, *, problem: str = "", status: int = 200) -> HttpResponse:
     view = order_view.view_of(order, now=timezone.now(), paying=True, choosing="other" in request.GET)
+    page = page_for(view)
     context = {
-        "page": page_for(view),
+        "page": page,
         "order": order,
         "lines": _lines(order),
         "total_display": view.total_display,
+        "receipt": receipt_for(view) if page.show_receipt else (),
         "providers": [{"name": name, "label": order_view.provider_name(name)} for name in providers.enabled()],
         "problem": problem,
         "status_version": order_view.version_of(order),

@@ -52,6 +52,7 @@ FLOAT_USERS = (
     "integrations/wakeups.py",
     "integrations/tasks.py",
     "integrations/sandbox/*",
+    "integrations/providers/stripe/notifications.py",  # refuses numbers without end; an event's amounts are only hints
     "payments/management/commands/*",
     "payments/tasks.py",
     "*/migrations/*",
@@ -154,6 +155,6 @@ def test_rule_finds_its_breach(rule: Callable[[Source], list[str]], breach: Sour
     assert rule(breach)
 
 
-@pytest.mark.parametrize("listed", sorted(LONGER_FILES | LONGER_FUNCTIONS))
-def test_exclusion_is_still_needed(listed: str) -> None:
-    assert listed.partition(":")[0] in {source.name for source in sources()}
+def test_exclusions_name_files_that_exist() -> None:
+    names = {source.name for source in sources()}
+    assert {listed.partition(":")[0] for listed in LONGER_FILES | LONGER_FUNCTIONS} <= names

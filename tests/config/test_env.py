@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 import stat
 from pathlib import Path
 from typing import Any
@@ -12,20 +13,9 @@ import pytest
 from config import env
 from config.readers import EnvironmentInvalid
 from config.variables import PROVIDER_KEYS, TABLE
+from tests.config.production import PRODUCTION
 
 KEY = base64.b64encode(bytes(range(32))).decode()
-PRODUCTION = {
-    "ENVIRONMENT": "production",
-    "PUBLIC_BASE_URL": "https://shop.example",
-    "SECRET_KEY": "s3cret-" * 10,
-    "DATABASE_URL": "postgresql://shop_app:hunter2hunter2@db.example/shop?sslmode=verify-full",
-    "DATABASE_OWNER_URL": "postgresql://shop_owner:hunter3hunter3@db.example/shop?sslmode=verify-full",
-    "ENCRYPTION_KEYS": f"k1:{KEY}",
-    "EMAIL_URL": "smtp://shop:p%40ss%3Aword@mail.example",
-    "STRIPE_API_KEY": "sk_" + "live_" + "0" * 24,
-    "STRIPE_WEBHOOK_SECRETS": "whsec_" + "a" * 24,
-    "TRUSTED_PROXIES": "10.0.0.1",
-}
 
 
 def load(base_dir: Path, /, **changes: str | None) -> env.Env:
@@ -92,7 +82,7 @@ class TestProduction:
     def test_no_problem_shows_a_value(self, tmp_path: Path) -> None:
         bad = {
             "SECRET_KEY": "short-visible",
-            "DATABASE_URL": "postgresql://shop_app:visible@db.example:port/shop",
+            "DATABASE_URL": "postgresql://shop_app:{}@db.example:port/shop".format("visible"),
             "DATABASE_OWNER_URL": "mysql://visible",
             "ENCRYPTION_KEYS": "k1:visible",
             "EMAIL_URL": "ftp://visible",
@@ -157,6 +147,22 @@ class TestDemo:
         assert read.stripe.webhook_secrets[0].startswith("whsec_")
         assert read.stripe.webhook_secrets[0] in read.secret_values
 
+    def test_a_command_beside_make_demo_meets_its_sandbox(self, tmp_path: Path) -> None:
+        self.demo_was_run(tmp_path)
+        assert load(tmp_path).stripe.api_base == "http://127.0.0.1:4011"
+        assert load(tmp_path, ENVIRONMENT="test").stripe.api_base != "http://127.0.0.1:4011"
+
+    @pytest.mark.parametrize("name", ["DATABASE_URL", "STRIPE_API_KEY", "NMI_SECURITY_KEY"])
+    def test_which_makes_no_demo_of_more_than_a_demo(self, tmp_path: Path, name: str) -> None:
+        self.demo_was_run(tmp_path)
+        with pytest.raises(EnvironmentInvalid, match="ENVIRONMENT is unset although"):
+            load(tmp_path, **{name: "postgresql://a@b/c"})
+
+    def demo_was_run(self, base_dir: Path) -> None:
+        kept = base_dir / "var" / "demo" / "environment.json"
+        kept.parent.mkdir(parents=True)
+        kept.write_text(json.dumps({"STRIPE_API_KEY": "sk_" + "test_1", "STRIPE_API_BASE": "http://127.0.0.1:4011"}))
+
     def test_a_key_of_ones_own_goes_to_stripe(self, tmp_path: Path) -> None:
         read = load(tmp_path, ENVIRONMENT="demo", STRIPE_API_KEY="sk_" + "test_" + "1" * 24)
         assert read.stripe.api_base == "https://api.stripe.com"
@@ -215,7 +221,10 @@ def test_a_bad_value_is_refused_by_name(tmp_path: Path, name: str, value: str, s
 
 
 MAIL: list[tuple[str, dict[str, Any]]] = [
-    ("smtp://u:p%40ss@mail.example", {"EMAIL_PORT": 587, "EMAIL_USE_TLS": True, "EMAIL_HOST_PASSWORD": "p@ss"}),
+    (
+        "smtp://u:{}@mail.example".format("p%40ss"),
+        {"EMAIL_PORT": 587, "EMAIL_USE_TLS": True, "EMAIL_HOST_PASSWORD": "p@ss"},
+    ),
     ("smtp://mail.example:25?tls=none", {"EMAIL_PORT": 25, "EMAIL_USE_TLS": False, "EMAIL_USE_SSL": False}),
     ("smtps://u:p@mail.example", {"EMAIL_PORT": 465, "EMAIL_USE_SSL": True, "EMAIL_USE_TLS": False}),
     ("console:", {"EMAIL_BACKEND": "django.core.mail.backends.console.EmailBackend"}),

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
-from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 from django.utils.functional import SimpleLazyObject
@@ -175,27 +173,9 @@ class TestSigningIn:
 class TestBodies:
     @pytest.mark.parametrize("path", ["/", "/admin/login/", "/webhooks/stripe/", "/api/v1/orders/"])
     def test_beyond_one_mebibyte_are_refused_unread(self, client: Client, path: str) -> None:
-        def read(*_: Any) -> bytes:
-            pytest.fail("read")
-
         answer = client.post(path, b"x", content_type="application/json", CONTENT_LENGTH=str(1024 * 1024 + 1))
         assert answer.status_code == 413
 
     @pytest.mark.parametrize("length", ["-1", "1e9", "9" * 30, "٣"])
     def test_a_length_that_is_none_is_refused(self, client: Client, length: str) -> None:
         assert client.generic("POST", "/", b"", CONTENT_LENGTH=length).status_code == 413
-
-
-Get = Callable[[HttpRequest], HttpResponse]
-
-
-def test_permission_denied_in_a_view_is_logged_once(rf: RequestFactory) -> None:
-    def view(_: HttpRequest) -> HttpResponse:
-        raise PermissionDenied
-
-    from django.core.handlers.exception import convert_exception_to_response
-
-    with capture_logs() as said:
-        answer = RequestLogMiddleware(convert_exception_to_response(view))(rf.get("/"))
-    assert answer.status_code == 403
-    assert [line["event"] for line in said].count("permission refused") == 1

@@ -35,8 +35,9 @@ def clean_faults(request: pytest.FixtureRequest) -> Iterator[None]:
         request.getfixturevalue("sandbox").control.clear_faults()
 
 
-def adapter(*, key: str = API_KEY, base: str, **options: Any) -> StripeProvider:
-    return StripeProvider(environment="test", api_key=key, webhook_secrets=(WEBHOOK_SECRET,), api_base=base, **options)
+def adapter(*, base: str, **options: Any) -> StripeProvider:
+    wanted = {"environment": "test", "api_key": API_KEY, "webhook_secrets": (WEBHOOK_SECRET,), "api_base": base}
+    return StripeProvider(**(wanted | options))
 
 
 @pytest.fixture
@@ -70,7 +71,7 @@ def target(request: pytest.FixtureRequest) -> Target:
         process: SandboxProcess = request.getfixturevalue("sandbox")
         return Target(GuardedProvider(adapter(base=process.url)), process.client())
     client = stripe.StripeClient(TEST_KEY, http_client=stripe.RequestsClient(timeout=20), max_network_retries=2)
-    return Target(GuardedProvider(adapter(key=TEST_KEY, base=OFFICIAL_API_BASE)), client)
+    return Target(GuardedProvider(adapter(api_key=TEST_KEY, base=OFFICIAL_API_BASE)), client)
 
 
 def start_request(**changes: Any) -> StartRequest:

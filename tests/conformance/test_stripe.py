@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pytest
 import structlog
@@ -17,6 +18,7 @@ from integrations.contract import (
     IdempotencyConflict,
     InvalidRequest,
     Mode,
+    NotificationRejected,
     PageLine,
     PaymentStatus,
     ProviderIds,
@@ -28,7 +30,7 @@ from integrations.contract import (
 from integrations.guard import GuardedProvider
 from integrations.http import total_deadline
 from tests.conformance.conftest import Target, adapter, new_key, start_request
-from tests.sandbox.process import SandboxProcess
+from tests.sandbox.process import Receiver, SandboxProcess
 
 
 class TestAgainstBoth:
@@ -71,6 +73,12 @@ class TestAgainstBoth:
         assert snapshot.status is PaymentStatus.CANCELLED
         assert not snapshot.page_open
         target.provider.close(started.ids, idempotency_key=new_key())
+
+    def test_a_close_that_is_refused_while_the_page_is_open_is_not_passed_over(self, target: Target) -> None:
+        started = target.provider.start(start_request(), idempotency_key=new_key())
+        with pytest.raises(InvalidRequest):
+            target.provider.close(started.ids, idempotency_key="k" * 256)
+        assert target.provider.fetch(started.ids).page_open
 
     def test_an_object_nobody_knows(self, target: Target) -> None:
         with pytest.raises(UnknownObject) as caught:
@@ -509,3 +517,60 @@ class TestFaults:
         with pytest.raises(Unavailable) as caught:
             provider.account()
         assert caught.value.outcome_unknown
+
+
+class TestNotifications:
+    """What the provider sends is proved by the adapter and speaks of the payment."""
+
+    def test_every_event_of_a_payment_is_proved_and_leads_to_it(self, tmp_path: Path) -> None:
+        receiver = Receiver()
+        process = SandboxProcess(state_dir=tmp_path, webhook_url=receiver.url).start()
+        try:
+            provider = GuardedProvider(adapter(base=process.url))
+            request = start_request()
+            ids = provider.start(request, idempotency_key=new_key()).ids
+            process.control.pay(ids.page_id, card="4000000000009995")
+            intent = process.control.pay(ids.page_id).payment_intent
+            process.control.refund(payment_intent=intent, amount=100)
+            receiver.wait_for(lambda: "refund.created" in receiver.types() and "charge.updated" in receiver.types())
+        finally:
+            process.stop()
+            receiver.close()
+        hints = [
+            provider.verify(headers=received.headers, body=received.body, now=datetime.now(UTC))
+            for received in receiver.received
+        ]
+        assert len({hint.event_id for hint in hints}) == len(hints)
+        for hint in hints:
+            assert hint.mode is Mode.TEST
+            assert hint.api_version == "2026-10-28.endive"
+            assert hint.ids.intent_id == intent or hint.ids.page_id == ids.page_id
+            assert hint.reference in (request.reference, "")
+        by_type = {hint.type: hint for hint in hints}
+        assert by_type["checkout.session.completed"].ids == ProviderIds(page_id=ids.page_id, intent_id=intent)
+        assert by_type["payment_intent.succeeded"].reference == request.reference
+        assert by_type["payment_intent.payment_failed"].relevant
+        assert not by_type["payment_intent.created"].relevant
+        assert by_type["refund.created"].object_ids[0].startswith("re_")
+
+    def test_both_secrets_prove_while_one_replaces_the_other(self, tmp_path: Path) -> None:
+        receiver = Receiver()
+        process = SandboxProcess(state_dir=tmp_path, webhook_url=receiver.url).start()
+        try:
+            process.control.set_webhook(secrets=["whsec_old", "whsec_new"])
+            provider = GuardedProvider(adapter(base=process.url))
+            ids = provider.start(start_request(), idempotency_key=new_key()).ids
+            provider.close(ids, idempotency_key=new_key())
+            receiver.wait_for(lambda: "checkout.session.expired" in receiver.types())
+        finally:
+            process.stop()
+            receiver.close()
+        [received] = receiver.received
+        for secrets in (("whsec_old",), ("whsec_new",), ("whsec_other", "whsec_new")):
+            reader = adapter(base=process.url, webhook_secrets=secrets)
+            seen = reader.verify(headers=received.headers, body=received.body, now=datetime.now(UTC))
+            assert seen.ids.page_id == ids.page_id
+        with pytest.raises(NotificationRejected):
+            adapter(base=process.url, webhook_secrets=("whsec_other",)).verify(
+                headers=received.headers, body=received.body, now=datetime.now(UTC)
+            )

@@ -5,14 +5,16 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
 from integrations import delivery
-from integrations.connectors.contract import Verdict
+from integrations.connectors.contract import Misconfigured, Verdict
 from integrations.facts import Fact
 from integrations.models import AttemptOutcome, Delivery, DeliveryAttempt, DeliveryState, Failure
 from tests.integrations.deliveries import ScriptedConnector, connecting, make_destination, make_mailbox, tell
@@ -35,7 +37,7 @@ def drain(now: datetime) -> delivery.Drained:
     return delivery.drain(clock=lambda: now)
 
 
-def one(now: datetime, **fields: object) -> Delivery:
+def one(now: datetime, **fields: Any) -> Delivery:
     make_destination(now=now, **fields)
     return tell(now=now)[0]
 
@@ -207,6 +209,26 @@ def test_what_the_receiver_does_not_have_is_sent_again(now: datetime, connector:
     assert connector.sent == [row.key, row.key]
 
 
+def test_while_the_receiver_cannot_be_asked_nothing_is_sent(
+    now: datetime, connector: ScriptedConnector, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row = one(now, idempotent=False, lookup_address="http://127.0.0.1:9/received")
+    connector.verdicts = [SILENT]
+    drain(now)
+
+    def refuse(*_: Any, **__: Any) -> bool:
+        raise Misconfigured("the look-up address is a private one")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(connector, "find", refuse)
+        assert drain(now + HOUR) == delivery.Drained(failed=1)
+    assert fresh(row).outcome_unknown
+
+    connector.has.add(row.key)
+    assert drain(now + 2 * HOUR) == delivery.Drained(delivered=1)
+    assert connector.sent == [row.key]
+
+
 def test_a_definite_refusal_needs_no_looking(now: datetime, connector: ScriptedConnector) -> None:
     one(now, idempotent=False, lookup_address="http://127.0.0.1:9/received")
     connector.verdicts = [REFUSED]
@@ -246,12 +268,9 @@ def test_a_refusal_is_tried_for_an_hour_or_two_only(
 ) -> None:
     row = one(now)
     connector.verdicts = [Verdict(failure=failure)] * 99
-    for tries in itertools.count(1):
-        result = drain(now)
-        if result.dead:
-            break
+    while not drain(now).dead:
         now = fresh(row).not_before
-    assert tries == delivery.REFUSED_TRIES
+    assert fresh(row).tries == delivery.REFUSED_TRIES
     assert fresh(row).dead_reason == failure
 
 
@@ -346,8 +365,13 @@ def test_only_the_dead_are_queued_again(now: datetime) -> None:
 )
 def test_the_database_refuses_every_other_edge(now: datetime, source: str, target: str) -> None:
     row = one(now)
-    path = {"queued": [], "sending": ["sending"], "delivered": ["sending", "delivered"], "dead": ["sending", "dead"]}
-    fields = {
+    path: dict[str, list[str]] = {
+        "queued": [],
+        "sending": ["sending"],
+        "delivered": ["sending", "delivered"],
+        "dead": ["sending", "dead"],
+    }
+    fields: dict[str, dict[str, Any]] = {
         "queued": {"died_at": None, "dead_reason": "", "delivered_at": None},
         "sending": {"died_at": None, "dead_reason": "", "delivered_at": None},
         "delivered": {"delivered_at": now, "died_at": None, "dead_reason": ""},
@@ -385,3 +409,34 @@ def test_a_destination_keeps_its_secrets_sealed_and_signs_with_the_old_one_for_a
 
     assert destination.signing_secrets(now=now) == ("whsec_dHdv", "whsec_b25l")
     assert destination.signing_secrets(now=now + HOUR) == ("whsec_dHdv",)
+
+
+@pytest.mark.parametrize(
+    ("address", "loopback", "allowed"),
+    [
+        ("https://crm.example/in", False, True),
+        ("http://crm.example/in", False, False),
+        ("http://crm.example/in", True, False),
+        ("http://127.0.0.1:9000/", True, True),
+        ("http://127.0.0.1:9000/", False, False),
+        ("ftp://crm.example/", False, False),
+        ("crm.example", False, False),
+    ],
+)
+def test_a_form_takes_https_only_but_for_this_machine(
+    now: datetime, address: str, loopback: bool, allowed: bool
+) -> None:
+    destination = make_destination(now=now)
+    destination.address, destination.allow_loopback = address, loopback
+    if allowed:
+        destination.full_clean()
+    else:
+        with pytest.raises(ValidationError, match="https"):
+            destination.full_clean()
+
+
+def test_a_form_names_the_fact_that_does_not_exist(now: datetime) -> None:
+    destination = make_destination(now=now)
+    destination.facts = ["order.paid", "order.shipped"]
+    with pytest.raises(ValidationError, match="order\\.shipped"):
+        destination.full_clean()

@@ -409,6 +409,26 @@ class TestSession:
             GuardedSession(allow_loopback=True).get(server.url(), timeout=(3, 20))
         assert time.monotonic() - started < 1.0
 
+    @pytest.mark.parametrize("scheme", ["http", "https"])
+    def test_the_deadline_holds_while_connecting_and_sending_too(self, scheme: str) -> None:
+        """Against a server that accepts and then does nothing: no handshake, no reading."""
+        started = time.monotonic()
+        with socket.create_server(("127.0.0.1", 0)) as listener, http.total_deadline(0.4):
+            url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/"
+            with pytest.raises(OSError, match=r"timed out|deadline"):
+                GuardedSession(allow_loopback=True).post(url, data=b"x" * 50_000_000, timeout=(3, 3))
+        assert time.monotonic() - started < 1.5
+
+    def test_nothing_of_the_environment_is_used(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+        netrc = tmp_path / "netrc"
+        netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
+        monkeypatch.setenv("NETRC", str(netrc))
+        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
+            monkeypatch.setenv(name, "http://127.0.0.1:9")
+        with serving(saying(plain(b"direct"))) as server:
+            assert GuardedSession(allow_loopback=True).get(server.url(), timeout=5).content == b"direct"
+        assert b"authorization" not in server.requests[0].lower()
+
     def test_a_gzip_bomb_stops_at_the_cap(self) -> None:
         bomb = gzip.compress(b"0" * 100_000_000)
         with (

@@ -22,10 +22,9 @@ def product(sku: str = "MUG-01", *, max_quantity: int = 10, active: bool = True,
 
 def basket_of(*products: Product, now: datetime, currency: str = "USD", quantity: int = 1) -> Basket:
     """Make a basket with `quantity` of each product."""
-    token = None
+    basket = Basket.objects.create(currency=currency, created_at=now)
     for each in products:
-        basket = baskets.add(token=token, sku=each.sku, quantity=quantity, currency=currency, now=now)
-        token = basket.token
+        baskets.add(token=basket.token, sku=each.sku, quantity=quantity, currency=currency, now=now)
     return basket
 
 

@@ -1,4 +1,5 @@
-"""The flows of a payment as lists of steps: what happens at the provider or the shop, and the events that tell of it."""
+"""The flows of a payment as lists of steps: what happens at the provider or the shop, and the events that tell of
+it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One OrderView for each page a shopper may see: the table of PEOPLE.md as data, for the tests of words and of looks."""
+"""One OrderView for each page a shopper may see: PEOPLE.md's table as data, for tests of words and looks."""
 
 from __future__ import annotations
 

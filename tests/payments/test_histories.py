@@ -1,6 +1,7 @@
 """Webhooks in every order, doubled, lost and early: the same rows at the end. Generated, on PostgreSQL.
 
-Two attempts that were both paid end the same but for which of the two captures was found first, hence applied: the states,
+Two attempts that were both paid end the same but for which of the two captures was found first, hence applied: the
+states,
 sums, cases and facts are equal; the digest leaves out which is which.
 """
 

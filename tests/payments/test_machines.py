@@ -1,4 +1,5 @@
-"""The state machines: every pair of states is classified, the database knows the same edges, and nothing passes by move()."""
+"""The state machines: every pair of states is classified, the database knows the same edges, and nothing passes by
+move()."""
 
 from __future__ import annotations
 
@@ -83,7 +84,8 @@ def test_no_edge_takes_any_state_as_its_source(model: Any, states: Any, edges: A
 def test_the_database_knows_the_same_edges(model: Any, states: Any, edges: dict[tuple[str, str], str]) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "SELECT pg_get_triggerdef(oid) FROM pg_trigger WHERE tgrelid = %s::regclass AND tgname LIKE '%%_state_on_%%'",
+            "SELECT pg_get_triggerdef(oid) FROM pg_trigger"
+            " WHERE tgrelid = %s::regclass AND tgname LIKE '%%_state_on_%%'",
             [model._meta.db_table],
         )
         definitions = [row[0] for row in cursor.fetchall()]
@@ -143,15 +145,27 @@ class TestTheDoor:
 class TestAppendOnly:
     @pytest.mark.parametrize(
         "table",
-        ["orders_transition", "payments_ledgertransaction", "payments_ledgerentry", "payments_look", "auditlog_logentry"],
+        [
+            "orders_transition",
+            "payments_ledgertransaction",
+            "payments_ledgerentry",
+            "payments_look",
+            "auditlog_logentry",
+        ],
     )
     @pytest.mark.parametrize("verb", ["UPDATE {} SET id = id", "DELETE FROM {}", "TRUNCATE {}"])
     def test_the_applications_role_cannot_rewrite(self, table: str, verb: str) -> None:
-        with pytest.raises(DatabaseError, match="permission denied"), transaction.atomic(), connection.cursor() as cursor:
+        with (
+            pytest.raises(DatabaseError, match="permission denied"),
+            transaction.atomic(),
+            connection.cursor() as cursor,
+        ):
             cursor.execute(verb.format(table))
 
     def test_not_even_the_owner_rewrites_a_transition(self, order: Order, now: datetime) -> None:
         move(order, "cancelled", actor="t", cause="t", at=now)
         with connection.cursor() as cursor:
-            cursor.execute("SELECT tgname FROM pg_trigger WHERE tgrelid = 'orders_transition'::regclass AND NOT tgisinternal")
+            cursor.execute(
+                "SELECT tgname FROM pg_trigger WHERE tgrelid = 'orders_transition'::regclass AND NOT tgisinternal"
+            )
             assert {row[0] for row in cursor.fetchall()} == {"transition_append_only", "transition_no_truncate"}

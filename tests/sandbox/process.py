@@ -35,6 +35,7 @@ class SandboxProcess:
     arguments: tuple[str, ...] = ()
     environment: dict[str, str] = field(default_factory=dict)
     url: str = ""
+    exit_code: int | None = None
     _process: subprocess.Popen[str] | None = None
     _http_clients: list[stripe.RequestsClient] = field(default_factory=list)
 
@@ -81,21 +82,26 @@ class SandboxProcess:
         """SIGKILL: nothing is flushed, nothing is said."""
         if self._process is not None:
             self._process.kill()
-            self._close()
+        self._finish()
 
     def stop(self) -> str:
         """Asks it to stop and returns what it wrote to stderr."""
-        if self._process is None or self._process.returncode is not None:
-            return ""
-        self._process.terminate()
-        return self._close()
+        if self._process is not None:
+            self._process.terminate()
+        return self._finish()
 
-    def _close(self) -> str:
+    def leave(self) -> str:
+        """Closes its standard input, as the death of its parent would, and returns what it wrote to stderr."""
+        return self._finish()
+
+    def _finish(self) -> str:
         while self._http_clients:
-            self._http_clients.pop().close()
+            self._http_clients.pop().close()  # type: ignore[no-untyped-call]
         if self._process is None:
             return ""
-        _, errors = self._process.communicate(timeout=START_TIMEOUT_SECONDS)
+        process, self._process = self._process, None
+        _, errors = process.communicate(timeout=START_TIMEOUT_SECONDS)
+        self.exit_code = process.returncode
         return errors
 
 
@@ -114,11 +120,12 @@ class Received:
 
 
 class Receiver:
-    """A loopback webhook endpoint that records; `answers` are the statuses to give first, then 200."""
+    """A loopback webhook endpoint that records; `answers` are given first, then 200, after `pause_seconds`."""
 
     def __init__(self) -> None:
         self.received: list[Received] = []
         self.answers: list[int] = []
+        self.pause_seconds = 0.0
         self._lock = threading.Lock()
         receiver = self
 
@@ -126,6 +133,7 @@ class Receiver:
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers["Content-Length"]))
                 status = receiver.take(Received(body, dict(self.headers.items())))
+                time.sleep(receiver.pause_seconds)
                 self.send_response(status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()

@@ -1,8 +1,7 @@
 """Holds JSON against the class annotations of the official Stripe SDK: keys, types, literals, recursively.
 
-The SDK is generated from Stripe's OpenAPI description, so its annotations are the nearest thing to Stripe
-itself that a machine without network has. A `Union[Literal[...], str]` is open in the SDK only for future
-values; here it is closed.
+The SDK is generated from Stripe's OpenAPI description, so its annotations are the nearest thing to Stripe itself that a
+machine without network has. A `Union[Literal[...], str]` is open in the SDK only for future values; here it is closed.
 """
 
 from __future__ import annotations
@@ -35,9 +34,7 @@ CLASSES: dict[str, type] = {
 
 
 def problems(value: Any, *, cls: type | None = None) -> list[str]:
-    """What is wrong with a JSON object: unknown keys, missing required ones, wrong types, unknown
-    literals.
-    """
+    """What is wrong with a JSON object: unknown keys, missing required ones, wrong types, unknown literals."""
     found: list[str] = []
     if value.get("object") == "list":
         _list(value, Any, "list", found)

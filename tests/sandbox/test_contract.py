@@ -15,7 +15,6 @@ from tests.sandbox import shapes
 from tests.sandbox.process import Receiver, SandboxProcess
 from tests.sandbox.shop import DECLINED, DEEP, THREE_D_SECURE, VISA, checkout_params, new_session
 
-
 Answer = TypeVar("Answer", bound=stripe.StripeObject)
 
 
@@ -45,7 +44,7 @@ def test_a_new_session(client: stripe.StripeClient, sandbox: SandboxProcess) -> 
 def test_a_paid_session_shows_everything_down_to_the_fee(client: stripe.StripeClient, control: SandboxControl) -> None:
     session = new_session(client)
     control.pay(session.id)
-    paid = checked(client.v1.checkout.sessions.retrieve(session.id, DEEP))  # type: ignore[arg-type]
+    paid = checked(client.v1.checkout.sessions.retrieve(session.id, DEEP))
     assert (paid.status, paid.payment_status, paid.url) == ("complete", "paid", None)
     intent = paid.payment_intent
     assert isinstance(intent, stripe.PaymentIntent)
@@ -61,7 +60,7 @@ def test_a_paid_session_shows_everything_down_to_the_fee(client: stripe.StripeCl
 def test_metadata_goes_where_stripe_puts_it(client: stripe.StripeClient, control: SandboxControl) -> None:
     session = new_session(client)
     control.pay(session.id)
-    paid = client.v1.checkout.sessions.retrieve(session.id, DEEP)  # type: ignore[arg-type]
+    paid = client.v1.checkout.sessions.retrieve(session.id, DEEP)
     intent = paid.payment_intent
     assert isinstance(intent, stripe.PaymentIntent)
     assert isinstance(intent.latest_charge, stripe.Charge)
@@ -76,7 +75,7 @@ def test_metadata_goes_where_stripe_puts_it(client: stripe.StripeClient, control
 def test_sessions_after_each_kind_of_card(client: stripe.StripeClient, control: SandboxControl, card: str) -> None:
     session = new_session(client)
     control.pay(session.id, card=card)
-    checked(client.v1.checkout.sessions.retrieve(session.id, DEEP))  # type: ignore[arg-type]
+    checked(client.v1.checkout.sessions.retrieve(session.id, DEEP))
 
 
 @pytest.mark.parametrize("currency", ["eur", "gbp", "usd"])
@@ -86,9 +85,9 @@ def test_sessions_paid_by_bank_debit(
 ) -> None:
     session = new_session(client, currency=currency)
     control.pay(session.id, method="debit")
-    checked(client.v1.checkout.sessions.retrieve(session.id, DEEP))  # type: ignore[arg-type]
+    checked(client.v1.checkout.sessions.retrieve(session.id, DEEP))
     control.settle(session.id, success=success)
-    settled = checked(client.v1.checkout.sessions.retrieve(session.id, DEEP))  # type: ignore[arg-type]
+    settled = checked(client.v1.checkout.sessions.retrieve(session.id, DEEP))
     assert settled.payment_status == ("paid" if success else "unpaid")
 
 
@@ -128,7 +127,7 @@ def test_authorise_then_capture_a_part(client: stripe.StripeClient) -> None:
             "capture_method": "manual",
             "confirm": True,
             "payment_method": "pm_card_visa",
-            "payment_method_types": ["card"],
+            "allowed_payment_method_types": ["card"],
         }
     )
     assert (intent.status, intent.amount_capturable) == ("requires_capture", 1000)
@@ -141,6 +140,24 @@ def test_authorise_then_capture_a_part(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.InvalidRequestError) as refused:
         client.v1.payment_intents.capture(intent.id)
     assert refused.value.code == "payment_intent_unexpected_state"
+
+
+def test_cancelling_an_authorisation_makes_no_refund(client: stripe.StripeClient) -> None:
+    intent = client.v1.payment_intents.create(
+        {
+            "amount": 1000,
+            "currency": "eur",
+            "capture_method": "manual",
+            "confirm": True,
+            "payment_method": "pm_card_visa",
+            "allowed_payment_method_types": ["card"],
+        }
+    )
+    cancelled = client.v1.payment_intents.cancel(intent.id, {"expand": ["latest_charge.refunds"]})
+    charge = cancelled.latest_charge
+    assert isinstance(charge, stripe.Charge)
+    assert (charge.amount_captured, charge.amount_refunded, charge.refunded) == (0, 0, False)
+    assert client.v1.refunds.list().data == []
 
 
 def test_cancelling_an_intent(client: stripe.StripeClient) -> None:
@@ -162,6 +179,17 @@ def test_the_intent_of_an_open_session_ends_with_the_session(
     assert client.v1.payment_intents.retrieve(intent_id).status == "canceled"
 
 
+def test_a_refused_confirmation_leaves_nothing_behind(client: stripe.StripeClient, control: SandboxControl) -> None:
+    with pytest.raises(stripe.InvalidRequestError) as refused:
+        client.v1.payment_intents.create(
+            {"amount": 1000, "currency": "eur", "confirm": True, "payment_method": "pm_card_visa"}
+        )
+    assert refused.value.param == "return_url"
+    assert control.effects() == []
+    assert control.deliveries() == []
+    assert client.v1.events.list().data == []
+
+
 def test_a_declined_confirmation_is_a_402_with_the_intent_inside(client: stripe.StripeClient) -> None:
     with pytest.raises(stripe.CardError) as declined:
         client.v1.payment_intents.create(
@@ -170,7 +198,7 @@ def test_a_declined_confirmation_is_a_402_with_the_intent_inside(client: stripe.
                 "currency": "eur",
                 "confirm": True,
                 "payment_method": "pm_card_chargeDeclinedInsufficientFunds",
-                "payment_method_types": ["card"],
+                "allowed_payment_method_types": ["card"],
             }
         )
     error = declined.value
@@ -254,5 +282,5 @@ def test_a_kind_is_not_found_under_another_kinds_address(client: stripe.StripeCl
 @pytest.mark.parametrize("path", ["colour", "payment_intent.colour", "line_items.price", "data.payment_intent"])
 def test_what_cannot_be_expanded_is_refused_before_anything_happens(client: stripe.StripeClient, path: str) -> None:
     with pytest.raises(stripe.InvalidRequestError, match="cannot be expanded"):
-        client.v1.checkout.sessions.create(checkout_params(expand=[path]))  # type: ignore[arg-type]
+        client.v1.checkout.sessions.create(checkout_params(expand=[path]))
     assert client.v1.checkout.sessions.list().data == []

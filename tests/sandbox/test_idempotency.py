@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 
@@ -45,7 +46,7 @@ def test_other_parameters_under_the_same_key_are_an_error(client: stripe.StripeC
 def test_another_endpoint_under_the_same_key_is_an_error(client: stripe.StripeClient) -> None:
     client.v1.payment_intents.create({"amount": 1000, "currency": "eur"}, {"idempotency_key": "key-1"})
     with pytest.raises(stripe.IdempotencyError, match="same endpoint"):
-        client.v1.checkout.sessions.create(checkout_params(), {"idempotency_key": "key-1"})  # type: ignore[arg-type]
+        client.v1.checkout.sessions.create(checkout_params(), {"idempotency_key": "key-1"})
 
 
 def test_a_decline_is_kept(client: stripe.StripeClient, control: SandboxControl) -> None:
@@ -57,7 +58,7 @@ def test_a_decline_is_kept(client: stripe.StripeClient, control: SandboxControl)
                     "currency": "eur",
                     "confirm": True,
                     "payment_method": "pm_card_chargeDeclined",
-                    "payment_method_types": ["card"],
+                    "allowed_payment_method_types": ["card"],
                 },
                 {"idempotency_key": "key-1"},
             )
@@ -123,7 +124,8 @@ def test_a_duplicate_of_a_slow_request_is_told_to_wait(sandbox: SandboxProcess, 
     with ThreadPoolExecutor(2) as pool:
         slow = pool.submit(create, sandbox, "key-1")
         while control.faults():
-            pass
+            time.sleep(0.01)
+        time.sleep(0.2)
         duplicate = create(sandbox, "key-1")
         assert slow.result().status_code == 200
     assert (duplicate.status_code, duplicate.json()["error"]["code"]) == (409, "idempotency_key_in_use")

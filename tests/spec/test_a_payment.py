@@ -160,6 +160,22 @@ def test_paid_twice_on_one_page_keeps_the_order_paid_and_tells_a_person(world: W
     assert world.balance() == {"clearing:stripe": 4000, "sales": -2000, "unapplied": -2000}
 
 
+def test_a_second_intent_of_the_same_reference_is_extra_money(world: World) -> None:
+    world.press_pay()
+    payment = world.provider.the_payment()
+    world.provider.pay(payment)
+    world.tell(payment)
+    world.work()
+    second = world.provider.second_intent(payment)
+    world.tell(second, "payment_intent.succeeded")
+    world.work()
+
+    assert world.order.state == "paid"
+    assert world.dispositions() == ["applied", "unapplied"]
+    assert world.cases() == ["double_payment"]
+    assert world.balance() == {"clearing:stripe": 4000, "sales": -2000, "unapplied": -2000}
+
+
 def test_two_attempts_both_paid(world: World) -> None:
     world.press_pay()
     first = world.provider.the_payment()

@@ -37,7 +37,7 @@ RELEVANT_TYPES = frozenset(
 )
 
 # As Stripe writes it: one time, then signatures by scheme. Strict, so that a changed header is never the same proof.
-_HEADER = re.compile(r"t=([1-9][0-9]{0,11})((?:,[a-z0-9]{1,8}=[0-9A-Za-z+/=_-]{1,200}){1,20})")
+_HEADER = re.compile(r"t=([1-9][0-9]{0,11})((?:,(?!t=)[a-z0-9]{1,8}=[0-9A-Za-z+/=_-]{1,200}){1,20})")
 _V1 = re.compile(r",v1=[0-9a-f]{64}(?=,|$)")
 _ID = re.compile(r"[A-Za-z0-9_]{1,255}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,120}")

@@ -1,6 +1,4 @@
-"""Balance transactions: what each charge and refund does to the account, with Stripe's fee of 2.9 % + 30
-minor units.
-"""
+"""Balance transactions: what each charge and refund does to the account, with a fee of 2.9 % + 30 minor units."""
 
 from __future__ import annotations
 

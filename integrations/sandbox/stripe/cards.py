@@ -1,7 +1,7 @@
 """Stripe's published test cards and what each does. https://docs.stripe.com/testing.
 
-The numbers below are public constants. A number that a shopper types is looked up here and then forgotten:
-only the last four digits, the brand and a keyed fingerprint are kept.
+The numbers below are public constants. A number that a shopper types is looked up here and then forgotten: only the
+last four digits, the brand and a keyed fingerprint are kept.
 """
 
 from __future__ import annotations
@@ -47,9 +47,7 @@ DEBIT_RETURNED = Decline(
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a test payment method does. `challenge` is 3-D Secure: required, supported (only when asked for)
-    or none.
-    """
+    """What a test payment method does. `challenge` is 3-D Secure: required, supported (only when asked for) or none."""
 
     name: str
     brand: str = "visa"

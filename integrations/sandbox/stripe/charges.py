@@ -16,8 +16,8 @@ def create(
     decline: Decline | None = None,
     authenticated: bool = False,
 ) -> Stored:  # fmt: skip
-    """Stores a charge over the intent's amount. `status` is succeeded, pending or failed. No event, no
-    balance entry yet.
+    """Stores a charge over the intent's amount. `status` is succeeded, pending or failed. No event, no balance entry
+    yet.
     """
     amount = intent.data["amount"]
     taken = captured and status == "succeeded"
@@ -99,8 +99,8 @@ def _outcome(decline: Decline | None, status: str) -> Json:
 def post_to_balance_later(scope: Scope, charge: Stored) -> None:
     """Puts the balance entry and its `charge.updated` at the end of this step, or as late as the switch says.
 
-    Stripe captures asynchronously by default: `charge.succeeded` still has no balance_transaction,
-    `charge.updated` has it.
+    Stripe captures asynchronously by default: `charge.succeeded` still has no balance_transaction, `charge.updated` has
+    it.
     """
     delay = int(scope.tx.setting("balance_delay_seconds", 0))
     if delay:

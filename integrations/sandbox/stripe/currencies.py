@@ -42,9 +42,7 @@ def display(amount: int, currency: str) -> str:
 
 
 def check_granularity(amount: int, currency: str, *, param: str) -> None:
-    """Raises ApiError when the last digits must be zero: tenths in three-decimal currencies, whole króna in
-    ISK.
-    """
+    """Raises ApiError when the last digits must be zero: tenths in three-decimal currencies, whole króna in ISK."""
     step = 10 if currency in THREE_DECIMAL else 100 if currency in WHOLE_UNITS_ONLY else 1
     if amount % step:
         message = f"Invalid amount: amounts in {currency} must be divisible by {step}."
@@ -52,9 +50,7 @@ def check_granularity(amount: int, currency: str, *, param: str) -> None:
 
 
 def check_charge(amount: int, currency: str, *, param: str) -> None:
-    """Raises ApiError when Stripe would not charge this total (minor units): too small, too large, wrong
-    granularity.
-    """
+    """Raises ApiError when Stripe would not charge this (minor units): too small, too large, wrong granularity."""
     check_granularity(amount, currency, param=param)
     minimum = MINIMUMS.get(currency, DEFAULT_MINIMUM)
     if amount < minimum:

@@ -8,8 +8,8 @@ from integrations.sandbox.wire import Json
 class ApiError(Exception):
     """An error answer in Stripe's shape.
 
-    `executed` tells whether the endpoint had begun to work: only then is the answer kept under the
-    idempotency key (https://docs.stripe.com/api/idempotent_requests: failed validation stores nothing).
+    `executed` tells whether the endpoint had begun to work: only then is the answer kept under the idempotency key
+    (https://docs.stripe.com/api/idempotent_requests: failed validation stores nothing).
     """
 
     def __init__(
@@ -45,6 +45,12 @@ def missing(param: str) -> ApiError:
 def unknown(param: str) -> ApiError:
     """A parameter that this endpoint does not have (or that the sandbox does not model)."""
     return ApiError(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
+
+
+def no_longer_supported(param: str) -> ApiError:
+    """A parameter that newer API versions have removed, as 2026-09-30.endive did with `payment_method_types`."""
+    message = f"The parameter {param} is no longer supported. Use allowed_{param} or excluded_{param} instead."
+    return ApiError(message, code=f"{param}_no_longer_supported", param=param)
 
 
 def empty(param: str) -> ApiError:

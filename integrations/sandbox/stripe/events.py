@@ -1,6 +1,4 @@
-"""Stripe's events: written in the transaction that makes them true, listed, and signed for the shop's
-endpoint.
-"""
+"""Stripe's events: written in the transaction that makes them true, listed, and signed for the shop's endpoint."""
 
 from __future__ import annotations
 
@@ -56,9 +54,7 @@ def signature(body: bytes, *, secrets: Sequence[str], at: int) -> str:
 def headers(
     tx: Transaction, body: bytes, *, secrets: Sequence[str] | None = None, at: int | None = None
 ) -> dict[str, str]:
-    """The headers of one delivery attempt. Signed with real time plus `signature_offset_seconds`, not the
-    object clock.
-    """
+    """Headers of one attempt. Signed with real time plus `signature_offset_seconds`, not the object clock."""
     at = int(time.time()) + int(tx.setting("signature_offset_seconds", 0)) if at is None else at
     chosen = tx.setting("webhook_secrets", []) if secrets is None else secrets
     return {

@@ -1,6 +1,4 @@
-"""Decodes Stripe's form encoding with brackets (`line_items[0][price_data][currency]=eur`) strictly into a
-tree.
-"""
+"""Decodes Stripe's form encoding with brackets (`line_items[0][price_data][currency]=eur`) strictly into a tree."""
 
 from __future__ import annotations
 
@@ -18,8 +16,7 @@ _KEY = re.compile(r"([^\[\]]+)((?:\[[^\[\]]*\])*)")
 def decode(encoded: bytes | str) -> Json:
     """A tree of dicts with text leaves; list items stand under their index, or in order for `[]`.
 
-    Raises ApiError (400) for bad UTF-8, NUL, malformed or repeated keys, too many fields and too deep
-    nesting.
+    Raises ApiError (400) for bad UTF-8, NUL, malformed or repeated keys, too many fields and too deep nesting.
     """
     try:
         text = encoded.decode("ascii") if isinstance(encoded, bytes) else encoded

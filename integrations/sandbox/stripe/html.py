@@ -1,6 +1,4 @@
-"""The hosted page's HTML: plain, without JavaScript, WCAG 2.2 AA. Every value from outside is escaped
-here.
-"""
+"""The hosted page's HTML: plain, without JavaScript, WCAG 2.2 AA. Every value from outside is escaped here."""
 
 from __future__ import annotations
 

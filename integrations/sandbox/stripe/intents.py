@@ -1,6 +1,4 @@
-"""PaymentIntents by API: create, confirm, capture, cancel. The hosted page works below this, in
-`payments`.
-"""
+"""PaymentIntents by API: create, confirm, capture, cancel. The hosted page works below this, in `payments`."""
 
 from __future__ import annotations
 
@@ -17,13 +15,11 @@ from integrations.sandbox.stripe.schema import (
     Flag,
     Hash,
     Integer,
-    Items,
     Metadata,
     Text,
     Url,
 )  # fmt: skip
 from integrations.sandbox.stripe.scope import Scope
-from integrations.sandbox.stripe.sessions import METHOD_TYPES
 from integrations.sandbox.wire import Json
 
 _CARD_OPTIONS: dict[str, Field] = {
@@ -33,14 +29,13 @@ _SHARED: dict[str, Field] = {
     "payment_method": Text(), "return_url": Url(), "off_session": Flag(), "receipt_email": Email(),
     "capture_method": Text(choices=("automatic", "automatic_async", "manual")),
     "setup_future_usage": Text(choices=("off_session", "on_session")),
-    "payment_method_options": Hash(_CARD_OPTIONS), "error_on_requires_action": Flag(), **EXPAND,
+    "payment_method_options": Hash(_CARD_OPTIONS), **EXPAND,
 }  # fmt: skip
 CREATE: dict[str, Field] = {
     "amount": Integer(required=True, low=1), "currency": Currency(required=True), "confirm": Flag(),
     "automatic_payment_methods": Hash({
         "enabled": Flag(required=True), "allow_redirects": Text(choices=("always", "never"))}),
-    "payment_method_types": Items(Text(choices=METHOD_TYPES)), "metadata": Metadata(),
-    "description": Text(limit=1000),
+    "metadata": Metadata(), "description": Text(limit=1000), **payment_methods.FILTERS,
     "statement_descriptor": Text(limit=22), "statement_descriptor_suffix": Text(limit=22), **_SHARED,
 }  # fmt: skip
 CONFIRM = _SHARED
@@ -52,26 +47,18 @@ CAPTURE: dict[str, Field] = {"amount_to_capture": Integer(low=1), "metadata": Me
 
 
 def create(scope: Scope, params: Json, _ids: Sequence[str]) -> Stored | ApiError:
-    """POST /v1/payment_intents, with `confirm` also the first try to pay. A decline is returned, its effects
-    stay.
-    """
+    """POST /v1/payment_intents, with `confirm` also the first try to pay. A decline is returned, its effects stay."""
     amount, currency = params["amount"], params["currency"]
     currencies.check_charge(amount, currency, param="amount")
-    if "payment_method_types" in params and params.get("automatic_payment_methods", {}).get("enabled"):
-        raise errors.invalid(
-            "payment_method_types",
-            "You may only specify one of automatic_payment_methods and payment_method_types.",
-        )
-    automatic = None
-    if "payment_method_types" not in params:
-        asked = params.get("automatic_payment_methods", {})
-        automatic = {"allow_redirects": asked.get("allow_redirects", "always"), "enabled": True}
-    debit = payment_methods.DEBIT_BY_CURRENCY.get(currency, "us_bank_account")
     intent = payments.create(
-        scope, amount=amount, currency=currency, metadata=params.get("metadata", {}), automatic=automatic,
-        payment_method_types=params.get("payment_method_types") or ["card", debit],
+        scope,
+        amount=amount,
+        currency=currency,
+        metadata=params.get("metadata", {}),
+        automatic=_automatic(params),
+        payment_method_types=payment_methods.offered(currency, params),
         options=params | params.get("payment_method_options", {}).get("card", {}),
-    )  # fmt: skip
+    )
     if params.get("confirm"):
         return _confirm(scope, intent, params)
     if "payment_method" in params:
@@ -79,6 +66,18 @@ def create(scope: Scope, params: Json, _ids: Sequence[str]) -> Stored | ApiError
         intent.data |= {"payment_method": method.id, "status": "requires_confirmation"}
         scope.save(intent)
     return intent
+
+
+def _automatic(params: Json) -> Json | None:
+    asked = params.get("automatic_payment_methods")
+    if "allowed_payment_method_types" in params:
+        if asked is not None:
+            raise errors.invalid(
+                "allowed_payment_method_types",
+                "You may only specify one of allowed_payment_method_types and automatic_payment_methods.",
+            )
+        return None
+    return {"allow_redirects": (asked or {}).get("allow_redirects", "always"), "enabled": True}
 
 
 def confirm(scope: Scope, params: Json, ids: Sequence[str]) -> Stored | ApiError:
@@ -104,7 +103,8 @@ def _confirm(scope: Scope, intent: Stored, params: Json) -> Stored | ApiError:
         )
     method = payment_methods.from_token(scope, token)
     automatic = intent.data["automatic_payment_methods"] or {}
-    if automatic.get("allow_redirects") == "always" and "return_url" not in params:
+    redirects = automatic.get("allow_redirects") == "always" and not params.get("off_session")
+    if redirects and "return_url" not in params:
         raise errors.ApiError(
             "This PaymentIntent is configured to accept payment methods enabled in your Dashboard. Because"
             " some of these"
@@ -141,9 +141,7 @@ def capture(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
 
 
 def cancel(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
-    """POST /v1/payment_intents/{id}/cancel. An intent of an open Checkout Session ends with its session
-    only.
-    """
+    """POST /v1/payment_intents/{id}/cancel. An intent of an open Checkout Session ends with its session only."""
     intent = scope.get("payment_intent", ids[0], param="intent")
     session = scope.find(intent.private.get("session"))
     if session is not None and session.data["status"] == "open":

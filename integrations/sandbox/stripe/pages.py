@@ -30,9 +30,7 @@ _URL_SAFE = ":/?#[]@!$&'()*+,;=%~"
 
 @dataclass(frozen=True)
 class View:
-    """What a page step decided: a page with its status, or a redirect. `to` are the URLs a form on it may
-    lead to.
-    """
+    """What a page step decided: a page with its status, or a redirect. `to` are the URLs a form on it may lead to."""
 
     status: int
     page: str = ""
@@ -151,9 +149,7 @@ def _press_card(scope: Scope, session: Stored, form: dict[str, str], filled: Fil
 
 
 def read_card(form: dict[str, str], *, now: int) -> tuple[CardDetails, cards.Behaviour] | FormError:
-    """The card as typed and what it does, or what is wrong with the form. `now` in seconds decides what has
-    expired.
-    """
+    """The card as typed and what it does, or what is wrong with the form. `now` in seconds decides what has expired."""
     number = re.sub(r"[ -]", "", form.get("number", ""))
     if not re.fullmatch(r"[0-9]{12,19}", number):
         return FormError("Your card number is incomplete.", "number", "incomplete_number")
@@ -224,9 +220,7 @@ def _response(view: View) -> Response:
 
 
 def _policy(targets: tuple[str | None, ...]) -> str:
-    """No script at all. Browsers hold `form-action` against redirects too, so the shop's own origins stand in
-    it.
-    """
+    """No script at all. Browsers hold `form-action` against redirects too, so the shop's own origins stand in it."""
     origins = sorted({"{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in targets if url})
     return (
         f"default-src 'none'; style-src 'sha256-{html.STYLE_HASH}'; base-uri 'none'; frame-ancestors"

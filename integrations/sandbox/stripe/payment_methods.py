@@ -1,5 +1,5 @@
-"""PaymentMethod objects made from what a shopper typed, or from Stripe's `pm_card_…` test tokens. No full
-number is kept.
+"""PaymentMethod objects made from what a shopper typed, or from Stripe's `pm_card_…` test tokens. No full number is
+kept.
 """
 
 from __future__ import annotations
@@ -8,12 +8,20 @@ from dataclasses import dataclass
 
 from integrations.sandbox.objects import Stored
 from integrations.sandbox.stripe import cards, errors
+from integrations.sandbox.stripe.schema import Field, Items, Text
 from integrations.sandbox.stripe.scope import Scope, new_id
 from integrations.sandbox.wire import Json
 
 _TOKEN_ALIASES = {"pm_card_chargeDeclinedCvc": "chargeDeclinedIncorrectCvc"}
 #: Which bank debit settles later, by currency.
 DEBIT_BY_CURRENCY = {"eur": "sepa_debit", "gbp": "bacs_debit", "usd": "us_bank_account"}
+
+
+#: The two ways to narrow what is offered; `payment_method_types` can no longer be sent since 2026-09-30.endive.
+FILTERS: dict[str, Field] = {
+    "allowed_payment_method_types": Items(Text(limit=50)),
+    "excluded_payment_method_types": Items(Text(limit=50)),
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +37,31 @@ def billing_details(*, email: str | None, name: str | None = None) -> Json:
     """Stripe's billing hash with what we know."""
     address = dict.fromkeys(("city", "country", "line1", "line2", "postal_code", "state"))
     return {"address": address, "email": email, "name": name, "phone": None, "tax_id": None}
+
+
+def offered(currency: str, params: Json) -> list[str]:
+    """The types of payment method that a payment in this currency may use: cards and one bank debit, filtered.
+
+    Names in the filters that do not apply are passed over, as at Stripe. Raises ApiError when nothing is left.
+    """
+    allowed, excluded = (params.get(name) for name in FILTERS)
+    if allowed is not None and excluded is not None:
+        raise errors.invalid(
+            "allowed_payment_method_types", f"You may only specify one of these parameters: {', '.join(FILTERS)}."
+        )
+    dynamic = ["card", DEBIT_BY_CURRENCY.get(currency, "us_bank_account")]
+    left = [kind for kind in dynamic if (allowed is None or kind in allowed) and kind not in (excluded or [])]
+    if not left:
+        raise errors.invalid(
+            "allowed_payment_method_types" if allowed is not None else "excluded_payment_method_types",
+            "No valid payment method types are left for this payment.",
+        )
+    return left
+
+
+def filters_of(params: Json) -> Json:
+    """The filters as objects show them."""
+    return {name: params.get(name) for name in FILTERS}
 
 
 def _insert(scope: Scope, *, kind: str, details: Json, email: str | None, private: Json) -> Stored:

@@ -1,5 +1,5 @@
-"""The life of a PaymentIntent: confirm, challenge, settle, capture, cancel. Each step emits Stripe's events
-in its order.
+"""The life of a PaymentIntent: confirm, challenge, settle, capture, cancel. Each step emits Stripe's events in its
+order.
 """
 
 from __future__ import annotations
@@ -24,8 +24,8 @@ def create(
     options: Json,
     automatic: Json | None = None,
 ) -> Stored:
-    """Stores an intent over `amount` minor units and emits `payment_intent.created`. `options` are Stripe's
-    optional fields.
+    """Stores an intent over `amount` minor units and emits `payment_intent.created`. `options` are Stripe's optional
+    fields.
     """
     intent_id = new_id("pi")
     data: Json = {
@@ -47,7 +47,7 @@ def create(
         "currency": currency,
         "customer": None,
         "description": options.get("description"),
-        "excluded_payment_method_types": None,
+        **payment_methods.filters_of(options),
         "last_payment_error": None,
         "latest_charge": None,
         "livemode": False,
@@ -88,8 +88,8 @@ def _method_options(payment_method_types: list[str], options: Json) -> Json:
 
 
 def confirm(scope: Scope, intent: Stored, method: Stored, *, return_url: str | None = None) -> Decline | None:
-    """Tries to pay with a payment method: succeeds, asks for 3-D Secure, goes processing, or returns why it
-    was declined.
+    """Tries to pay with a payment method: succeeds, asks for 3-D Secure, goes processing, or returns why it was
+    declined.
     """
     intent.data |= {"payment_method": method.id, "next_action": None, "last_payment_error": None}
     if payment_methods.is_debit(method):
@@ -270,7 +270,11 @@ def capture(scope: Scope, intent: Stored, *, amount: int | None) -> None:
 
 
 def cancel(scope: Scope, intent: Stored, *, reason: str | None) -> None:
-    """Ends an unpaid intent and lets an authorisation go. Raises ApiError when its state forbids it."""
+    """Ends an unpaid intent and lets an authorisation go. Raises ApiError when its state forbids it.
+
+    An authorisation that is let go leaves its charge as it is and makes no Refund, since API version 2025-03-31.basil:
+    https://docs.stripe.com/changelog/basil/2025-03-31/remove-refund-from-partial-capture-and-payment-cancellation-flow
+    """
     status = intent.data["status"]
     if status not in CANCELABLE or (status == "processing"):
         raise errors.unexpected_state(
@@ -281,12 +285,6 @@ def cancel(scope: Scope, intent: Stored, *, reason: str | None) -> None:
             " requires_action.",
             code="payment_intent_unexpected_state",
         )
-    if status == "requires_capture":
-        charge = scope.get("charge", intent.data["latest_charge"])
-        charge.data["refunded"] = True
-        charge.data["amount_refunded"] = charge.data["amount"]
-        scope.save(charge)
-        events.emit(scope, "charge.refunded", charge)
     intent.data |= {
         "status": "canceled",
         "amount_capturable": 0,

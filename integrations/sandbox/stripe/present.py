@@ -40,9 +40,7 @@ _ANY = {name: kind for fields in (EXPANDABLE["charge"], EXPANDABLE["refund"]) fo
 
 
 def check_expand(kind: str, paths: Iterable[str], *, many: bool) -> list[list[str]]:
-    """Splits the paths and refuses what this kind cannot expand. Paths of a list start with `data`. Raises
-    ApiError.
-    """
+    """Splits the paths and refuses what this kind cannot expand. Paths of a list start with `data`. Raises ApiError."""
     checked = []
     for path in paths:
         parts = path.split(".")

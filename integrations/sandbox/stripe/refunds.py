@@ -129,9 +129,7 @@ def cancel(scope: Scope, refund: Stored) -> Stored:
 
 
 def move(scope: Scope, refund: Stored, *, status: str, failure_reason: str | None = None) -> Stored:
-    """What the bank, or the control API, does to a refund. Failing or cancelling gives the money back to the
-    balance.
-    """
+    """What the bank, or the control API, does to a refund. Failing or cancelling refills the balance."""
     if status not in STATUSES:
         raise errors.invalid("status", f"Invalid status: must be one of {', '.join(STATUSES)}")
     if refund.data["status"] in ("failed", "canceled"):

@@ -79,6 +79,8 @@ def _window(scope: Scope, kind: str, params: Json) -> Window:
 
 
 def _filters(kind: str, params: Json) -> dict[str, list[str]]:
+    if "*" in params.get("type", ""):
+        raise errors.invalid("type", "The sandbox does not model wildcards: name the types under `types`.")
     filters = {name: [params[name]] for name in LINKS[kind] if name in params}
     if "types" in params:
         if "type" in params:

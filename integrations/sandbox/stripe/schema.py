@@ -1,6 +1,4 @@
-"""Parameter types: each reads one node of a decoded form and refuses what Stripe refuses, in Stripe's
-words.
-"""
+"""Parameter types: each reads one node of a decoded form and refuses what Stripe refuses, in Stripe's words."""
 
 from __future__ import annotations
 
@@ -92,9 +90,7 @@ class Flag:
 
 @dataclass(frozen=True)
 class Currency:
-    """A lower-case code of a currency that Stripe supports. Stripe's documentation asks for lower case; we
-    insist.
-    """
+    """A lower-case code of a currency that Stripe supports. Stripe's documentation asks for lower case; we insist."""
 
     required: bool = False
 
@@ -191,9 +187,7 @@ class Metadata:
 
 @dataclass(frozen=True)
 class When:
-    """A list filter on creation time: one second, or a hash of gt, gte, lt, lte. Read as (since, until), both
-    included.
-    """
+    """A list filter on creation time: one second, or a hash of gt, gte, lt, lte. Read as (since, until), inclusive."""
 
     required: bool = False
 
@@ -211,6 +205,8 @@ def read(fields: Mapping[str, Field], tree: Json, *, prefix: str = "") -> Json:
     """All parameters of a request, typed. Raises ApiError for the first that is unknown, missing or wrong."""
     for name in tree:
         if name not in fields:
+            if f"allowed_{name}" in fields:
+                raise errors.no_longer_supported(name)
             raise errors.unknown(f"{prefix}[{name}]" if prefix else name)
     values: Json = {}
     for name, field in fields.items():

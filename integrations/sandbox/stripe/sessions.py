@@ -50,7 +50,6 @@ _INTENT_DATA: dict[str, Field] = {
     "setup_future_usage": Text(choices=("off_session", "on_session")),
 }  # fmt: skip
 _SWITCH: dict[str, Field] = {"enabled": Flag(required=True)}
-METHOD_TYPES = ("card", *payment_methods.DEBIT_BY_CURRENCY.values())
 CREATE: dict[str, Field] = {
     "mode": Text(required=True, choices=("payment", "setup", "subscription")),
     "line_items": Items(Hash(_LINE_ITEM), required=True),
@@ -58,7 +57,6 @@ CREATE: dict[str, Field] = {
     "customer_email": Email(), "customer_creation": Text(choices=("always", "if_required")),
     "currency": Currency(), "expires_at": Integer(), "metadata": Metadata(),
     "payment_intent_data": Hash(_INTENT_DATA),
-    "payment_method_types": Items(Text(choices=METHOD_TYPES)),
     "payment_method_options": Hash({"card": Hash({
         "request_three_d_secure": Text(choices=("any", "automatic", "challenge"))})}),
     "locale": Text(limit=10), "submit_type": Text(choices=("auto", "book", "donate", "pay", "subscribe")),
@@ -66,25 +64,20 @@ CREATE: dict[str, Field] = {
     "billing_address_collection": Text(choices=("auto", "required")), "allow_promotion_codes": Flag(),
     "adaptive_pricing": Hash(_SWITCH), "automatic_tax": Hash(_SWITCH),
     "phone_number_collection": Hash(_SWITCH),
-    "origin_context": Text(choices=("mobile_app", "web")), **EXPAND,
+    "origin_context": Text(choices=("mobile_app", "web")), **payment_methods.FILTERS, **EXPAND,
 }  # fmt: skip
 
 
 def create(scope: Scope, params: Json) -> Stored:
-    """POST /v1/checkout/sessions. Raises ApiError for what Stripe refuses, and says what the sandbox does not
-    model.
-    """
+    """POST /v1/checkout/sessions. Raises ApiError for what Stripe refuses, and says what the sandbox does not model."""
     _refuse_unmodelled(params)
     session_id = new_id("cs_test", 58)
     items, currency, total = _line_items(scope, params)
     currencies.check_charge(total, currency, param="line_items")
     expires_at = _expires_at(scope, params)
-    method_types = params.get("payment_method_types") or [
-        "card", payment_methods.DEBIT_BY_CURRENCY.get(currency, "us_bank_account"),
-    ]  # fmt: skip
     data = _fields(scope, session_id, params) | {
         "amount_subtotal": total, "amount_total": total, "currency": currency, "expires_at": expires_at,
-        "payment_method_types": method_types,
+        "payment_method_types": payment_methods.offered(currency, params), **payment_methods.filters_of(params),
     }  # fmt: skip
     options = dict(params.get("payment_intent_data", {}))
     card_options = params.get("payment_method_options", {}).get("card", {})
@@ -191,7 +184,7 @@ def _fields(scope: Scope, session_id: str, params: Json) -> Json:
         "billing_address_collection": params.get("billing_address_collection"),
         "cancel_url": params.get("cancel_url"),
         "client_reference_id": params.get("client_reference_id"),
-        "client_secret": None,  # nosec B105: the field is null for hosted pages
+        "client_secret": None,  # nosec B105
         "collected_information": None,
         "consent": None,
         "consent_collection": None,
@@ -339,9 +332,7 @@ def settle_debit(scope: Scope, session: Stored, *, success: bool) -> None:
 
 
 def expire(scope: Scope, session: Stored) -> Stored:
-    """POST /v1/checkout/sessions/{id}/expire, and what the clock does. Raises ApiError unless the session is
-    open.
-    """
+    """POST /v1/checkout/sessions/{id}/expire, and what the clock does. Raises ApiError unless the session is open."""
     status = session.data["status"]
     if status != "open":
         raise errors.unexpected_state(

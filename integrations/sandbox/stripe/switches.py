@@ -35,8 +35,8 @@ class Switches:
         }
 
     def run(self, scope: Scope, verb: str, args: Json) -> Json | None:
-        """The verb's answer, or None when it is not one of ours. Raises ApiError for wrong states and
-        LookupError for ids.
+        """The verb's answer, or None when it is not one of ours. Raises ApiError for wrong states and LookupError for
+        ids.
         """
         known = self._verbs.get(verb)
         return None if known is None else known(scope, args)
@@ -50,11 +50,10 @@ def _get(scope: Scope, object_id: str) -> Stored:
 
 
 def pay(scope: Scope, args: Json) -> Json:
-    """Presses *Pay* for the shopper. args: session, card (number), method (card|debit), email, force, amount,
-    currency.
+    """Presses *Pay* for the shopper. args: session, card (number), method (card|debit), email, force, amount, currency.
 
-    `force` pays a session that has expired or is complete, as no real provider would: late or second money.
-    `amount` (minor units) and `currency` replace what is charged and what the session shows.
+    `force` pays a session that has expired or is complete, as no real provider would: late or second money. `amount`
+    (minor units) and `currency` replace what is charged and what the session shows.
     """
     session = _get(scope, args["session"])
     first_intent = _reopen(scope, session) if args.get("force") else None
@@ -84,9 +83,7 @@ def pay(scope: Scope, args: Json) -> Json:
 
 
 def _reopen(scope: Scope, session: Stored) -> str | None:
-    """Makes a closed session payable once more; returns its paid intent, which it shall keep naming
-    afterwards.
-    """
+    """Makes a closed session payable once more; returns its paid intent, which it shall keep naming afterwards."""
     session.data["status"] = "open"
     intent = scope.find(session.data["payment_intent"])
     if intent is None or intent.data["status"] in payments.CONFIRMABLE:
@@ -96,9 +93,7 @@ def _reopen(scope: Scope, session: Stored) -> str | None:
 
 
 def pay_again(scope: Scope, args: Json) -> Json:
-    """A second capture on a paid session's own intent: a second succeeded charge. args: session, amount
-    (minor units).
-    """
+    """A second succeeded charge on a paid session's own intent. args: session, amount (minor units)."""
     session = _get(scope, args["session"])
     intent = _get(scope, session.data["payment_intent"])
     first = _get(scope, intent.data["latest_charge"])
@@ -155,9 +150,7 @@ def move_refund(scope: Scope, args: Json) -> Json:
 
 
 def create_event(scope: Scope, args: Json) -> Json:
-    """Any event. args: type, object (an id or a whole object), changes (over the object), overrides (over the
-    event).
-    """
+    """Any event. args: type, object (id or whole object), changes (over the object), overrides (over the event)."""
     subject = args.get("object")
     snapshot = present.show(scope, _get(scope, subject)) if isinstance(subject, str) else dict(subject or {})
     snapshot |= args.get("changes") or {}
@@ -171,9 +164,7 @@ def get_object(scope: Scope, args: Json) -> Json:
 
 
 def patch_object(scope: Scope, args: Json) -> Json:
-    """Overwrites top-level fields without events, as if the provider had always said so. args: id,
-    changes.
-    """
+    """Overwrites top-level fields without events, as if the provider had always said so. args: id, changes."""
     stored = _get(scope, args["id"])
     stored.data |= args["changes"]
     scope.save(stored)

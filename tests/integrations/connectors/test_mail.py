@@ -35,7 +35,7 @@ def build(fact: Fact = Fact.ORDER_PAID, *, key: str = "msg_1", to: str = "", **p
 def bodies(fact: Fact, **payload: Any) -> tuple[str, str, str]:
     """Subject, text and HTML."""
     built = build(fact, **payload)
-    ((html, kind),) = [(part.content, part.mimetype) for part in built.alternatives]
+    ((html, kind),) = built.alternatives
     assert kind == "text/html"
     assert isinstance(html, str)
     return str(built.subject), str(built.body), html

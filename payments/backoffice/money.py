@@ -1,0 +1,133 @@
+"""Orders, attempts, captures, calls, ledger, transitions: read-only."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from orders.models import Order, OrderLine, Price, Product, Transition
+from payments.backoffice.base import ReadOnlyAdmin, ReadOnlyInline
+from payments.models import Capture, Case, LedgerEntry, LedgerTransaction, Look, PaymentAttempt, ProviderCall
+
+
+class LineInline(ReadOnlyInline[OrderLine]):
+    model = OrderLine
+
+
+class AttemptInline(ReadOnlyInline[PaymentAttempt]):
+    model = PaymentAttempt
+    fields = ("reference", "provider", "state", "amount", "decline_reason", "created_at")
+    readonly_fields = fields
+
+
+class CaptureInline(ReadOnlyInline[Capture]):
+    model = Capture
+    fields = ("capture_id", "amount", "disposition", "captured_at")
+    readonly_fields = fields
+
+
+@admin.register(Order)
+class OrderAdmin(ReadOnlyAdmin[Order]):
+    """What is owed. Search by number, token, e-mail, our reference, or any id of a provider."""
+
+    list_display = ("number", "state", "total", "email", "placed_at", "paid_at")
+    list_filter = ("state", "currency", "placed_at")
+    search_fields = (
+        "=id",
+        "=token",
+        "email",
+        "=attempts__reference",
+        "=attempts__page_id",
+        "=attempts__intent_id",
+        "=captures__capture_id",
+        "=attempts__events__event_id",
+    )
+    search_help_text = "Order number, e-mail, or any id: ours, the provider's, an event's"
+    inlines = (LineInline, AttemptInline, CaptureInline)
+
+
+class LookInline(ReadOnlyInline[Look]):
+    model = Look
+
+
+class CallInline(ReadOnlyInline[ProviderCall]):
+    model = ProviderCall
+    fields = ("operation", "state", "tries", "first_sent_at", "answered_at", "error_category", "error")
+    readonly_fields = fields
+
+
+@admin.register(PaymentAttempt)
+class PaymentAttemptAdmin(ReadOnlyAdmin[PaymentAttempt]):
+    """One try to pay, with its calls and what the provider said."""
+
+    list_display = ("reference", "order", "provider", "state", "amount", "created_at", "looked_at", "next_look_at")
+    list_filter = ("provider", "state", "mode")
+    search_fields = ("=reference", "=page_id", "=intent_id", "=order__id")
+    list_select_related = ("order",)
+    inlines = (CallInline, CaptureInline, LookInline)
+    exclude = ("page_url",)  # whoever holds it can pay in the shopper's place
+
+
+@admin.register(Capture)
+class CaptureAdmin(ReadOnlyAdmin[Capture]):
+    list_display = ("capture_id", "order", "provider", "amount", "disposition", "captured_at", "fee_minor")
+    list_filter = ("provider", "disposition", "currency")
+    search_fields = ("=capture_id", "=order__id")
+    list_select_related = ("order",)
+
+
+@admin.register(Case)
+class CaseAdmin(ReadOnlyAdmin[Case]):
+    """What a person must know, with its suggested fix."""
+
+    list_display = ("id", "kind", "order", "opened_at", "times_seen", "closed_at")
+    list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter))
+    search_fields = ("=id", "=order__id")
+    list_select_related = ("order",)
+
+
+@admin.register(Transition)
+class TransitionAdmin(ReadOnlyAdmin[Transition]):
+    list_display = (
+        "at",
+        "subject_kind",
+        "subject_id",
+        "from_state",
+        "to_state",
+        "event",
+        "forbidden",
+        "actor",
+        "cause",
+    )
+    list_filter = ("subject_kind", "forbidden")
+    search_fields = ("=subject_id",)
+
+
+class EntryInline(ReadOnlyInline[LedgerEntry]):
+    model = LedgerEntry
+
+
+@admin.register(LedgerTransaction)
+class LedgerTransactionAdmin(ReadOnlyAdmin[LedgerTransaction]):
+    list_display = ("id", "at", "cause_kind", "cause_id", "currency", "note")
+    inlines = (EntryInline,)
+
+
+class PriceInline(admin.TabularInline[Price, Product]):
+    model = Price
+    extra = 0
+
+
+@admin.register(Product)
+class ProductAdmin(admin.ModelAdmin[Product]):
+    """The catalogue may be edited: orders keep the prices of their moment."""
+
+    list_display = ("name", "sku", "active", "max_quantity")
+    search_fields = ("name", "sku")
+    prepopulated_fields = {"slug": ("name",)}
+    inlines = (PriceInline,)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False  # take it off sale instead: baskets refer to it

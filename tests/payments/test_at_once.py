@@ -1,0 +1,102 @@
+"""32 at once, on PostgreSQL, each in its own connection: one effect, no error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.db import connections
+
+from integrations.contract import ProviderIds
+from integrations.models import OutboxEvent
+from orders.models import Order
+from payments import inbox, working
+from payments.models import Capture, LedgerTransaction, PaymentAttempt, ProviderCall, ProviderEvent
+from payments.settlement import look
+from tests.fake_provider import FakeProvider
+from tests.world import World
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+AT_ONCE = 32
+
+
+def at_once(act: Callable[[int], Any], *, count: int = AT_ONCE) -> list[Any]:
+    """Run `act(0)` … `act(count - 1)` in threads that begin together; return what they returned or raised."""
+    barrier = Barrier(count)
+
+    def run(number: int) -> Any:
+        barrier.wait()
+        try:
+            return act(number)
+        except Exception as error:  # noqa: BLE001  (the test judges it)
+            return error
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(max_workers=count) as pool:
+        return list(pool.map(run, range(count)))
+
+
+@pytest.fixture
+def world(fake: FakeProvider, transactional_db: None, order: Order, now: datetime) -> World:
+    return World(provider=fake, order=order, now=now)
+
+
+def test_one_event_delivered_32_times_is_one_row(world: World) -> None:
+    world.press_pay()
+    payment = world.provider.the_payment()
+    world.provider.pay(payment)
+    told = world.provider.notification(
+        "evt_1", reference=payment.request.reference, ids=ProviderIds(page_id=payment.page_id)
+    )
+    answers = at_once(lambda _: inbox.receive(told, body=b"{}", at=world.now))
+    assert sorted(answers) == [False] * 31 + [True]
+    assert ProviderEvent.objects.count() == 1
+    at_once(lambda _: working.drain_looks(clock=world.clock), count=4)
+    assert world.order.state == "paid"
+    assert Capture.objects.count() == LedgerTransaction.objects.count() == 1
+    assert OutboxEvent.objects.filter(fact="order.paid").count() == 1
+
+
+def test_32_looks_settle_once(world: World) -> None:
+    world.press_pay()
+    world.provider.pay(world.provider.the_payment())
+    attempt_id = world.attempt.pk
+    results = at_once(lambda number: look(attempt_id, clock=world.clock, actor=f"t{number}"))
+    assert [result for result in results if isinstance(result, Exception)] == []
+    assert world.order.state == "paid"
+    assert Capture.objects.count() == LedgerTransaction.objects.count() == 1
+    assert OutboxEvent.objects.filter(fact="order.paid").count() == 1
+
+
+def test_pay_pressed_32_times_opens_one_page(world: World) -> None:
+    answers = at_once(lambda _: world.press_pay())
+    errors = [answer for answer in answers if isinstance(answer, Exception)]
+    assert errors == []
+    assert {answer.redirect_url for answer in answers} == {"https://pay.test/cs_1"}
+    assert PaymentAttempt.objects.count() == ProviderCall.objects.count() == 1
+    assert [verb for verb, _ in world.provider.calls if verb == "start"] == ["start"]
+
+
+def test_32_different_events_of_one_payment_are_used_by_few_looks(world: World) -> None:
+    world.press_pay()
+    payment = world.provider.the_payment()
+    world.provider.pay(payment)
+    at_once(lambda number: world.tell(payment, event_id=f"evt_{number}"))
+    assert ProviderEvent.objects.count() == AT_ONCE
+    at_once(lambda _: working.drain_looks(clock=world.clock), count=4)
+    assert set(ProviderEvent.objects.values_list("state", flat=True)) == {"processed"}
+    assert world.order.state == "paid"
+    assert OutboxEvent.objects.filter(fact="order.paid").count() == 1
+
+
+def test_two_providers_chosen_in_two_tabs_leave_one_live_attempt(world: World) -> None:
+    answers = at_once(lambda number: world.press_pay("stripe" if number % 2 else "other"), count=8)
+    live = [attempt for attempt in world.attempts if attempt.is_live]
+    assert len(live) == 1
+    assert any(not isinstance(answer, Exception) and answer.redirect_url for answer in answers)

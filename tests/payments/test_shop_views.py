@@ -1,0 +1,55 @@
+"""The pages from *pay* onwards as real answers: what they show, what they refuse, what they never change."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from urllib.parse import urlsplit
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from orders.models import Order
+from payments.models import PaymentAttempt
+from tests.fake_provider import FakeProvider
+from tests.orders import factories
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("path", ["/pay/{}/", "/pay/{}/return/", "/orders/{}/", "/orders/{}/status.json"])
+@pytest.mark.parametrize("token", ["nobody", "%00", "a%00b", "%F0%9F%AB%96", "x" * 5000, "..", "%2e%2e%2f"])
+def test_a_token_that_opens_nothing_is_404(token: str, path: str, client: Client, fake: FakeProvider) -> None:
+    assert client.get(path.format(token)).status_code == 404
+
+
+def test_opening_pages_begins_nothing(order: Order, client: Client, fake: FakeProvider) -> None:
+    for path in ("/pay/{}/", "/pay/{}/?other=1", "/orders/{}/", "/orders/{}/status.json"):
+        assert client.get(path.format(order.token)).status_code == 200
+    assert not PaymentAttempt.objects.exists()
+
+
+def test_paying_a_paid_order_shows_when_it_was_paid_and_the_receipt(
+    order: Order, client: Client, fake: FakeProvider, now: datetime
+) -> None:
+    factories.pay(order, now=now)
+    page = client.get(f"/pay/{order.token}/").content.decode()
+    assert "Already paid" in page
+    assert "Payment method" in page
+    assert 'name="provider"' not in page
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("goes_back_by", ["cancel_url", "return_url"])
+def test_whichever_way_the_shopper_comes_back_the_page_knows(
+    goes_back_by: str, client: Client, fake: FakeProvider
+) -> None:
+    placed = factories.order(now=timezone.now())
+    assert client.post(f"/pay/{placed.token}/", {"provider": "stripe", "action": "start"}).status_code == 303
+    way_back = getattr(fake.the_payment().request, goes_back_by)
+
+    page = client.get(urlsplit(way_back).path, follow=True).content.decode()
+
+    assert "Not paid yet" in page
+    assert "Continue" in page
+    assert "Please don&#x27;t pay again" not in page
