@@ -25,7 +25,7 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{15,63}")
 _FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST",
               "HTTP_X_FORWARDED_PORT", "HTTP_X_REAL_IP", "HTTP_X_REQUEST_ID")  # fmt: skip
 FORWARDED_MARK = "shop.forwarded"
-"""In request.META when the request came through a proxy, or says so."""
+"""In request.META: whether the request came through a proxy, or says so."""
 
 _NO_ADDRESS = "0.0.0.0"  # nosec B104
 _UNREMARKABLE = ("/static/", "/livez", "/readyz", "/metrics")
@@ -46,7 +46,7 @@ class TrustedProxyMiddleware:
         meta = request.META
         trusted = meta.get("REMOTE_ADDR", "") in settings.TRUSTED_PROXIES
         forwarded_for = meta.get("HTTP_X_FORWARDED_FOR", "")
-        meta[FORWARDED_MARK] = trusted or any(name in meta for name in _FORWARDED if name != "HTTP_X_REQUEST_ID")
+        meta[FORWARDED_MARK] = any(name in meta for name in _FORWARDED if name != "HTTP_X_REQUEST_ID")
         kept = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_REQUEST_ID") if trusted else ()
         for name in _FORWARDED:
             if name not in kept:

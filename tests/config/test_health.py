@@ -91,6 +91,11 @@ class TestMetrics:
         assert client.get("/metrics", REMOTE_ADDR="::1").status_code == 200
         assert client.get("/metrics", REMOTE_ADDR="203.0.113.9").status_code == 403
 
+    def test_and_for_trusted_networks_that_come_straight(self, client: Client) -> None:
+        assert client.get("/metrics").status_code == 200
+        assert client.get("/metrics", REMOTE_ADDR="10.1.2.3").status_code == 200
+        assert client.get("/metrics", REMOTE_ADDR="10.1.2.3", HTTP_X_FORWARDED_PROTO="https").status_code == 403
+
     def test_not_for_whom_a_proxy_on_this_machine_lets_through(self, client: Client, settings: Any) -> None:
         assert client.get("/metrics", HTTP_X_FORWARDED_FOR="203.0.113.9").status_code == 403
         assert client.get("/metrics", HTTP_X_FORWARDED_FOR="127.0.0.1").status_code == 403
