@@ -317,7 +317,7 @@ def _follow(
 
 
 def _tell_shopper_it_failed(order: Order, attempt: PaymentAttempt, *, at: datetime) -> None:
-    """A bank debit may fail days later, when nobody watches the page: the shopper hears of it, with a link to try again."""
+    """A bank debit may fail days later, when nobody watches the page: the shopper hears of it, with a link."""
     outbox.record(
         "attempt.failed",
         subject_kind="order",

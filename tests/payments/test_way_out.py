@@ -7,6 +7,7 @@ from datetime import datetime
 
 import pytest
 from django.core import mail
+from django.core.mail import EmailMultiAlternatives
 from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
@@ -88,4 +89,5 @@ def test_the_shopper_is_mailed_when_a_debit_fails_days_later(world: World) -> No
     assert sent.to == ["shopper@example.com"]
     assert "did not go through" in sent.subject
     assert f"/pay/{world.order.token}/" in sent.body
+    assert isinstance(sent, EmailMultiAlternatives)
     assert "Try again" in str(sent.alternatives[0][0])
