@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from auditlog.middleware import AuditlogMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -29,6 +30,7 @@ FORWARDED_MARK = "shop.forwarded"
 
 _NO_ADDRESS = "0.0.0.0"  # nosec B104
 _UNREMARKABLE = ("/static/", "/livez", "/readyz", "/metrics")
+_WITHOUT_PERSON = (*_UNREMARKABLE, "/webhooks/")
 
 _log = structlog.get_logger("shop.request")
 
@@ -122,6 +124,15 @@ class PermissionsPolicyMiddleware:
         response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         return response
+
+
+class AuditMiddleware(AuditlogMiddleware):  # type: ignore[misc]  # django-auditlog has no types
+    """Couples changes with the person who makes them; asks for no person where none can be: probes and webhooks."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        impersonal = request.path_info.startswith(_WITHOUT_PERSON)
+        answer: HttpResponseBase = self.get_response(request) if impersonal else super().__call__(request)
+        return answer
 
 
 class StoreAwayMiddleware:

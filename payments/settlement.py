@@ -16,7 +16,7 @@ import structlog
 from django.db import transaction
 from django.db.models import F, Q
 
-from integrations import providers
+from integrations import outbox, providers
 from integrations.contract import (
     ConfigurationError,
     PaymentSnapshot,
@@ -27,7 +27,9 @@ from integrations.contract import (
     WrongMode,
 )
 from integrations.failpoints import failpoint
+from orders import facts
 from orders.models import Order
+from orders.states import OrderState
 from orders.transitions import move_or_record
 from payments import sweeping
 from payments.captures import record_captures
@@ -36,6 +38,7 @@ from payments.clock import Clock
 from payments.masking import masked
 from payments.models import Look, PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
+from payments.shop.decline_texts import decline_text
 from payments.states import AttemptState, EventState
 
 log = structlog.get_logger(__name__)
@@ -309,6 +312,25 @@ def _follow(
     row = move_or_record(attempt, event, actor=actor, cause=cause, at=at)
     if row.forbidden:
         _contradicted(order, attempt, snapshot, cause=cause, actor=actor, at=at, recorded=True)
+    elif target == AttemptState.FAILED and order.state == OrderState.PLACED:
+        _tell_shopper_it_failed(order, attempt, at=at)
+
+
+def _tell_shopper_it_failed(order: Order, attempt: PaymentAttempt, *, at: datetime) -> None:
+    """A bank debit may fail days later, when nobody watches the page: the shopper hears of it, with a link."""
+    outbox.record(
+        "attempt.failed",
+        subject_kind="order",
+        subject_id=order.pk,
+        payload={
+            **facts.order_payload(order),
+            "attempt": attempt.reference,
+            "provider": attempt.provider,
+            "reason": attempt.decline_reason,
+            "reason_display": decline_text(attempt.decline_reason),
+        },
+        now=at,
+    )
 
 
 def _contradicted(

@@ -31,6 +31,10 @@ class TestAlive:
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
         assert "no-store" in answer.headers["Cache-Control"]
 
+    def test_asks_nobody_for_a_session_either(self, client: Client) -> None:
+        client.cookies["session"] = "x" * 32
+        assert client.get("/livez").status_code == 200
+
     def test_needs_no_session_and_sets_no_cookie(self, client: Client) -> None:
         assert not client.get("/livez").cookies
 
