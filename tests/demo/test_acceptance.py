@@ -167,6 +167,17 @@ def test_one_order_goes_through_the_running_demo(running: Running) -> None:
     assert report["seconds"] < 60
 
 
+def test_once_says_so_when_the_provider_is_away(running: Running) -> None:
+    told(running.checkout, "trigger", "provider_down", "--json")
+    try:
+        code, printed, _ = manage(running.checkout, "demo", "--once")
+    finally:
+        told(running.checkout, "trigger", "provider_up", "--json")
+    report = json.loads(printed)
+    assert (code, report["ok"]) == (4, False)
+    assert report["problem"]
+
+
 def test_a_second_one_is_refused_with_a_clear_sentence(running: Running) -> None:
     code, _, said = manage(running.checkout, "demo")
     assert code == 5
