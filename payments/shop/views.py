@@ -8,19 +8,17 @@ reload (status.json never asks the provider, and the return page looks once ever
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
 from datetime import timedelta
 
 import structlog
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
-from integrations import correlation, providers
+from integrations import providers
+from integrations.http import total_deadline
 from orders.models import Order
 from payments import checkout
 from payments.settlement import look
@@ -30,9 +28,8 @@ from payments.shop.pages import page_for, receipt_for
 log = structlog.get_logger(__name__)
 
 RETURN_LOOKS_FOR_SECONDS = 3
+NO_ANSWER = "The payment service does not answer just now. No money was taken. Please try again in a moment."
 LOOKED_JUST_NOW = timedelta(seconds=2)
-
-_lookers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="return-page")
 
 
 @never_cache
@@ -105,6 +102,8 @@ def _start(request: HttpRequest, order: Order) -> HttpResponseBase:
             return _render_pay(request, order, problem=refused.message, status=refused.http_status)
         return _see_other("payments:order", order.token)
     if not opening.redirect_url:
+        if opening.attempt.is_live and opening.attempt.url_given_at is None:  # nobody can have paid anything
+            return _render_pay(request, order, problem=NO_ANSWER, status=503)
         return _see_other("payments:order", order.token)
     return HttpResponse(status=303, headers={"Location": opening.redirect_url})
 
@@ -142,22 +141,12 @@ def _looked_since(looked_at: object, since: object) -> bool:
 
 
 def _look_briefly(attempt_id: int) -> None:
-    """Look, but let the shopper wait for 3 s at most; a slow look goes on in its thread and settles all the same."""
-    bound = correlation.current()
-
-    def looking() -> None:
-        try:
-            with correlation.bind(bound):
-                look(attempt_id, clock=timezone.now, actor="return_page")
-        except Exception:
-            log.exception("return_look_failed", attempt=attempt_id)  # the worker looks again
-        finally:
-            connection.close()
-
+    """Look, but let the shopper wait for 3 s at most; what is not known by then, a worker finds out."""
     try:
-        _lookers.submit(looking).result(timeout=RETURN_LOOKS_FOR_SECONDS)
-    except TooSlow:
-        log.info("return_look_slow", attempt=attempt_id)
+        with total_deadline(RETURN_LOOKS_FOR_SECONDS):
+            look(attempt_id, clock=timezone.now, actor="return_page")
+    except Exception:
+        log.exception("return_look_failed", attempt=attempt_id)  # the shopper is shown what is known
 
 
 def _see_other(name: str, token: str) -> HttpResponse:
