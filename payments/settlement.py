@@ -131,10 +131,9 @@ def settle(
         if trusted:
             _adopt(attempt, snapshot)
             cause = f"look:{number}"
-            exact = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
-            if exact and not _anything_in_suspense(attempt):
+            trusted = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
+            if trusted:
                 _follow(order, attempt, snapshot, cause=cause, actor=actor, at=at, news=news)
-            trusted = exact
         attempt.next_look_at = sweeping.next_look(attempt, order, at=at) if trusted else None
         attempt.sweep_lease_until = None
         attempt.save()
@@ -271,10 +270,6 @@ def _adopt(attempt: PaymentAttempt, snapshot: PaymentSnapshot) -> None:
     attempt.page_expires_at = snapshot.expires_at or attempt.page_expires_at
     attempt.decline_reason = snapshot.decline.reason if snapshot.decline else ""
     attempt.decline_code = snapshot.decline.provider_code[:100] if snapshot.decline else ""
-
-
-def _anything_in_suspense(attempt: PaymentAttempt) -> bool:
-    return attempt.captures.filter(disposition="suspense").exists()
 
 
 _EVENT_FOR = {
