@@ -78,7 +78,7 @@ def look(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None =
 
 
 def _look_once(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None) -> LookResult:
-    number, hints, attempt = _begin(attempt_id)
+    number, waiting, attempt = _begin(attempt_id)
     asked = attempt.ids if attempt.page_id or attempt.intent_id else ids
     if asked is None or not (asked.page_id or asked.intent_id):
         return LookResult(Outcome.NOTHING_TO_ASK, attempt)
@@ -88,6 +88,9 @@ def _look_once(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | 
     except ProviderError as error:
         return LookResult(Outcome.UNREACHABLE, _not_answered(attempt_id, error, at=clock()), error)
     failpoint("look.after_fetch")
+    # A hint at an intent that this look did not ask about waits for its own: there may be money on it.
+    covered = {"", asked.intent_id, snapshot.ids.intent_id, ids.intent_id if ids else ""}
+    hints = [event_id for event_id, intent_id in waiting if intent_id in covered]
     return settle(attempt_id, number=number, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
 
 
@@ -151,8 +154,8 @@ def lock(attempt_id: int) -> tuple[Order, PaymentAttempt]:
     return order, PaymentAttempt.objects.select_for_update().get(pk=attempt_id)
 
 
-def _begin(attempt_id: int) -> tuple[int, list[int], PaymentAttempt]:
-    """Take the next look number, and the hints that stand committed at this moment."""
+def _begin(attempt_id: int) -> tuple[int, list[tuple[int, str]], PaymentAttempt]:
+    """Take the next look number, and the hints that stand committed at this moment, each with the intent it names."""
     with transaction.atomic(durable=True):
         attempt = PaymentAttempt.objects.select_for_update().get(pk=attempt_id)
         PaymentAttempt.objects.filter(pk=attempt_id).update(look_number=F("look_number") + 1)
@@ -160,7 +163,7 @@ def _begin(attempt_id: int) -> tuple[int, list[int], PaymentAttempt]:
         hints = list(
             ProviderEvent.objects.filter(hinting_at(attempt), state__in=[EventState.RECEIVED, EventState.FAILED])
             .order_by("pk")
-            .values_list("pk", flat=True)
+            .values_list("pk", "intent_id")
         )
     return attempt.look_number, hints, attempt
 
@@ -171,7 +174,8 @@ def hinting_at(attempt: PaymentAttempt) -> Q:
     for key, value in (("page_id", attempt.page_id), ("intent_id", attempt.intent_id)):
         if value:
             speaks |= Q(attempt=None, reference="", **{key: value})
-    return Q(provider=attempt.provider, mode=attempt.mode) & speaks
+    # Another account's event is never a hint; its worker ends it with a case (payments/working.py).
+    return Q(provider=attempt.provider, mode=attempt.mode, account__in=["", attempt.account]) & speaks
 
 
 def _not_answered(attempt_id: int, error: ProviderError, *, at: datetime) -> PaymentAttempt:
