@@ -29,7 +29,7 @@ from integrations.contract import (
 from integrations.failpoints import failpoint
 from orders.models import Order
 from orders.transitions import move_or_record
-from payments import sweeping
+from payments import inbox, sweeping
 from payments.captures import record_captures
 from payments.cases import open_case
 from payments.clock import Clock
@@ -132,7 +132,7 @@ def settle(
         attempt.look_failures, attempt.look_error = 0, ""
         trusted = _is_ours(order, attempt, snapshot, at)
         if trusted:
-            _adopt(attempt, snapshot)
+            _adopt(attempt, snapshot, at=at)
             cause = f"look:{number}"
             trusted = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
             if trusted:
@@ -264,11 +264,14 @@ def _is_ours(order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, a
     return False
 
 
-def _adopt(attempt: PaymentAttempt, snapshot: PaymentSnapshot) -> None:
+def _adopt(attempt: PaymentAttempt, snapshot: PaymentSnapshot, *, at: datetime) -> None:
     """Take over the provider's ids, its page's state, and the last decline."""
+    known = attempt.ids
     attempt.account = attempt.account or snapshot.account
     attempt.page_id = attempt.page_id or snapshot.ids.page_id
     attempt.intent_id = attempt.intent_id or snapshot.ids.intent_id
+    if attempt.ids != known:
+        inbox.unpark(attempt, at=at)
     attempt.page_open = snapshot.page_open
     attempt.page_url = snapshot.page_url if snapshot.page_open else ""
     attempt.page_expires_at = snapshot.expires_at or attempt.page_expires_at
