@@ -230,8 +230,10 @@ def _store_error(call: ProviderCall, error: ProviderError, *, at: datetime) -> P
             return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
         if error.permanent:
             _answered(held, at=at, answer=None, error=error)
-            if held.operation == Operation.START:
+            if held.operation == Operation.START and attempt.state == AttemptState.CREATED:
                 move_or_record(attempt, "failed", actor="calls", cause=f"call:{call.pk}", at=at)
+                attempt.next_look_at = None
+                attempt.save(update_fields=["next_look_at"])
         else:
             held.state, held.lease_until = CallState.UNKNOWN, None
             held.error_category, held.error = error.category, error.message[:300]

@@ -192,10 +192,14 @@ def _await_other_tab(call: ProviderCall) -> ProviderCall:
 
 
 def _hand_out(attempt_id: int, *, at: datetime) -> Opening:
-    """Note that the shopper gets the URL, before they get it: from now on the page is never abandoned."""
+    """Note that the shopper gets the URL, before they get it: from now on the page is never abandoned.
+
+    The order is asked again under its lock: money of an earlier attempt may have paid it while the page was opened.
+    """
     with transaction.atomic(durable=True):
-        _, attempt = lock(attempt_id)
-        url = attempt.page_url if attempt.is_live and attempt.page_open else ""
+        order, attempt = lock(attempt_id)
+        payable = order.state == OrderState.PLACED and attempt.is_live and attempt.page_open
+        url = attempt.page_url if payable else ""
         if url and attempt.url_given_at is None:
             attempt.url_given_at = at
             attempt.save(update_fields=["url_given_at"])

@@ -84,11 +84,12 @@ def _prepare_close(attempt_id: int, *, at: datetime) -> ProviderCall | None:
 
 
 def _give_up_unopened(attempt_id: int, *, at: datetime, actor: str) -> LookResult:
-    """Cancel an attempt whose page never reached anybody."""
+    """Cancel an attempt whose page never reached anybody. One that has ended without a page leaves the schedule."""
     with operation():
         _, attempt = lock(attempt_id)
         if attempt.state == AttemptState.CREATED and calls.abandon_start(attempt, at=at):
             move(attempt, "cancelled", actor=actor, cause="never_opened", at=at)
+        if not attempt.is_live:
             attempt.next_look_at = None
             attempt.save(update_fields=["next_look_at"])
     return LookResult(Outcome.SETTLED, attempt)

@@ -161,9 +161,16 @@ def unpark(attempt: PaymentAttempt, *, at: datetime) -> int:
 
 
 def tell_of_parked(*, at: datetime, most: int) -> int:
-    """Open a case for events parked longer than 24 h; return how many were seen to. They stay parked."""
+    """Open a case for events parked longer than 24 h; return how many were seen to. They stay parked.
+
+    One that matches by now (its ids were being stored while it was parked) goes back to work instead.
+    """
     seen = 0
     for event in _untold_parked(at).order_by("pk")[:most]:
+        seen += 1
+        if match(event) is not None:
+            requeue([event.pk], at=at)
+            continue
         with transaction.atomic(durable=True):
             open_case(
                 CaseKind.PARKED_EVENT,
@@ -175,7 +182,6 @@ def tell_of_parked(*, at: datetime, most: int) -> int:
                 at=at,
             )
             ProviderEvent.objects.filter(pk=event.pk).update(error="Parked for longer than 24 h: a case is open.")
-        seen += 1
     return seen
 
 

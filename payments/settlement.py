@@ -31,7 +31,7 @@ from orders import facts
 from orders.models import Order
 from orders.states import OrderState
 from orders.transitions import move_or_record
-from payments import sweeping
+from payments import inbox, sweeping
 from payments.captures import record_captures
 from payments.cases import open_case
 from payments.clock import Clock
@@ -81,7 +81,7 @@ def look(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None =
 
 
 def _look_once(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None) -> LookResult:
-    number, hints, attempt = _begin(attempt_id)
+    number, waiting, attempt = _begin(attempt_id)
     asked = attempt.ids if attempt.page_id or attempt.intent_id else ids
     if asked is None or not (asked.page_id or asked.intent_id):
         return LookResult(Outcome.NOTHING_TO_ASK, attempt)
@@ -91,6 +91,9 @@ def _look_once(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | 
     except ProviderError as error:
         return LookResult(Outcome.UNREACHABLE, _not_answered(attempt_id, error, at=clock()), error)
     failpoint("look.after_fetch")
+    # A hint at an intent that this look did not ask about waits for its own: there may be money on it.
+    covered = {"", asked.intent_id, snapshot.ids.intent_id, ids.intent_id if ids else ""}
+    hints = [event_id for event_id, intent_id in waiting if intent_id in covered]
     return settle(attempt_id, number=number, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
 
 
@@ -132,12 +135,11 @@ def settle(
         attempt.look_failures, attempt.look_error = 0, ""
         trusted = _is_ours(order, attempt, snapshot, at)
         if trusted:
-            _adopt(attempt, snapshot)
+            _adopt(attempt, snapshot, at=at)
             cause = f"look:{number}"
-            exact = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
-            if exact and not _anything_in_suspense(attempt):
+            trusted = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
+            if trusted:
                 _follow(order, attempt, snapshot, cause=cause, actor=actor, at=at, news=news)
-            trusted = exact
         attempt.next_look_at = sweeping.next_look(attempt, order, at=at) if trusted else None
         attempt.sweep_lease_until = None
         attempt.save()
@@ -155,8 +157,8 @@ def lock(attempt_id: int) -> tuple[Order, PaymentAttempt]:
     return order, PaymentAttempt.objects.select_for_update().get(pk=attempt_id)
 
 
-def _begin(attempt_id: int) -> tuple[int, list[int], PaymentAttempt]:
-    """Take the next look number, and the hints that stand committed at this moment."""
+def _begin(attempt_id: int) -> tuple[int, list[tuple[int, str]], PaymentAttempt]:
+    """Take the next look number, and the hints that stand committed at this moment, each with the intent it names."""
     with transaction.atomic(durable=True):
         attempt = PaymentAttempt.objects.select_for_update().get(pk=attempt_id)
         PaymentAttempt.objects.filter(pk=attempt_id).update(look_number=F("look_number") + 1)
@@ -164,7 +166,7 @@ def _begin(attempt_id: int) -> tuple[int, list[int], PaymentAttempt]:
         hints = list(
             ProviderEvent.objects.filter(hinting_at(attempt), state__in=[EventState.RECEIVED, EventState.FAILED])
             .order_by("pk")
-            .values_list("pk", flat=True)
+            .values_list("pk", "intent_id")
         )
     return attempt.look_number, hints, attempt
 
@@ -175,7 +177,8 @@ def hinting_at(attempt: PaymentAttempt) -> Q:
     for key, value in (("page_id", attempt.page_id), ("intent_id", attempt.intent_id)):
         if value:
             speaks |= Q(attempt=None, reference="", **{key: value})
-    return Q(provider=attempt.provider, mode=attempt.mode) & speaks
+    # Another account's event is never a hint; its worker ends it with a case (payments/working.py).
+    return Q(provider=attempt.provider, mode=attempt.mode, account__in=["", attempt.account]) & speaks
 
 
 def _not_answered(attempt_id: int, error: ProviderError, *, at: datetime) -> PaymentAttempt:
@@ -264,20 +267,19 @@ def _is_ours(order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, a
     return False
 
 
-def _adopt(attempt: PaymentAttempt, snapshot: PaymentSnapshot) -> None:
+def _adopt(attempt: PaymentAttempt, snapshot: PaymentSnapshot, *, at: datetime) -> None:
     """Take over the provider's ids, its page's state, and the last decline."""
+    known = attempt.ids
     attempt.account = attempt.account or snapshot.account
     attempt.page_id = attempt.page_id or snapshot.ids.page_id
     attempt.intent_id = attempt.intent_id or snapshot.ids.intent_id
+    if attempt.ids != known:
+        inbox.unpark(attempt, at=at)
     attempt.page_open = snapshot.page_open
     attempt.page_url = snapshot.page_url if snapshot.page_open else ""
     attempt.page_expires_at = snapshot.expires_at or attempt.page_expires_at
     attempt.decline_reason = snapshot.decline.reason if snapshot.decline else ""
     attempt.decline_code = snapshot.decline.provider_code[:100] if snapshot.decline else ""
-
-
-def _anything_in_suspense(attempt: PaymentAttempt) -> bool:
-    return attempt.captures.filter(disposition="suspense").exists()
 
 
 _EVENT_FOR = {
