@@ -35,6 +35,7 @@ from payments.masking import masked
 from payments.models import PaymentAttempt, ProviderCall
 from payments.models.call import KIND_OF, Kind, Operation
 from payments.models.case import CaseKind
+from payments.retrying import made_again
 from payments.settlement import lock
 from payments.states import AttemptState, CallState
 
@@ -106,6 +107,7 @@ def abandon_start(attempt: PaymentAttempt, *, at: datetime) -> bool:
     return True
 
 
+@made_again
 def _claim(call_id: int, *, at: datetime) -> ProviderCall | None:
     """Take the call in hand and commit that it is being sent; None where that is not to be."""
     with transaction.atomic(durable=True):
@@ -181,6 +183,7 @@ def _held(call: ProviderCall) -> ProviderCall | None:
     )
 
 
+@made_again
 def _store_started(call: ProviderCall, started: Started, *, at: datetime) -> ProviderCall:
     with transaction.atomic(durable=True):
         _, attempt = lock(call.attempt_id)
@@ -203,6 +206,7 @@ def _store_started(call: ProviderCall, started: Started, *, at: datetime) -> Pro
     return held
 
 
+@made_again
 def _store_closed(call: ProviderCall, *, at: datetime) -> ProviderCall:
     with transaction.atomic(durable=True):
         held = _held(call)
@@ -221,6 +225,7 @@ def _answered(call: ProviderCall, *, at: datetime, answer: Any, error: ProviderE
     call.save()
 
 
+@made_again
 def _store_error(call: ProviderCall, error: ProviderError, *, at: datetime) -> ProviderCall:
     """A refusal is an answer; everything else leaves the outcome unknown, to be asked again under the same key."""
     with transaction.atomic(durable=True):

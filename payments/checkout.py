@@ -19,6 +19,7 @@ from payments import calls, expiry
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall
 from payments.models.call import Operation
+from payments.retrying import made_again
 from payments.settlement import Outcome, lock, look
 from payments.states import LIVE_STATES, AttemptState, CallState
 
@@ -108,12 +109,13 @@ def _settle_earlier(order_id: int, *, provider: str, anew: bool, clock: Clock, a
             raise CannotPay("processing", "We're confirming your payment. Please don't pay again.")
 
 
+@made_again
 def _write_down(
     order_id: int, *, provider: str, at: datetime, actor: str, bind: Bind | None
 ) -> tuple[PaymentAttempt, ProviderCall]:
     """Commit the attempt and its prepared call together, or return those that stand."""
     with transaction.atomic(durable=True):
-        order = Order.objects.select_for_update().get(pk=order_id)
+        order = Order.objects.select_for_update(no_key=True).get(pk=order_id)
         if order.state != OrderState.PLACED:
             raise CannotPay(f"order_{order.state}", f"This order is {order.state.replace('_', ' ')}.")
         if at >= order.expires_at:
@@ -191,6 +193,7 @@ def _await_other_tab(call: ProviderCall) -> ProviderCall:
     return call
 
 
+@made_again
 def _hand_out(attempt_id: int, *, at: datetime) -> Opening:
     """Note that the shopper gets the URL, before they get it: from now on the page is never abandoned.
 

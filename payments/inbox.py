@@ -20,6 +20,7 @@ from integrations.failpoints import failpoint
 from payments.cases import open_case
 from payments.models import PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
+from payments.retrying import made_again
 from payments.states import EventState
 
 RETRY_SECONDS = (5, 15, 60, 120, 300, 600, 900)
@@ -83,6 +84,7 @@ def due(at: datetime) -> Q:
     )
 
 
+@made_again
 def claim(*, at: datetime, most: int) -> list[Claim]:
     """Lease up to `most` due events to the caller, oldest first, one for each attempt that is known already."""
     with transaction.atomic(durable=True):
@@ -123,6 +125,7 @@ def ignore(held: Claim, *, at: datetime, why: str) -> None:
     _mark(held, state=EventState.IGNORED, next_try_at=None, finished_at=at, error=why[:300])
 
 
+@made_again
 def fail(held: Claim, *, at: datetime, why: str) -> None:
     """Put an event back for a later try, or give it up after the last one, with a case."""
     with transaction.atomic(durable=True):

@@ -38,6 +38,7 @@ from payments.clock import Clock
 from payments.masking import masked
 from payments.models import Look, PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
+from payments.retrying import made_again
 from payments.shop.decline_texts import decline_text
 from payments.states import AttemptState, EventState
 
@@ -119,6 +120,7 @@ def _with_stray(snapshot: PaymentSnapshot, attempt: PaymentAttempt, ids: Provide
     )
 
 
+@made_again
 def settle(
     attempt_id: int, *, number: int, snapshot: PaymentSnapshot, hints: list[int], at: datetime, actor: str
 ) -> LookResult:
@@ -151,16 +153,20 @@ def settle(
 
 
 def lock(attempt_id: int) -> tuple[Order, PaymentAttempt]:
-    """Lock an attempt's order, then the attempt (the order of locks everywhere). Needs a transaction."""
+    """Lock an attempt's order, then the attempt (the order of locks everywhere). Needs a transaction.
+
+    NO KEY: rows that merely refer to them (events, cases) are written meanwhile, and wait in no ring with us.
+    """
     order_id = PaymentAttempt.objects.values_list("order_id", flat=True).get(pk=attempt_id)
-    order = Order.objects.select_for_update().get(pk=order_id)
-    return order, PaymentAttempt.objects.select_for_update().get(pk=attempt_id)
+    order = Order.objects.select_for_update(no_key=True).get(pk=order_id)
+    return order, PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt_id)
 
 
+@made_again
 def _begin(attempt_id: int) -> tuple[int, list[tuple[int, str]], PaymentAttempt]:
     """Take the next look number, and the hints that stand committed at this moment, each with the intent it names."""
     with transaction.atomic(durable=True):
-        attempt = PaymentAttempt.objects.select_for_update().get(pk=attempt_id)
+        attempt = PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt_id)
         PaymentAttempt.objects.filter(pk=attempt_id).update(look_number=F("look_number") + 1)
         attempt.look_number += 1
         hints = list(
@@ -181,6 +187,7 @@ def hinting_at(attempt: PaymentAttempt) -> Q:
     return Q(provider=attempt.provider, mode=attempt.mode, account__in=["", attempt.account]) & speaks
 
 
+@made_again
 def _not_answered(attempt_id: int, error: ProviderError, *, at: datetime) -> PaymentAttempt:
     """Note that a look got no answer that can be believed; nothing moves."""
     with transaction.atomic(durable=True):

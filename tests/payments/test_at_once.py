@@ -6,17 +6,19 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from threading import Barrier
+from time import sleep
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import OperationalError, connections, transaction
+from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from integrations.contract import ProviderIds
 from integrations.models import OutboxEvent
 from orders.models import Order
-from payments import inbox, working
+from payments import inbox, settlement, working
 from payments.models import Capture, LedgerTransaction, PaymentAttempt, ProviderCall, ProviderEvent
-from payments.settlement import look
+from payments.settlement import lock, look
 from tests.fake_provider import FakeProvider
 from tests.world import World
 
@@ -100,3 +102,49 @@ def test_two_providers_chosen_in_two_tabs_leave_one_live_attempt(world: World) -
     live = [attempt for attempt in world.attempts if attempt.is_live]
     assert len(live) == 1
     assert any(not isinstance(answer, Exception) and answer.redirect_url for answer in answers)
+
+
+def test_noting_whom_an_event_speaks_of_never_waits_in_a_ring_with_a_settlement(world: World) -> None:
+    """settle() holds the attempt and takes the event; attach() holds the event and checks its foreign key."""
+    world.press_pay()
+    payment = world.provider.the_payment()
+    world.tell(payment)
+    event = ProviderEvent.objects.get()
+    attempt = world.attempt
+    attached = Barrier(2)
+
+    def settling(_: int) -> None:
+        with transaction.atomic():
+            lock(attempt.pk)
+            attached.wait()
+            sleep(0.3)
+            ProviderEvent.objects.filter(pk=event.pk).update(state="processed")
+
+    def attaching(_: int) -> None:
+        attached.wait()
+        inbox.attach(event, attempt)
+
+    acts = [settling, attaching]
+    assert at_once(lambda number: acts[number](number), count=2) == [None, None]
+
+
+@pytest.mark.parametrize("sqlstate", [DeadlockDetected, SerializationFailure])
+def test_a_settlement_that_the_database_broke_off_is_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, sqlstate: type[Exception]
+) -> None:
+    world.press_pay()
+    world.provider.pay(world.provider.the_payment())
+    broken = [OperationalError("broken off")]
+    broken[0].__cause__ = sqlstate()
+    record = settlement.record_captures
+
+    def breaks_once(*args: Any, **kwargs: Any) -> bool:
+        record(*args, **kwargs)
+        if broken:
+            raise broken.pop()
+        return True
+
+    monkeypatch.setattr(settlement, "record_captures", breaks_once)
+    look(world.attempt.pk, clock=world.clock, actor="test")
+    assert world.order.state == "paid"
+    assert Capture.objects.count() == LedgerTransaction.objects.count() == 1
