@@ -28,10 +28,12 @@ def failpoint(name: str) -> None:
         _pass_wanted(wanted, name)
 
 
-def arm(directory: Path, name: str, *, passes: int = 1, signal_number: int = signal.SIGKILL) -> None:
-    """Let the `passes`-th pass of `name` send its process this signal (SIGSTOP stalls it). Needs the directory."""
+def arm(
+    directory: Path, name: str, *, passes: int = 1, signal_number: int = signal.SIGKILL, whole_group: bool = False
+) -> None:
+    """Let the `passes`-th pass of `name` send its process this signal (SIGSTOP stalls it), or its whole process group."""
     draft = directory / f"{name}.draft"
-    draft.write_text(str(int(signal_number)))
+    draft.write_text(f"{int(signal_number)} {'group' if whole_group else 'process'}")
     draft.rename(directory / f"{name}{_ARMED}{passes}")
 
 
@@ -62,9 +64,10 @@ def _pass_armed(directory: Path, name: str) -> None:
         left = int(each.name.rpartition("-")[2]) - 1
         becomes = f"{name}{_ARMED}{left}" if left else f"{name}{_FIRED}{os.getpid()}"
         try:
-            number = int(each.read_text())
+            number, whom = each.read_text().split()
             each.rename(directory / becomes)
         except FileNotFoundError:  # another process had this pass: it is as if we had come first
             return
         if not left:
-            os.kill(os.getpid(), number)
+            send = os.killpg if whom == "group" else os.kill
+            send(os.getpgrp() if whom == "group" else os.getpid(), int(number))

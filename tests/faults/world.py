@@ -47,7 +47,7 @@ class World:
     receiver: str = ""
     ended: list[str] = field(default_factory=list)
     _running: dict[str, Process] = field(default_factory=dict)
-    _started: int = 0
+    _buried: set[int] = field(default_factory=set)
 
     # --- up and down -----------------------------------------------------------------------------------------
 
@@ -82,7 +82,6 @@ class World:
 
     def run(self, name: str, program: str = "") -> Process:
         """Start a program, or start it again; `name` tells a second one of the same program apart."""
-        self._started += 1
         process = Process(
             self._command(program or name), log=self.directory / f"{name}.log", env=self._environment(program or name)
         )
@@ -126,9 +125,19 @@ class World:
         """Return the directory in which a program's failpoints are armed."""
         return self.directory / "failpoints" / program
 
-    def arm(self, program: str, name: str, *, passes: int = 1, signal_number: int = signal.SIGKILL) -> None:
-        """Let one process of `program` die (or stop) at the `passes`-th pass of a failpoint, once."""
-        failpoints.arm(self.failpoints(program), name, passes=passes, signal_number=signal_number)
+    def arm(
+        self,
+        program: str,
+        name: str,
+        *,
+        passes: int = 1,
+        signal_number: int = signal.SIGKILL,
+        whole: bool = False,
+    ) -> None:
+        """Let one process of `program`, or the whole of it, die or stop at the `passes`-th pass of a failpoint, once."""
+        failpoints.arm(
+            self.failpoints(program), name, passes=passes, signal_number=signal_number, whole_group=whole
+        )
 
     def fired(self, program: str) -> dict[str, int]:
         """Return which failpoints of `program` have fired, with the process they hit."""
@@ -136,8 +145,16 @@ class World:
 
     def disarm(self) -> None:
         """Take back every failpoint."""
+        self._buried.clear()
         for name in PROGRAMS:
             failpoints.disarm(self.failpoints(name))
+
+    def bury(self) -> None:
+        """End the leases of each process that a failpoint has killed since, as time would."""
+        dead = {pid for name in PROGRAMS for pid in self.fired(name).values() if not Path(f"/proc/{pid}").exists()}
+        if dead - self._buried:
+            self._buried |= dead
+            self.end_leases()
 
     # --- the database ----------------------------------------------------------------------------------------
 
@@ -166,8 +183,8 @@ class World:
             row_factory=dict_row,
         )
 
-    def let_time_pass(self, order_id: int, *, leases: bool = False) -> None:
-        """Make everything about an order due that waits for its time; with `leases`, end those of dead workers too."""
+    def let_time_pass(self, order_id: int) -> None:
+        """Make everything about an order due that waits for its time; leases stay as they are."""
         about = "attempt_id IN (SELECT id FROM payments_paymentattempt WHERE order_id = %s)"
         self.rows(
             f"UPDATE payments_providercall SET next_try_at = now() WHERE {about} AND next_try_at > now()", order_id
@@ -178,8 +195,6 @@ class World:
         )
         self.rows("UPDATE payments_providerevent SET next_try_at = now() WHERE next_try_at > now()")
         self.rows("UPDATE integrations_delivery SET not_before = now() WHERE state = 'queued' AND not_before > now()")
-        if leases:
-            self.end_leases()
 
     def end_leases(self) -> None:
         """Let the time of every lease be over."""
