@@ -36,7 +36,7 @@ class ForbiddenTransition(Exception):
     def record(self) -> Transition:
         """Write the forbidden row. Needs a transaction; locks the subject so that its sequence has no gap."""
         model: type[models.Model] = type(self.subject)
-        locked: Any = model._default_manager.select_for_update().get(pk=self.subject.pk)
+        locked: Any = model._default_manager.select_for_update(no_key=True).get(pk=self.subject.pk)
         return _row(locked, event=self.event, to=None, actor=self.actor, cause=self.cause, at=self.at)
 
 

@@ -113,7 +113,7 @@ def _write_down(
 ) -> tuple[PaymentAttempt, ProviderCall]:
     """Commit the attempt and its prepared call together, or return those that stand."""
     with transaction.atomic(durable=True):
-        order = Order.objects.select_for_update().get(pk=order_id)
+        order = Order.objects.select_for_update(no_key=True).get(pk=order_id)
         if order.state != OrderState.PLACED:
             raise CannotPay(f"order_{order.state}", f"This order is {order.state.replace('_', ' ')}.")
         if at >= order.expires_at:

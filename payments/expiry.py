@@ -49,7 +49,7 @@ def expire_order(order_id: int, *, clock: Clock, actor: str) -> bool:
     at = clock()
     try:
         with operation():
-            order = Order.objects.select_for_update().get(pk=order_id)
+            order = Order.objects.select_for_update(no_key=True).get(pk=order_id)
             live = PaymentAttempt.objects.filter(order=order, state__in=LIVE_STATES).exists()
             if order.state != OrderState.PLACED or at < order.expires_at or live:
                 return False

@@ -146,16 +146,20 @@ def settle(
 
 
 def lock(attempt_id: int) -> tuple[Order, PaymentAttempt]:
-    """Lock an attempt's order, then the attempt (the order of locks everywhere). Needs a transaction."""
+    """Lock an attempt's order, then the attempt (the order of locks everywhere). Needs a transaction.
+
+    Everywhere without their keys: rows that refer to them can be written meanwhile, so that a worker which attaches an
+    event, and settle() which uses it, never wait for each other in a circle.
+    """
     order_id = PaymentAttempt.objects.values_list("order_id", flat=True).get(pk=attempt_id)
-    order = Order.objects.select_for_update().get(pk=order_id)
-    return order, PaymentAttempt.objects.select_for_update().get(pk=attempt_id)
+    order = Order.objects.select_for_update(no_key=True).get(pk=order_id)
+    return order, PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt_id)
 
 
 def _begin(attempt_id: int) -> tuple[int, list[int], PaymentAttempt]:
     """Take the next look number, and the hints that stand committed at this moment."""
     with transaction.atomic(durable=True):
-        attempt = PaymentAttempt.objects.select_for_update().get(pk=attempt_id)
+        attempt = PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt_id)
         PaymentAttempt.objects.filter(pk=attempt_id).update(look_number=F("look_number") + 1)
         attempt.look_number += 1
         hints = list(

@@ -70,7 +70,7 @@ def claim(*, at: datetime, most: int) -> list[int]:
         ids = list(
             PaymentAttempt.objects.filter(due(at))
             .order_by("next_look_at")
-            .select_for_update(skip_locked=True)
+            .select_for_update(skip_locked=True, no_key=True)
             .values_list("pk", flat=True)[:most]
         )
         PaymentAttempt.objects.filter(pk__in=ids).update(

@@ -9,14 +9,14 @@ from threading import Barrier
 from typing import Any
 
 import pytest
-from django.db import connections
+from django.db import connections, transaction
 
 from integrations.contract import ProviderIds
 from integrations.models import OutboxEvent
 from orders.models import Order
 from payments import inbox, working
 from payments.models import Capture, LedgerTransaction, PaymentAttempt, ProviderCall, ProviderEvent
-from payments.settlement import look
+from payments.settlement import lock, look
 from tests.fake_provider import FakeProvider
 from tests.world import World
 
@@ -100,3 +100,21 @@ def test_two_providers_chosen_in_two_tabs_leave_one_live_attempt(world: World) -
     live = [attempt for attempt in world.attempts if attempt.is_live]
     assert len(live) == 1
     assert any(not isinstance(answer, Exception) and answer.redirect_url for answer in answers)
+
+
+def test_attaching_an_event_waits_for_no_settlement(world: World) -> None:
+    """Else they wait for each other in a circle: settle() holds the attempt and then uses the event."""
+    world.press_pay()
+    world.tell(world.provider.the_payment())
+    event = ProviderEvent.objects.get()
+    with ThreadPoolExecutor(max_workers=1) as pool, transaction.atomic():
+        lock(world.attempt.pk)
+
+        def attach() -> None:
+            inbox.attach(event, world.attempt)
+            connections.close_all()
+
+        pool.submit(attach).result(timeout=3)
+        ProviderEvent.objects.filter(pk=event.pk).update(state="processed")
+    event.refresh_from_db()
+    assert event.attempt == world.attempt
