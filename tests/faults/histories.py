@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -75,6 +76,14 @@ def random_history(seed: int) -> History:
 
 def play(world: World, history: History) -> list[str]:
     """Let a history happen and things grow quiet; return what is wrong then."""
+    begin(world, history)
+    visitor = Visitor(world, email=new_address())
+    token = visitor.place()
+    return go_on(world, history, visitor, token)
+
+
+def begin(world: World, history: History) -> None:
+    """Set the stage: a sandbox without past, its faults, and the failpoint."""
     control = world.control
     world.disarm()
     control.reset()
@@ -84,8 +93,11 @@ def play(world: World, history: History) -> list[str]:
     if history.kill:
         kill = history.kill
         world.arm(kill.program, kill.failpoint, passes=kill.passes, whole=kill.whole)
-    visitor = Visitor(world, email=f"{time.time_ns():x}@example.com")
-    token = visitor.place()
+
+
+def go_on(world: World, history: History, visitor: Visitor, token: str) -> list[str]:
+    """Play a history from the placed order on; return what is wrong once it is quiet."""
+    control = world.control
     paid = visitor.pay(visitor.open_page(token), history.flow)
     if history.returns:
         visitor.come_back(paid)
@@ -105,6 +117,11 @@ def play(world: World, history: History) -> list[str]:
     if (state := visitor.state(token)) != "paid":
         found.append(f"the shopper sees {state}")
     return [*found, *(f"the shopper saw {step}" for step in visitor.bad_statuses())]
+
+
+def new_address() -> str:
+    """Return an e-mail address that nobody had before."""
+    return f"{secrets.token_hex(8)}@example.com"
 
 
 def grow_quiet(world: World, order_id: int) -> None:

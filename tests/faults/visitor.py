@@ -48,15 +48,18 @@ class Visitor:
     def open_page(self, token: str) -> Page:
         """Press *Pay* until the provider's page is there."""
 
-        def press() -> Page | None:
-            page = self.browser.get(f"{self.world.shop}/pay/{token}/").expect(200)
-            forms = [form for form in page.forms if form.url.endswith(f"/pay/{token}/")]
-            pressed = self.browser.submit(forms[0]) if forms else page
-            return self.browser.get(pressed.location) if pressed.location.startswith(self.world.sandbox) else None
-
-        page = self._until(press)
+        page = self._until(lambda: self._press(token))
         assert page is not None
         return page
+
+    def press_once(self, token: str) -> Page | None:
+        """Press *Pay*; return the provider's page, or None where nobody answers."""
+        try:
+            return self._press(token)
+        except Surprise as surprise:
+            if not _is_silence(surprise):
+                raise
+            return None
 
     def pay(self, page: Page, flow: str) -> Page:
         """Pay on the provider's page in one of FLOWS; return its redirect to the shop."""
@@ -84,6 +87,15 @@ class Visitor:
         """Return the answers of the shop that nobody should ever see: 5xx, but for 503."""
         return [step for step in self.browser.trail if step[2] >= 500 and step[2] != 503]
 
+    def _press(self, token: str) -> Page | None:
+        page = self.browser.get(f"{self.world.shop}/pay/{token}/").expect(200)
+        forms = [form for form in page.forms if form.url.endswith(f"/pay/{token}/")]
+        if not forms:  # we are told to wait until the shop has looked
+            self.world.let_time_pass(self.world.value("SELECT id FROM orders_order WHERE token = %s", token))
+            return None
+        pressed = self.browser.submit(forms[0])
+        return self.browser.get(pressed.location) if pressed.location.startswith(self.world.sandbox) else None
+
     def _type_card(self, page: Page, number: str) -> Page:
         form = page.form(method="card")
         return self.browser.submit(form, {"number": number, "expiry": EXPIRY, "cvc": SECURITY_CODE})
@@ -107,9 +119,14 @@ class Visitor:
                 if found := step():
                     return found
             except Surprise as surprise:
-                if not isinstance(surprise.__cause__, OSError | HTTPException) and "(503" not in str(surprise):
+                if not _is_silence(surprise):
                     raise
                 self.silences += 1
             assert time.monotonic() < deadline, f"{self.email} gave up; the trail: {self.browser.trail[-6:]}"
             time.sleep(_PAUSE_SECONDS)
             self.world.bury()
+
+
+def _is_silence(surprise: Surprise) -> bool:
+    """Say whether nobody answered, or the shop said that it cannot just now."""
+    return isinstance(surprise.__cause__, OSError | HTTPException) or "(503" in str(surprise)

@@ -24,7 +24,7 @@ from psycopg.rows import dict_row
 from config import postgres
 from integrations import failpoints
 from integrations.sandbox.control import SandboxControl
-from integrations.sandbox.loopback import HOST, free_port, status_of
+from integrations.sandbox.loopback import HOST, ReceiverControl, free_port, status_of
 from tests.processes import ROOT, Process, eventually
 
 API_KEY = "sk_test_" + "f" * 24
@@ -155,6 +155,14 @@ class World:
         if dead - self._buried:
             self._buried |= dead
             self.end_leases()
+
+    def calm_down(self) -> None:
+        """Take back all that makes things fail, and start again whatever has ended."""
+        self.disarm()
+        self.tend()
+        self.control.clear_faults()
+        self.control.clear_webhook_rules()
+        ReceiverControl(self.receiver).behave("ok")
 
     # --- the database ----------------------------------------------------------------------------------------
 
