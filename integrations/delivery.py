@@ -99,6 +99,7 @@ def drain(*, clock: Callable[[], datetime]) -> Drained:
                 if verdict.delivered:
                     failpoint("delivery.after_send")
                 done[mark(claimed, verdict, now=clock())] += 1
+                failpoint("delivery.after_mark")
 
 
 def claim(*, now: datetime, limit: int, busy: Collection[int] = ()) -> list[Claim]:
@@ -167,6 +168,7 @@ def mark(claimed: Claim, verdict: Verdict, *, now: datetime) -> str:
                 failure=failure,
                 detail=verdict.detail[:300],
             )
+            failpoint("delivery.before_mark")
         else:
             result = "stale"
     log.info(

@@ -16,6 +16,8 @@ from django.utils.module_loading import import_string
 from django_q.brokers import Broker, get_broker
 from django_q.tasks import async_task
 
+from integrations.failpoints import failpoint
+
 log = structlog.get_logger(__name__)
 
 CLUSTERS = ("look", "deliver", "keep")
@@ -51,6 +53,7 @@ def nudge_due(*, now: datetime) -> list[str]:
 
 
 def _nudge_now(cluster: str) -> None:
+    failpoint("nudge.before_queue")
     try:
         broker = _broker(cluster)
         if broker.queue_size() == 0:

@@ -16,6 +16,7 @@ from django.core.validators import validate_email
 from django.db import connection, transaction
 
 from integrations.facts import Fact
+from integrations.failpoints import failpoint
 from orders import facts, locales
 from orders.baskets import contents_of
 from orders.lines import (
@@ -128,6 +129,7 @@ def mark_paid(order: Order, *, at: datetime, cause: str, actor: str) -> Transiti
     row = move(order, "paid", actor=actor, cause=cause, at=at)
     order.paid_at = at
     order.save(update_fields=["paid_at"])
+    failpoint("paid.before_fact")
     facts.record(Fact.ORDER_PAID, order, at=at, cause=cause)
     return row
 
@@ -200,6 +202,7 @@ def _place(
         for line in lines
     )
     facts.record(Fact.ORDER_PLACED, order, at=now)
+    failpoint("order.before_commit")
     return order
 
 

@@ -201,6 +201,7 @@ def _store_started(call: ProviderCall, started: Started, *, at: datetime) -> Pro
             move_or_record(attempt, "opened", actor="calls", cause=f"call:{call.pk}", at=at)
         inbox.unpark(attempt, at=at)
         failpoint("call.before_store")
+    failpoint("call.after_store")
     log.info("call_answered", call=call.pk, operation=call.operation, attempt=attempt.pk, tries=call.tries)
     held.attempt = attempt
     return held

@@ -9,6 +9,7 @@ from datetime import datetime
 
 from integrations import outbox
 from integrations.contract import CaptureSnapshot, PaymentSnapshot
+from integrations.failpoints import failpoint
 from orders import facts, operations
 from orders.models import Order
 from orders.money import Money
@@ -170,6 +171,7 @@ def _write(
         created_at=at,
         fee_minor=told.fee_minor,
     )
+    failpoint("capture.before_posting")
     ledger.post_capture(capture, at=at)
     return capture
 

@@ -206,4 +206,5 @@ def _hand_out(attempt_id: int, *, at: datetime) -> Opening:
         if url and attempt.url_given_at is None:
             attempt.url_given_at = at
             attempt.save(update_fields=["url_given_at"])
+    failpoint("page.handed_out")
     return Opening(attempt, url)

@@ -63,6 +63,7 @@ def receive(notification: Notification, *, body: bytes, at: datetime) -> bool:
                 next_try_at=at if notification.relevant else None,
                 finished_at=None if notification.relevant else at,
             )
+            failpoint("inbox.before_commit")
     except IntegrityError:
         return False
     failpoint("inbox.after_commit")

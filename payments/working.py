@@ -16,6 +16,7 @@ from django.conf import settings
 from django.db import close_old_connections, connection, transaction
 
 from integrations import correlation, delivery, providers
+from integrations.failpoints import failpoint
 from integrations.models import Delivery
 from payments import calls, expiry, idempotency, inbox, sweeping
 from payments.cases import open_case
@@ -77,6 +78,7 @@ def keeping_due(now: datetime) -> bool:
 
 def work_event(held: inbox.Claim, *, clock: Clock) -> None:
     """Match one event and look at what it speaks of."""
+    failpoint("event.claimed")
     event = ProviderEvent.objects.filter(pk=held.event_id, fence=held.fence).first()
     if event is None:
         return
@@ -104,6 +106,7 @@ def work_event(held: inbox.Claim, *, clock: Clock) -> None:
 
 def work_attempt(attempt_id: int, *, clock: Clock) -> None:
     """Look at an attempt that is due; close what nobody should pay any more; expire its order."""
+    failpoint("attempt.claimed")
     attempt = PaymentAttempt.objects.select_related("order").get(pk=attempt_id)
     with correlation.bind(""):
         if expiry.is_over(attempt.order, at=clock()) or not attempt.is_live:

@@ -69,7 +69,7 @@ def get(name: str) -> Provider:
     known = _made.get(name)
     if known is not None and known[0] == made_for:
         return known[1]
-    provider = GuardedProvider(_factory(name)())
+    provider = GuardedProvider(_factory(name)(), deadline_seconds=settings.LOOK_SECONDS)
     _made[name] = (made_for, provider)
     return provider
 

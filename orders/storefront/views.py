@@ -17,6 +17,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from integrations.failpoints import failpoint
 from orders import baskets, operations, queries
 from orders.baskets import BasketClosed
 from orders.lines import OrderRefused, UnknownProduct
@@ -162,6 +163,7 @@ def checkout(request: HttpRequest) -> HttpResponse:
     except OrderRefused as refused:
         again = CheckoutForm(initial={**_shown(request), "email": form.cleaned_data["email"]})
         return _show_checkout(request, again, error=refused.message, status=_status(refused))
+    failpoint("order.after_commit")
     return _see_other(reverse("payments:pay", kwargs={"token": order.token}))
 
 
