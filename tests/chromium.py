@@ -1,4 +1,5 @@
-"""The one Chromium of a test run. Playwright refuses to be started twice in a process, so nobody starts it elsewhere."""
+"""The one Chromium of a test run. Playwright refuses to be started twice in a process, so nobody starts it
+elsewhere."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
-from tests.browser.looks import AXE, NARROW, WIDE, check_width, take_picture
+from tests.browser.looks import AXE, NARROW, WIDE, take_picture
 from tests.browser.whole import WholeShop
 
 pytestmark = pytest.mark.timeout(300)
