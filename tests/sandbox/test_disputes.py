@@ -261,15 +261,21 @@ def test_an_inquiry_moves_no_money(client: stripe.StripeClient, control: Sandbox
 def test_an_inquiry_that_escalates(client: stripe.StripeClient, control: SandboxControl, by: str) -> None:
     intent = pay(client, control, INQUIRED)
     dispute = dispute_of(client, intent)
+    control.advance_clock(seconds=20 * DAY)
     if by == "evidence":
         assert answer(client, dispute, "escalate_inquiry_evidence").status == "warning_under_review"
     else:
         control.move_dispute(dispute.id, status="needs_response")
     escalated = dispute_of(client, intent)
     assert (escalated.status, escalated.is_charge_refundable) == ("needs_response", False)
+    assert escalated.payment_method_details is not None
+    assert escalated.payment_method_details.card is not None
+    assert escalated.payment_method_details.card.case_type == "chargeback"
+    assert escalated.evidence_details.due_by is not None
+    assert escalated.evidence_details.due_by >= dispute.created + 28 * DAY, "a new term"
     assert entries(client, escalated) == [WITHDRAWN]
     assert told(client)[-2:] == ["updated", "funds_withdrawn"]
-    assert answer(client, dispute, "winning_evidence").evidence_details.submission_count >= 1
+    assert answer(client, dispute, "winning_evidence").evidence_details.past_due is False
     assert dispute_of(client, intent).status == "won"
 
 
