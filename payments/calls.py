@@ -107,6 +107,13 @@ def abandon_start(attempt: PaymentAttempt, *, at: datetime) -> bool:
     return True
 
 
+def put_off(call_id: int, *, at: datetime) -> None:
+    """Let a call wait over which a worker broke down before it had it in hand."""
+    ProviderCall.objects.filter(pk=call_id, state__in=[CallState.PREPARED, CallState.UNKNOWN]).update(
+        next_try_at=at + timedelta(seconds=RETRY_SECONDS[-1])
+    )
+
+
 @made_again
 def _claim(call_id: int, *, at: datetime) -> ProviderCall | None:
     """Take the call in hand and commit that it is being sent; None where that is not to be."""
@@ -140,7 +147,7 @@ def _key_is_forgotten(call: ProviderCall, *, at: datetime) -> bool:
 def _give_up(call: ProviderCall, *, at: datetime) -> None:
     """The provider no longer knows the key: sending again could do it twice. Leave it to looks, and to a person."""
     if call.kind == Kind.MOVES_MONEY:
-        call.next_try_at = at + timedelta(seconds=RETRY_SECONDS[-1])
+        call.state, call.next_try_at = CallState.UNKNOWN, at + timedelta(seconds=RETRY_SECONDS[-1])
     else:
         call.state, call.next_try_at = CallState.ABANDONED, None
     call.lease_until = None

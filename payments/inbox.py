@@ -25,6 +25,7 @@ from payments.states import EventState
 
 RETRY_SECONDS = (5, 15, 60, 120, 300, 600, 900)
 EVENT_MAX_TRIES = 12
+PROVIDER_AWAY_HOURS = 72
 PARKED_BECOMES_CASE_HOURS = 24
 TABLE = "payments_providerevent"
 
@@ -127,8 +128,11 @@ def ignore(held: Claim, *, at: datetime, why: str) -> None:
 
 
 @made_again
-def fail(held: Claim, *, at: datetime, why: str) -> None:
-    """Put an event back for a later try, or give it up after the last one, with a case."""
+def fail(held: Claim, *, at: datetime, why: str, away: bool = False) -> None:
+    """Put an event back for a later try, or give it up after the last one, with a case.
+
+    `away`: the provider could not be asked. That says nothing of the event, so it is tried for three days.
+    """
     with transaction.atomic(durable=True):
         event = (
             ProviderEvent.objects.select_for_update()
@@ -138,13 +142,15 @@ def fail(held: Claim, *, at: datetime, why: str) -> None:
         if event is None:
             return
         event.error, event.lease_until = why[:300], None
+        if away and at < event.received_at + timedelta(hours=PROVIDER_AWAY_HOURS):
+            event.tries = min(event.tries, len(RETRY_SECONDS))
         if event.tries < EVENT_MAX_TRIES:
             event.state = EventState.FAILED
             event.next_try_at = at + timedelta(seconds=RETRY_SECONDS[min(event.tries, len(RETRY_SECONDS)) - 1])
         else:
             event.state, event.next_try_at = EventState.DEAD, None
             _dead(event, at=at)
-        event.save(update_fields=["state", "next_try_at", "error", "lease_until"])
+        event.save(update_fields=["state", "tries", "next_try_at", "error", "lease_until"])
 
 
 def done(held: Claim, *, at: datetime) -> None:

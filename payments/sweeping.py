@@ -77,3 +77,14 @@ def claim(*, at: datetime, most: int) -> list[int]:
             sweep_lease_until=at + timedelta(seconds=settings.LEASE_SECONDS)
         )
     return ids
+
+
+def put_off(attempt_id: int, *, at: datetime, why: str) -> None:
+    """Note that a worker broke down over an attempt, and look again later and later. `why` is for staff."""
+    with transaction.atomic(durable=True):
+        attempt = PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt_id)
+        attempt.look_failures += 1
+        attempt.look_error = why[:300]
+        attempt.next_look_at = retry_look(attempt, at=at, asked_to_wait=None)
+        attempt.sweep_lease_until = None
+        attempt.save(update_fields=["look_failures", "look_error", "next_look_at", "sweep_lease_until"])
