@@ -136,7 +136,7 @@ def test_dead_letters_are_redelivered_under_their_old_key(running: Running) -> N
         assert time.monotonic() < deadline
     told(running.checkout, "trigger", "receiver_up", "--json")
     messages = len(receiver.report()["messages"])
-    assert told(running.checkout, "redeliver", "--all", "--json")["queued"] == queued
+    assert set(queued) <= set(told(running.checkout, "redeliver", "--all", "--json")["queued"])
     deadline = time.monotonic() + 30
     while len(receiver.report()["messages"]) < messages + 1:
         assert time.monotonic() < deadline
