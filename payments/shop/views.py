@@ -1,8 +1,7 @@
 """The shop's pages from *pay* onwards. The browser decides nothing: each page shows what the database holds.
 
 Threats: a guessed token (192 random bits; an unknown one is a plain 404), a forged return (its query string is never
-read;
-it only makes us look), clickjacking and injected script (strict CSP), a foreign form (CSRF on each POST), a hammering
+read; it only makes us look), clickjacking and injected script (strict CSP), a foreign form (CSRF on each POST), a hammering
 reload (status.json never asks the provider, and the return page looks once every few seconds at most).
 """
 
@@ -21,6 +20,7 @@ from integrations import providers
 from integrations.http import total_deadline
 from orders.models import Order
 from payments import checkout
+from payments.models import PaymentAttempt
 from payments.settlement import look
 from payments.shop import order_view
 from payments.shop.pages import page_for, receipt_for
@@ -34,12 +34,19 @@ LOOKED_JUST_NOW = timedelta(seconds=2)
 
 @never_cache
 def pay(request: HttpRequest, token: str) -> HttpResponseBase:
-    """GET shows the total and the ways to pay, and opens nothing. POST opens or continues an attempt."""
+    """GET shows the total and the ways to pay, and opens nothing. POST opens or continues an attempt.
+
+    While an attempt is under way a GET goes by the return page: whoever comes back by the browser's own button, or in
+    another tab, would otherwise read "please don't pay again" until a worker had looked, though nothing is paid.
+    """
     order = get_object_or_404(Order, token=token)
     if request.method == "POST":
         return _start(request, order)
     if request.method not in ("GET", "HEAD"):
         return HttpResponse(status=405, headers={"Allow": "GET, HEAD, POST"})
+    attempt = order.attempts.order_by("-pk").first()
+    if attempt is not None and attempt.url_given_at and "other" not in request.GET and _may_have_news(attempt):
+        return _see_other("payments:return", token)
     return _render_pay(request, order)
 
 
@@ -49,8 +56,7 @@ def returned(request: HttpRequest, token: str) -> HttpResponseBase:
     """The provider sends the shopper back here: look for at most 3 s, then go to the order, which says what is true."""
     order = get_object_or_404(Order, token=token)
     attempt = order.attempts.order_by("-pk").first()
-    now = timezone.now()
-    if attempt is not None and attempt.is_live and not _looked_since(attempt.looked_at, now - LOOKED_JUST_NOW):
+    if attempt is not None and _may_have_news(attempt):
         _look_briefly(attempt.pk)
     return _see_other("payments:order", token)
 
@@ -136,8 +142,9 @@ def _current_provider(order: Order) -> str:
     return attempt.provider if attempt else ""
 
 
-def _looked_since(looked_at: object, since: object) -> bool:
-    return looked_at is not None and looked_at > since  # type: ignore[operator]
+def _may_have_news(attempt: PaymentAttempt) -> bool:
+    """Whether the provider may know more about it than we do, and was not asked just now."""
+    return attempt.is_live and (attempt.looked_at is None or attempt.looked_at <= timezone.now() - LOOKED_JUST_NOW)
 
 
 def _look_briefly(attempt_id: int) -> None:

@@ -89,3 +89,16 @@ def test_a_defect_while_looking_still_shows_the_order(
 
     monkeypatch.setattr("payments.shop.views.look", break_down)
     assert client.get(f"/pay/{placed.token}/return/").status_code == 303
+
+
+def test_the_browsers_own_way_back_to_the_pay_page_knows_as_well(client: Client, fake: FakeProvider) -> None:
+    placed = factories.order(now=timezone.now())
+    client.post(f"/pay/{placed.token}/", {"provider": "stripe", "action": "start"})
+
+    page = client.get(f"/pay/{placed.token}/", follow=True)
+
+    assert page.request["PATH_INFO"] == f"/orders/{placed.token}/"
+    assert "Not paid yet" in page.content.decode()
+    assert "Continue" in page.content.decode()
+    # Another method is chosen on the pay page itself, which must not send its shopper away.
+    assert client.get(f"/pay/{placed.token}/?other=1").status_code == 200
