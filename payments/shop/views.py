@@ -1,8 +1,8 @@
 """The shop's pages from *pay* onwards. The browser decides nothing: each page shows what the database holds.
 
 Threats: a guessed token (192 random bits; an unknown one is a plain 404), a forged return (its query string is never
-read; it only makes us look), clickjacking and injected script (strict CSP), a foreign form (CSRF on each POST), a hammering
-reload (status.json never asks the provider, and the return page looks once every few seconds at most).
+read; it only makes us look), clickjacking and injected script (strict CSP), a foreign form (CSRF on each POST), a
+hammering reload (status.json never asks the provider, and the return page looks once every few seconds at most).
 """
 
 from __future__ import annotations
