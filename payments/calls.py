@@ -198,11 +198,7 @@ def _store_started(call: ProviderCall, started: Started, *, at: datetime) -> Pro
         if held is None:
             return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
         _answered(held, at=at, answer=masked(dict(started.raw)))
-        attempt.account, attempt.mode = started.account, started.mode
-        attempt.page_id, attempt.intent_id = started.ids.page_id, started.ids.intent_id
-        attempt.page_url, attempt.page_open = started.redirect_url, True
-        attempt.page_expires_at = started.expires_at
-        attempt.next_look_at = at + timedelta(seconds=20)
+        _take_over(attempt, started, at=at)
         attempt.save()
         if attempt.state == AttemptState.CREATED:
             move_or_record(attempt, "opened", actor="calls", cause=f"call:{call.pk}", at=at)
@@ -212,6 +208,17 @@ def _store_started(call: ProviderCall, started: Started, *, at: datetime) -> Pro
     log.info("call_answered", call=call.pk, operation=call.operation, attempt=attempt.pk, tries=call.tries)
     held.attempt = attempt
     return held
+
+
+def _take_over(attempt: PaymentAttempt, started: Started, *, at: datetime) -> None:
+    """Note the page that was opened. Where a look has told of it since, what the look told is newer and stays."""
+    if attempt.page_id:
+        return
+    attempt.account, attempt.mode = started.account, started.mode
+    attempt.page_id, attempt.intent_id = started.ids.page_id, attempt.intent_id or started.ids.intent_id
+    attempt.page_url, attempt.page_open = started.redirect_url, True
+    attempt.page_expires_at = started.expires_at
+    attempt.next_look_at = at + timedelta(seconds=20)
 
 
 @made_again

@@ -17,7 +17,7 @@ import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
-from integrations import correlation, delivery, providers
+from integrations import correlation, delivery, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Delivery
 from payments import calls, expiry, idempotency, inbox, sweeping
@@ -164,7 +164,7 @@ def _event_job(held: inbox.Claim, clock: Clock) -> Job:
             work_event(held, clock=clock)
         except Exception as error:  # a poison event must not stop the others
             log.exception("event_failed", inbox_row=held.event_id)
-            inbox.fail(held, at=clock(), why=f"{type(error).__name__}: {error}")
+            inbox.fail(held, at=clock(), why=_defect(error))
 
     return job
 
@@ -175,7 +175,7 @@ def _attempt_job(attempt_id: int, clock: Clock) -> Job:
             work_attempt(attempt_id, clock=clock)
         except Exception as error:
             log.exception("sweep_failed", attempt=attempt_id)
-            sweeping.put_off(attempt_id, at=clock(), why=f"{type(error).__name__}: {error}")
+            sweeping.put_off(attempt_id, at=clock(), why=_defect(error))
 
     return job
 
@@ -189,6 +189,11 @@ def _call_job(call_id: int, clock: Clock) -> Job:
             calls.put_off(call_id, at=clock())
 
     return job
+
+
+def _defect(error: Exception) -> str:
+    """Return what staff read of an error nobody foresaw: its first line, scrubbed. PostgreSQL's next ones show rows."""
+    return redaction.scrub_text(f"{type(error).__name__}: {error}".partition("\n")[0])
 
 
 def _drain(find: Callable[[Clock], list[Job]], *, clock: Clock, seconds: int) -> int:

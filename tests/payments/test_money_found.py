@@ -137,3 +137,22 @@ class TestNothingIsDueForEver:
         PaymentAttempt.objects.update(next_look_at=world.now)  # as rows of an earlier version stand
         world.work()
         assert world.attempt.next_look_at is None
+
+
+class TestALateAnswerToTheOpeningCall:
+    def test_takes_back_nothing_that_a_look_has_told_since(self, world: World) -> None:
+        world.provider.lose_answer_once = True
+        assert world.press_pay().redirect_url == ""
+        payment = world.provider.the_payment()
+        world.provider.pay(payment)
+        world.tell(payment)
+        (held,) = inbox.claim(at=world.now, most=1)
+        working.work_event(held, clock=world.clock)
+        before = world.attempt
+        assert (before.state, before.intent_id, before.page_open) == ("paid", payment.intent_id, False)
+        world.wait(minutes=1)
+        working.work_call(before.calls.get().pk, clock=world.clock)
+        after = world.attempt
+        assert after.calls.get().state == "answered"
+        assert (after.intent_id, after.page_open, after.page_url) == (payment.intent_id, False, "")
+        assert after.next_look_at is None

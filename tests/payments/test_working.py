@@ -59,7 +59,7 @@ class TestPoison:
         world.tell(payment)
 
         def break_down(*_: Any, **__: Any) -> None:
-            raise RuntimeError("broken")
+            raise RuntimeError("broken for ann@example.com\nDETAIL: Failing row contains (https://pay.test/cs_1)")
 
         monkeypatch.setattr(working, "look", break_down)
         for _ in range(inbox.EVENT_MAX_TRIES):
@@ -68,7 +68,7 @@ class TestPoison:
                 working._event_job(held, world.clock)()
         event = ProviderEvent.objects.get()
         assert (event.state, event.tries) == ("dead", inbox.EVENT_MAX_TRIES)
-        assert "broken" in event.error
+        assert event.error == "RuntimeError: broken for [email]"
         assert world.cases() == ["dead_event"]
 
     def test_an_event_whose_workers_all_died_is_dead_without_another_try(self, world: World) -> None:
