@@ -33,11 +33,18 @@ def world(shared_world: World) -> Iterator[World]:
     shared_world.calm_down()
     yield shared_world
     shared_world.calm_down()
-    assert [line for log in shared_world.logs() for line in _defects(log, since=sizes.get(log, 0))] == []
+    found = "\n".join(_defects(log, since=sizes.get(log, 0)) for log in shared_world.logs())
+    assert not found.strip(), found
 
 
-def _defects(log: Path, *, since: int) -> list[str]:
+def _defects(log: Path, *, since: int) -> str:
+    """Return what a log tells of unexpected errors, each with its traceback, which is indented."""
     with log.open("rb") as stream:
         stream.seek(since)
         lines = stream.read().decode("utf-8", "replace").splitlines()
-    return [line for line in lines if any(f" {defect} " in line for defect in DEFECTS)]
+    found, shown = [], False
+    for line in lines:
+        shown = any(f" {defect} " in line for defect in DEFECTS) or (shown and line.startswith("    |"))
+        if shown and "site-packages" not in line:
+            found.append(line)
+    return "\n".join(found)
