@@ -180,6 +180,17 @@ class TestStatus:
             show(page, hidden=False)
         assert len(asked) == 2
 
+    def test_news_that_the_shopper_makes_by_pressing_a_button_do_not_call_them_back(
+        self, visitor: Visitor, live_server: Any
+    ) -> None:
+        page, asked = self.page_in("open", visitor, live_server, changed)
+        page.evaluate("addEventListener('submit', event => event.preventDefault())")  # the provider takes its time
+        page.evaluate("window.isTheSamePage = true")
+        page.get_by_role("button", name="Continue").click()
+        self.still_for(page, 30)
+        assert page.evaluate("window.isTheSamePage")
+        assert asked == []
+
     def test_a_page_that_is_done_asks_nothing(self, visitor: Visitor, live_server: Any) -> None:
         page, asked = self.page_in("paid", visitor, live_server, unchanged)
         self.still_for(page, 30)

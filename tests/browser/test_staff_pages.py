@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
@@ -14,42 +12,53 @@ from tests.browser.whole import WholeShop
 
 pytestmark = pytest.mark.timeout(300)
 
+# Serious ones in other people's markup, each of which we would have to fork a template or a bundle for. Not ours.
+DJANGOS = {
+    "label-title-only",  # the search box's label is a picture
+}
+SWAGGER_UIS = {
+    "color-contrast",  # its "OAS 3.0" stamp
+    "nested-interactive",  # its folded operations
+    "target-size",  # the paths in them
+}
 
-def grave_findings(page: Page) -> list[str]:
-    """Return axe's serious and critical findings, in words."""
-    found = Axe().run(page, options=AXE).response["violations"]
-    return [
-        f"{finding['id']}: {finding['help']} ({len(finding['nodes'])}): {finding['nodes'][0]['html'][:200]}"
-        for finding in found
-        if finding["impact"] in ("serious", "critical")
-    ]
 
-
-def look_at(page: Page, name: str) -> None:
-    """Nothing grave, no sideways scroll, on a telephone and on a desk."""
+def look_at(page: Page, name: str, *, known: set[str]) -> None:
+    """No sideways scroll at both widths, and no serious or critical finding of axe but the known ones."""
     for size in (NARROW, WIDE):
         page.set_viewport_size(size)
+        check_width(page)
         take_picture(page, f"{name}-{size['width']}")
-        print(name, size["width"], page.evaluate("document.documentElement.scrollWidth"), grave_findings(page))
+    grave = {
+        finding["id"]: [node["html"][:200] for node in finding["nodes"]]
+        # Without `preload`: it copies imported style sheets into inline ones, which the policy refuses, aloud.
+        for finding in Axe().run(page, options={**AXE, "preload": False}).response["violations"]
+        if finding["impact"] in ("serious", "critical") and finding["id"] not in known
+    }
+    assert not grave, f"{page.url}: {grave}"
 
 
 def test_the_admin_from_signing_in_to_an_order(shop: WholeShop, visitor: Visitor) -> None:
     page = visitor(viewport=WIDE)
     page.goto(f"{shop.url}/admin/")
-    look_at(page, "admin sign in")
+    look_at(page, "admin sign in", known=set())
     page.get_by_label("Username").fill("admin")
     page.get_by_label("Password").fill(shop.admin_password)
     page.get_by_role("button", name="Log in").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Site administration")
-    look_at(page, "admin home")
+    look_at(page, "admin home", known=set())
     page.locator("a[href='/admin/orders/order/']").first.click()
-    look_at(page, "admin orders")
+    expect(page.get_by_role("heading", level=1)).to_have_text("Select order to view")
+    look_at(page, "admin orders", known=DJANGOS)
     page.get_by_role("link", name="1001").click()
-    look_at(page, "admin order")
+    expect(page.get_by_role("heading", level=1)).to_have_text("View order")
+    look_at(page, "admin order", known=set())
 
 
 def test_the_api_docs_show_every_operation(shop: WholeShop, visitor: Visitor) -> None:
     page = visitor(viewport=WIDE)
     page.goto(f"{shop.url}/api/docs/")
-    expect(page.get_by_text(re.compile("Orders and payments")).first).to_be_visible()
-    look_at(page, "api docs")
+    expect(page.locator(".opblock-summary")).to_have_count(3)
+    page.locator(".opblock-summary").first.click()
+    expect(page.get_by_text("Idempotency-Key").first).to_be_visible()
+    look_at(page, "api docs", known=SWAGGER_UIS)
