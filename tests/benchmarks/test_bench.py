@@ -127,9 +127,7 @@ def _latency(stand: Stand, template: Template) -> list[Figure]:
     """Send at a fixed rate, whatever is answered, while the workers take up what comes in."""
     p50, p99, worst, late = [], [], [], []
     for _ in range(ROUNDS):
-        outcome = stand.load(
-            WEBHOOKS, template, connections=RATE_CONNECTIONS, seconds=RATE_SECONDS, rate=RATE
-        )
+        outcome = stand.load(WEBHOOKS, template, connections=RATE_CONNECTIONS, seconds=RATE_SECONDS, rate=RATE)
         took = statistics.quantiles(outcome.milliseconds, n=100, method="inclusive")
         p50.append(took[49])
         p99.append(took[98])
