@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
+from psycopg.errors import UniqueViolation
 
 from integrations import correlation, encryption, wakeups
 from integrations.contract import Notification
@@ -65,7 +66,10 @@ def receive(notification: Notification, *, body: bytes, at: datetime) -> bool:
                 finished_at=None if notification.relevant else at,
             )
             failpoint("inbox.before_commit")
-    except IntegrityError:
+    except IntegrityError as error:
+        # Only a known event is known: whatever else the database refuses must not be answered with a 2xx.
+        if not (isinstance(error.__cause__, UniqueViolation) and error.__cause__.diag.constraint_name == "event_once"):
+            raise
         return False
     failpoint("inbox.after_commit")
     if notification.relevant:

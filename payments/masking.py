@@ -10,7 +10,7 @@ from integrations.redaction import scrub_cards
 # Ids, states, amounts and times; never names, addresses, card details or free text of a shopper.
 ALLOWED = frozenset(
     """
-    id object status payment_status amount amount_total amount_captured amount_received amount_refunded
+    session id object status payment_status amount amount_total amount_captured amount_received amount_refunded
     amount_capturable
     currency created expires_at livemode client_reference_id metadata attempt payment_intent latest_charge charge
     captured paid refunded disputed failure_code decline_code code type reason balance_transaction fee net data

@@ -32,3 +32,14 @@ def test_what_jsonb_refuses_is_replaced() -> None:
     assert "\x00" not in kept["reason"]
     json.dumps(kept).encode()
     assert len(kept["reason"]) == 255
+
+
+def test_of_stripes_answer_each_object_is_kept() -> None:
+    said = {
+        "session": {"id": "cs_1", "status": "open", "customer_email": "ann@example.com", "url": "https://pay"},
+        "payment_intent": {"id": "pi_1"},
+        "charges": [],
+        "refunds": [],
+        "disputes": [],
+    }
+    assert masked(said) == {**said, "session": {"id": "cs_1", "status": "open"}}

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from datetime import datetime
 from ipaddress import ip_network
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.db import IntegrityError
 from django.test import Client
 
 from orders.models import Order
+from payments import inbox
 from payments.models import ProviderEvent
 from tests.fake_provider import FakeProvider
 from tests.world import World
@@ -203,3 +206,11 @@ def test_an_allowlist_is_held_where_one_is_set(world: World, settings: Any, netw
     settings.WEBHOOK_IP_ALLOWLISTS = {"stripe": (ip_network(network),)}
     assert post(body_of(world)).status_code == answer
     assert ProviderEvent.objects.count() == (1 if answer == 200 else 0)
+
+
+def test_only_a_known_event_is_answered_as_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else the database refuses is no duplicate: a 2xx would lose the event."""
+    monkeypatch.setattr(inbox.uuid, "uuid4", lambda: UUID(int=1))
+    assert inbox.receive(world.provider.notification("evt_1"), body=b"{}", at=world.now)
+    with pytest.raises(IntegrityError):
+        inbox.receive(world.provider.notification("evt_2"), body=b"{}", at=world.now)

@@ -305,7 +305,7 @@ class TestBodies:
         body = json.dumps(changed).encode()
         assert refused(body, sign(body))
 
-    @pytest.mark.parametrize("value", ["", 7, [], {}, "a b", "x" * 300])
+    @pytest.mark.parametrize("value", ["", 7, [], {}, "a b", "x" * 65])
     @pytest.mark.parametrize("key", ["account", "api_version"])
     def test_a_field_that_may_be_missing_but_not_wrong(self, key: str, value: object) -> None:
         body = json.dumps(event(**{key: value})).encode()
