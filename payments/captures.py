@@ -35,7 +35,7 @@ def record_captures(
     known = {capture.capture_id: capture for capture in attempt.captures.all()}
     for told in sorted(snapshot.captures, key=lambda told: (told.captured_at, told.capture_id)):
         if told.capture_id in known:
-            _learn_fee(known[told.capture_id], told)
+            _compare(order, attempt, known[told.capture_id], told, at=at)
         elif exact and Money(told.amount_minor, told.currency) == attempt.amount:
             _take(order, attempt, told, snapshot, cause=cause, actor=actor, at=at)
         else:
@@ -176,7 +176,11 @@ def _write(
     return capture
 
 
-def _learn_fee(capture: Capture, told: CaptureSnapshot) -> None:
+def _compare(order: Order, attempt: PaymentAttempt, capture: Capture, told: CaptureSnapshot, *, at: datetime) -> None:
+    """Learn the fee of a capture that we hold. What it took is never changed: told otherwise, a person hears of it."""
+    amount = Money(told.amount_minor, told.currency)
+    if amount != capture.amount:
+        _mismatch(order, attempt, amount, at=at)
     if capture.fee_minor is None and told.fee_minor is not None:
         capture.fee_minor = told.fee_minor
         capture.save(update_fields=["fee_minor"])

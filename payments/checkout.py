@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from integrations import providers
-from integrations.contract import PageLine, StartRequest
+from integrations.contract import PageLine, ProviderError, StartRequest
 from integrations.failpoints import failpoint
 from orders.facts import pay_url
 from orders.models import Order
@@ -59,6 +59,10 @@ def open_attempt(
     """
     if provider not in providers.enabled():
         raise CannotPay("unknown_provider", "Please choose one of the offered ways to pay.", http_status=400)
+    try:
+        providers.get(provider)
+    except ProviderError as unusable:
+        raise _refused() from unusable
     _settle_earlier(order_id, provider=provider, anew=anew, clock=clock, actor=actor)
     attempt, call = _write_down(order_id, provider=provider, at=clock(), actor=actor, bind=bind)
     failpoint("attempt.committed")
@@ -153,12 +157,16 @@ def _have_page_opened(attempt: PaymentAttempt, call: ProviderCall, *, clock: Clo
         call = _await_other_tab(call)
         attempt = call.attempt
     if call.state == CallState.ANSWERED and call.error_category:
-        raise CannotPay(
-            "provider_refused",
-            "This way to pay is not working right now. No money was taken. Please use another one, or try again later.",
-            http_status=502,
-        )
+        raise _refused()
     return attempt
+
+
+def _refused() -> CannotPay:
+    return CannotPay(
+        "provider_refused",
+        "This way to pay is not working right now. No money was taken. Please use another one, or try again later.",
+        http_status=502,
+    )
 
 
 def _start_request(order: Order, attempt: PaymentAttempt, *, at: datetime) -> StartRequest:

@@ -48,15 +48,22 @@ def keep_house(*, clock: Clock) -> int:
     count = 0
     while time.monotonic() < deadline:
         orders = expiry.orders_to_expire(at=clock(), most=BATCH)
-        for order_id in orders:
-            expiry.expire_order(order_id, clock=clock, actor="worker:keep")
-        count += len(orders)
-        if len(orders) < BATCH:
+        expired = sum(_expire(order_id, clock=clock) for order_id in orders)
+        count += expired
+        if len(orders) < BATCH or not expired:
             break
     count += inbox.tell_of_parked(at=clock(), most=BATCH)
     count += _tell_of_dead_deliveries(at=clock())
     count += idempotency.forget(at=clock())
     return count
+
+
+def _expire(order_id: int, *, clock: Clock) -> bool:
+    try:
+        return expiry.expire_order(order_id, clock=clock, actor="worker:keep")
+    except Exception:  # one order must not stop the others
+        log.exception("expiry_failed", order_id=order_id)
+        return False
 
 
 def looks_due(now: datetime) -> bool:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import datetime
+from typing import Any
 
 import pytest
 
-from integrations.contract import ProviderIds
+from integrations.contract import InvalidRequest, PaymentStatus, ProviderIds, ProviderMisconfigured
 from orders.models import Order
 from payments import checkout, inbox, working
 from payments.models import Case, PaymentAttempt, ProviderEvent
 from payments.settlement import look
+from tests.factories import make_order
 from tests.fake_provider import FakeProvider, Payment
 from tests.world import World
 
@@ -118,8 +121,6 @@ class TestParked:
 
 class TestNothingIsDueForEver:
     def test_an_attempt_whose_page_was_refused_is_not_swept_again(self, world: World) -> None:
-        from integrations.contract import InvalidRequest
-
         world.provider.fail_next = [InvalidRequest("no")]
         with pytest.raises(checkout.CannotPay):
             world.press_pay()
@@ -129,8 +130,6 @@ class TestNothingIsDueForEver:
         assert world.attempt.next_look_at is None
 
     def test_an_ended_attempt_without_ids_leaves_the_schedule(self, world: World) -> None:
-        from integrations.contract import InvalidRequest
-
         world.provider.fail_next = [InvalidRequest("no")]
         with pytest.raises(checkout.CannotPay):
             world.press_pay()
@@ -156,3 +155,72 @@ class TestALateAnswerToTheOpeningCall:
         assert after.calls.get().state == "answered"
         assert (after.intent_id, after.page_open, after.page_url) == (payment.intent_id, False, "")
         assert after.next_look_at is None
+
+
+class TestAPageThatWillNotClose:
+    def test_is_tried_less_and_less_often(self, world: World, payment: Payment) -> None:
+        refused = InvalidRequest("it will not close")
+        world.now = world.order.expires_at
+        waits = []
+        for _ in range(12):
+            world.provider.fail_next = [None, refused]
+            for job in working._look_jobs(world.clock):
+                job()
+            due = world.attempt.next_look_at
+            assert due is not None
+            waits.append(round((due - world.now).total_seconds()))
+            world.now = due
+        assert waits[0] == 20
+        assert waits == sorted(waits)
+        assert waits[-1] >= 180
+        assert world.attempt.is_live
+
+    def test_nor_is_that_of_an_ended_attempt_asked_about_every_20_s_for_ever(
+        self, world: World, payment: Payment
+    ) -> None:
+        payment.overrides = {"status": PaymentStatus.CANCELLED}
+        for _ in range(30):
+            world.provider.fail_next = [None, InvalidRequest("it will not close")]
+            for job in working._look_jobs(world.clock):
+                job()
+            due = world.attempt.next_look_at
+            assert due is not None
+            wait, world.now = (due - world.now).total_seconds(), due
+        assert wait >= 180
+
+
+def test_a_capture_that_the_provider_tells_otherwise_later_is_a_case(world: World, payment: Payment) -> None:
+    told = world.provider.pay(payment)
+    look(world.attempt.pk, clock=world.clock, actor="test")
+    payment.captures = [replace(told, amount_minor=1)]
+    look(world.attempt.pk, clock=world.clock, actor="test")
+    assert world.balance() == {"clearing:stripe": 2000, "sales": -2000}
+    assert world.cases() == ["amount_mismatch"]
+
+
+def test_a_provider_that_cannot_be_used_is_refused_with_a_sentence(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def misconfigured(name: str) -> None:
+        raise ProviderMisconfigured(name, ())
+
+    monkeypatch.setattr(checkout.providers, "get", misconfigured)
+    with pytest.raises(checkout.CannotPay) as caught:
+        world.press_pay()
+    assert caught.value.http_status == 502
+    assert world.attempts == []
+
+
+def test_an_order_that_breaks_its_expiry_keeps_no_other_from_it(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    second = make_order(now=world.now)
+    world.wait(hours=3)
+    expire = working.expiry.expire_order
+
+    def breaks(order_id: int, **arguments: Any) -> bool:
+        if order_id == world.order_id:
+            raise RuntimeError("broken")
+        return expire(order_id, **arguments)
+
+    monkeypatch.setattr(working.expiry, "expire_order", breaks)
+    working.keep_house(clock=world.clock)
+    assert Order.objects.get(pk=second.pk).state == "expired"
