@@ -1,5 +1,4 @@
-"""The one Chromium of a test run. Playwright refuses to be started twice in a process, so nobody starts it
-elsewhere."""
+"""The one Chromium of a test run. Playwright starts once in a process, so nobody else starts it."""
 
 from __future__ import annotations
 

@@ -7,7 +7,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
-from tests.browser.looks import AXE, NARROW, WIDE, take_picture
+from tests.browser.looks import AXE, NARROW, WIDE, check_width, take_picture
 from tests.browser.whole import WholeShop
 
 pytestmark = pytest.mark.timeout(300)
@@ -20,6 +20,7 @@ SWAGGER_UIS = {
     "color-contrast",  # its "OAS 3.0" stamp
     "nested-interactive",  # its folded operations
     "target-size",  # the paths in them
+    "select-name",  # its lists of examples
 }
 
 
@@ -49,9 +50,11 @@ def test_the_admin_from_signing_in_to_an_order(shop: WholeShop, visitor: Visitor
     look_at(page, "admin home", known=set())
     page.locator("a[href='/admin/orders/order/']").first.click()
     expect(page.get_by_role("heading", level=1)).to_have_text("Select order to view")
+    expect(page.locator("tr", has_text="1001").locator(".field-state_word")).to_have_text("Paid")
     look_at(page, "admin orders", known=DJANGOS)
     page.get_by_role("link", name="1001").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("View order")
+    expect(page.get_by_text("Paid: exactly one applied capture covers the total.")).to_be_visible()
     look_at(page, "admin order", known=set())
 
 
