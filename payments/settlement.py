@@ -148,8 +148,7 @@ def settle(
 def lock(attempt_id: int) -> tuple[Order, PaymentAttempt]:
     """Lock an attempt's order, then the attempt (the order of locks everywhere). Needs a transaction.
 
-    Everywhere without their keys: rows that refer to them can be written meanwhile, so that a worker which attaches an
-    event, and settle() which uses it, never wait for each other in a circle.
+    Without their keys, so that rows which only refer to them can be written meanwhile.
     """
     order_id = PaymentAttempt.objects.values_list("order_id", flat=True).get(pk=attempt_id)
     order = Order.objects.select_for_update(no_key=True).get(pk=order_id)
