@@ -137,8 +137,15 @@ def match(event: ProviderEvent) -> PaymentAttempt | None:
 
 
 def attach(event: ProviderEvent, attempt: PaymentAttempt) -> None:
-    """Note which attempt the event speaks of."""
-    ProviderEvent.objects.filter(pk=event.pk).update(attempt=attempt)
+    """Note which attempt the event speaks of. Its own transaction.
+
+    The attempt is locked first, as everywhere: settle() holds it while it uses events, and the new foreign key needs it.
+    """
+    if event.attempt_id == attempt.pk:
+        return
+    with transaction.atomic(durable=True):
+        PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt.pk)
+        ProviderEvent.objects.filter(pk=event.pk).update(attempt=attempt)
 
 
 def park(held: Claim, *, at: datetime) -> None:

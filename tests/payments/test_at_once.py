@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -148,3 +149,39 @@ def test_a_settlement_that_the_database_broke_off_is_made_again(
     look(world.attempt.pk, clock=world.clock, actor="test")
     assert world.order.state == "paid"
     assert Capture.objects.count() == LedgerTransaction.objects.count() == 1
+
+
+def test_attaching_an_event_and_settling_it_never_wait_in_a_circle(world: World) -> None:
+    """settle() holds the attempt, writes it, and then uses the event; attaching must not hold the event meanwhile."""
+    world.press_pay()
+    world.tell(world.provider.the_payment())
+    event, attempt = ProviderEvent.objects.get(), world.attempt
+
+    def attach() -> None:
+        inbox.attach(event, attempt)
+        connections.close_all()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        with transaction.atomic():
+            _, held = lock(attempt.pk)
+            held.save()
+            attaching = pool.submit(attach)
+            wait_until_blocked()
+            ProviderEvent.objects.filter(pk=event.pk).update(state="processed")
+        attaching.result(timeout=5)
+    event.refresh_from_db()
+    assert (event.state, event.attempt) == ("processed", attempt)
+
+
+def wait_until_blocked() -> None:
+    """Wait until another connection waits for a lock that this one holds."""
+    deadline = time.monotonic() + 5
+    with connections["default"].cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute(
+                "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+            )
+            if cursor.fetchone()[0]:
+                return
+            time.sleep(0.02)
+    raise AssertionError("nobody waits")
