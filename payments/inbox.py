@@ -139,7 +139,7 @@ def match(event: ProviderEvent) -> PaymentAttempt | None:
 def attach(event: ProviderEvent, attempt: PaymentAttempt) -> None:
     """Note which attempt the event speaks of. Its own transaction.
 
-    The attempt is locked first, as everywhere: settle() holds it while it uses events, and the new foreign key needs it.
+    The attempt is locked first, as everywhere: settle() holds it while it uses events, and the foreign key needs it.
     """
     if event.attempt_id == attempt.pk:
         return
