@@ -282,8 +282,8 @@ class World:
                 *webhook,
             )
         if program == "receiver":
-            state = ("--state-dir", str(self.directory / "receiver"), "--secret", RECEIVER_SECRET)
-            return (sys.executable, "-m", "integrations.sandbox.receiver", "--port", number, *state)
+            own = ("--state-dir", str(self.directory / "receiver"), "--secret", RECEIVER_SECRET)
+            return (sys.executable, "-m", "integrations.sandbox.receiver", "--port", number, *own)
         return (sys.executable, "manage.py", "qcluster" if program in CLUSTERS else program)
 
 

@@ -179,6 +179,7 @@ class TestAPageThatWillNotClose:
         self, world: World, payment: Payment
     ) -> None:
         payment.overrides = {"status": PaymentStatus.CANCELLED}
+        wait = 0.0
         for _ in range(30):
             world.provider.fail_next = [None, InvalidRequest("it will not close")]
             for job in working._look_jobs(world.clock):
