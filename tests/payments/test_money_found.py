@@ -98,6 +98,26 @@ class TestHandingOut:
         assert checkout.resume(attempt_id=second.pk, clock=world.clock).redirect_url == ""
 
 
+    def test_the_shopper_reads_that_it_is_paid(
+        self, world: World, payment: Payment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = world.attempt
+        world.provider.expire(payment)
+        look(first.pk, clock=world.clock, actor="test")
+        open_page = checkout._have_page_opened
+
+        def late_money_meanwhile(*args: Any, **kwargs: Any) -> PaymentAttempt:
+            opened = open_page(*args, **kwargs)
+            world.provider.pay(payment)
+            look(first.pk, clock=world.clock, actor="test")
+            return opened
+
+        monkeypatch.setattr(checkout, "_have_page_opened", late_money_meanwhile)
+        with pytest.raises(checkout.CannotPay) as caught:
+            world.press_pay()
+        assert caught.value.code == "order_paid"
+
+
 class TestParked:
     def test_a_hint_by_an_id_that_a_look_has_just_learned_is_taken_up(self, world: World, payment: Payment) -> None:
         world.provider.pay(payment)
