@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
+from django.core.management.base import CommandParser, handle_default_options
 
 from config.postgres import EmbeddedPostgresError, ensure_running
 from integrations.providers.stripe.credentials import check_credentials
@@ -46,6 +47,7 @@ def needs_database(arguments: Sequence[str]) -> bool:
 
 def prepare(arguments: Sequence[str]) -> None:
     """Read the settings and bring up what `arguments` needs; end the process with a sentence where that fails."""
+    _heed_settings_option(arguments)
     try:
         if refused := _mixed_modes(arguments):
             sys.exit(_say(ImproperlyConfigured("Refused: test and live never mix.\n" + refused), EXIT_REFUSED))
@@ -63,6 +65,15 @@ def start_embedded_database(*, needed: bool = True) -> None:
     """
     if settings.EMBEDDED_DATABASE and needed:
         ensure_running(settings.BASE_DIR)
+
+
+def _heed_settings_option(arguments: Sequence[str]) -> None:
+    """Let --settings and --pythonpath count before anything reads the settings; Django itself heeds them too late."""
+    parser = CommandParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--settings")
+    parser.add_argument("--pythonpath")
+    options, _ = parser.parse_known_args(list(arguments))
+    handle_default_options(options)
 
 
 def _mixed_modes(arguments: Sequence[str]) -> str:

@@ -97,7 +97,8 @@ def _may_see_metrics(request: HttpRequest) -> bool:
         return True
     if request.META.get(FORWARDED_MARK):
         return False
-    return _is_loopback(request.META.get("REMOTE_ADDR", ""))
+    peer = request.META.get("REMOTE_ADDR", "")
+    return _is_loopback(peer) or peer in settings.TRUSTED_PROXIES
 
 
 def _is_loopback(address: str) -> bool:

@@ -42,6 +42,7 @@ def logging_settings(*, level: str, json: bool, secrets: Iterable[str]) -> dict[
         "loggers": {
             # RequestLogMiddleware writes the one line of each request; Django's own would say it again.
             "django.request": {"level": "ERROR"},
+            "django.security.DisallowedHost": {"level": "CRITICAL"},
             "django.server": {"handlers": [], "level": "WARNING", "propagate": True},
             "django.db.backends": {"level": "INFO"},
             # These may log whole requests and answers below this level.

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 import structlog
+from auditlog.middleware import AuditlogMiddleware
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -25,10 +26,11 @@ _REQUEST_ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{15,63}")
 _FORWARDED = ("HTTP_FORWARDED", "HTTP_X_FORWARDED_FOR", "HTTP_X_FORWARDED_PROTO", "HTTP_X_FORWARDED_HOST",
               "HTTP_X_FORWARDED_PORT", "HTTP_X_REAL_IP", "HTTP_X_REQUEST_ID")  # fmt: skip
 FORWARDED_MARK = "shop.forwarded"
-"""In request.META when the request came through a proxy, or says so."""
+"""In request.META: whether the request came through a proxy, or says so."""
 
 _NO_ADDRESS = "0.0.0.0"  # nosec B104
 _UNREMARKABLE = ("/static/", "/livez", "/readyz", "/metrics")
+_WITHOUT_PERSON = (*_UNREMARKABLE, "/webhooks/")
 
 _log = structlog.get_logger("shop.request")
 
@@ -46,7 +48,7 @@ class TrustedProxyMiddleware:
         meta = request.META
         trusted = meta.get("REMOTE_ADDR", "") in settings.TRUSTED_PROXIES
         forwarded_for = meta.get("HTTP_X_FORWARDED_FOR", "")
-        meta[FORWARDED_MARK] = trusted or any(name in meta for name in _FORWARDED if name != "HTTP_X_REQUEST_ID")
+        meta[FORWARDED_MARK] = any(name in meta for name in _FORWARDED if name != "HTTP_X_REQUEST_ID")
         kept = ("HTTP_X_FORWARDED_PROTO", "HTTP_X_REQUEST_ID") if trusted else ()
         for name in _FORWARDED:
             if name not in kept:
@@ -122,6 +124,15 @@ class PermissionsPolicyMiddleware:
         response = self.get_response(request)
         response.headers.setdefault("Permissions-Policy", settings.PERMISSIONS_POLICY)
         return response
+
+
+class AuditMiddleware(AuditlogMiddleware):  # type: ignore[misc]  # django-auditlog has no types
+    """Couples changes with the person who makes them; asks for no person where none can be: probes and webhooks."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase:
+        impersonal = request.path_info.startswith(_WITHOUT_PERSON)
+        answer: HttpResponseBase = self.get_response(request) if impersonal else super().__call__(request)
+        return answer
 
 
 class StoreAwayMiddleware:

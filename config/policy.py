@@ -23,7 +23,6 @@ FEATURES_SWITCHED_OFF = ", ".join(
         "microphone",
         "midi",
         "payment",
-        "publickey-credentials-get",
         "screen-wake-lock",
         "usb",
         "xr-spatial-tracking",

@@ -81,7 +81,7 @@ MIDDLEWARE = [
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
-    "auditlog.middleware.AuditlogMiddleware",
+    "config.middleware.AuditMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
 ]
@@ -146,7 +146,7 @@ TASK_SECONDS = _queue.TASK_SECONDS
 LEASE_SECONDS = _queue.LEASE_SECONDS
 DRAIN_SECONDS = _queue.DRAIN_SECONDS
 DELIVERY_SEND_SECONDS = _queue.DELIVERY_SEND_SECONDS
-DELIVERY_BACKOFF_SECONDS = _queue.DELIVERY_BACKOFF_SECONDS
+DELIVERY_BACKOFF_SECONDS: tuple[int, ...] = _queue.DELIVERY_BACKOFF_SECONDS
 DELIVERY_HORIZON_SECONDS = _queue.DELIVERY_HORIZON_SECONDS
 
 for _name, _value in _env.email.items():

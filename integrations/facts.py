@@ -13,6 +13,7 @@ class Fact(StrEnum):
     ORDER_EXPIRED = "order.expired"
     ORDER_CANCELLED = "order.cancelled"
     ORDER_REOPENED = "order.reopened"
+    ATTEMPT_FAILED = "attempt.failed"
     CAPTURE_UNAPPLIED = "capture.unapplied"
     REFUND_SUCCEEDED = "refund.succeeded"
     REFUND_FAILED = "refund.failed"
@@ -21,5 +22,7 @@ class Fact(StrEnum):
     CASE_OPENED = "case.opened"
 
 
-MAILED_FACTS = frozenset({Fact.ORDER_PLACED, Fact.ORDER_PAID, Fact.ORDER_EXPIRED, Fact.ORDER_CANCELLED})
+MAILED_FACTS = frozenset(
+    {Fact.ORDER_PLACED, Fact.ORDER_PAID, Fact.ORDER_EXPIRED, Fact.ORDER_CANCELLED, Fact.ATTEMPT_FAILED}
+)
 """The facts there is a mail for: templates/mail/ holds its subject, text and HTML."""

@@ -31,7 +31,8 @@ def failpoint(name: str) -> None:
 def arm(
     directory: Path, name: str, *, passes: int = 1, signal_number: int = signal.SIGKILL, whole_group: bool = False
 ) -> None:
-    """Let the `passes`-th pass of `name` send its process this signal (SIGSTOP stalls it), or its whole process group."""
+    """Let the `passes`-th pass of `name` send its process this signal (SIGSTOP stalls it), or its whole process
+    group."""
     draft = directory / f"{name}.draft"
     draft.write_text(f"{int(signal_number)} {'group' if whole_group else 'process'}")
     draft.rename(directory / f"{name}{_ARMED}{passes}")

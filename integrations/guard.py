@@ -72,18 +72,9 @@ class GuardedProvider:
     def __init__(self, adapter: Provider, *, deadline_seconds: float = VERB_DEADLINE_SECONDS) -> None:
         self._adapter = adapter
         self._deadline_seconds = deadline_seconds
-
-    @property
-    def name(self) -> str:
-        return self._adapter.name
-
-    @property
-    def mode(self) -> Mode:
-        return self._adapter.mode
-
-    @property
-    def capabilities(self) -> Capabilities:
-        return self._adapter.capabilities
+        self.name = adapter.name
+        self.mode: Mode = adapter.mode
+        self.capabilities: Capabilities = adapter.capabilities
 
     def account(self) -> str:
         return self._call("account", self._adapter.account)

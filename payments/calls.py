@@ -35,6 +35,7 @@ from payments.masking import masked
 from payments.models import PaymentAttempt, ProviderCall
 from payments.models.call import KIND_OF, Kind, Operation
 from payments.models.case import CaseKind
+from payments.retrying import made_again
 from payments.settlement import lock
 from payments.states import AttemptState, CallState
 
@@ -106,6 +107,14 @@ def abandon_start(attempt: PaymentAttempt, *, at: datetime) -> bool:
     return True
 
 
+def put_off(call_id: int, *, at: datetime) -> None:
+    """Let a call wait over which a worker broke down before it had it in hand."""
+    ProviderCall.objects.filter(pk=call_id, state__in=[CallState.PREPARED, CallState.UNKNOWN]).update(
+        next_try_at=at + timedelta(seconds=RETRY_SECONDS[-1])
+    )
+
+
+@made_again
 def _claim(call_id: int, *, at: datetime) -> ProviderCall | None:
     """Take the call in hand and commit that it is being sent; None where that is not to be."""
     with transaction.atomic(durable=True):
@@ -138,7 +147,7 @@ def _key_is_forgotten(call: ProviderCall, *, at: datetime) -> bool:
 def _give_up(call: ProviderCall, *, at: datetime) -> None:
     """The provider no longer knows the key: sending again could do it twice. Leave it to looks, and to a person."""
     if call.kind == Kind.MOVES_MONEY:
-        call.next_try_at = at + timedelta(seconds=RETRY_SECONDS[-1])
+        call.state, call.next_try_at = CallState.UNKNOWN, at + timedelta(seconds=RETRY_SECONDS[-1])
     else:
         call.state, call.next_try_at = CallState.ABANDONED, None
     call.lease_until = None
@@ -181,6 +190,7 @@ def _held(call: ProviderCall) -> ProviderCall | None:
     )
 
 
+@made_again
 def _store_started(call: ProviderCall, started: Started, *, at: datetime) -> ProviderCall:
     with transaction.atomic(durable=True):
         _, attempt = lock(call.attempt_id)
@@ -188,11 +198,7 @@ def _store_started(call: ProviderCall, started: Started, *, at: datetime) -> Pro
         if held is None:
             return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
         _answered(held, at=at, answer=masked(dict(started.raw)))
-        attempt.account, attempt.mode = started.account, started.mode
-        attempt.page_id, attempt.intent_id = started.ids.page_id, started.ids.intent_id
-        attempt.page_url, attempt.page_open = started.redirect_url, True
-        attempt.page_expires_at = started.expires_at
-        attempt.next_look_at = at + timedelta(seconds=20)
+        _take_over(attempt, started, at=at)
         attempt.save()
         if attempt.state == AttemptState.CREATED:
             move_or_record(attempt, "opened", actor="calls", cause=f"call:{call.pk}", at=at)
@@ -204,6 +210,18 @@ def _store_started(call: ProviderCall, started: Started, *, at: datetime) -> Pro
     return held
 
 
+def _take_over(attempt: PaymentAttempt, started: Started, *, at: datetime) -> None:
+    """Note the page that was opened. Where a look has told of it since, what the look told is newer and stays."""
+    if attempt.page_id:
+        return
+    attempt.account, attempt.mode = started.account, started.mode
+    attempt.page_id, attempt.intent_id = started.ids.page_id, attempt.intent_id or started.ids.intent_id
+    attempt.page_url, attempt.page_open = started.redirect_url, True
+    attempt.page_expires_at = started.expires_at
+    attempt.next_look_at = at + timedelta(seconds=20)
+
+
+@made_again
 def _store_closed(call: ProviderCall, *, at: datetime) -> ProviderCall:
     with transaction.atomic(durable=True):
         held = _held(call)
@@ -222,6 +240,7 @@ def _answered(call: ProviderCall, *, at: datetime, answer: Any, error: ProviderE
     call.save()
 
 
+@made_again
 def _store_error(call: ProviderCall, error: ProviderError, *, at: datetime) -> ProviderCall:
     """A refusal is an answer; everything else leaves the outcome unknown, to be asked again under the same key."""
     with transaction.atomic(durable=True):
@@ -231,8 +250,10 @@ def _store_error(call: ProviderCall, error: ProviderError, *, at: datetime) -> P
             return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
         if error.permanent:
             _answered(held, at=at, answer=None, error=error)
-            if held.operation == Operation.START:
+            if held.operation == Operation.START and attempt.state == AttemptState.CREATED:
                 move_or_record(attempt, "failed", actor="calls", cause=f"call:{call.pk}", at=at)
+                attempt.next_look_at = None
+                attempt.save(update_fields=["next_look_at"])
         else:
             held.state, held.lease_until = CallState.UNKNOWN, None
             held.error_category, held.error = error.category, error.message[:300]

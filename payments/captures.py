@@ -28,22 +28,20 @@ def record_captures(
 ) -> bool:
     """Write what is new among the snapshot's captures, moving attempt and order. Needs settle()'s locks.
 
-    Returns False when an amount or currency differs from what was asked: then nothing moves and sweeping stops.
+    Each capture is judged by itself, the oldest first: how the provider sorts its list decides nothing. Returns False
+    where the payment, or any capture of it, is not of what was asked: then nothing else moves and sweeping stops.
     """
     exact = _asks_what_we_asked(order, attempt, snapshot, at)
     known = {capture.capture_id: capture for capture in attempt.captures.all()}
-    for told in snapshot.captures:
+    for told in sorted(snapshot.captures, key=lambda told: (told.captured_at, told.capture_id)):
         if told.capture_id in known:
-            _learn_fee(known[told.capture_id], told)
-            continue
-        matches = Money(told.amount_minor, told.currency) == attempt.amount
-        if matches and exact:
+            _compare(order, attempt, known[told.capture_id], told, at=at)
+        elif exact and Money(told.amount_minor, told.currency) == attempt.amount:
             _take(order, attempt, told, snapshot, cause=cause, actor=actor, at=at)
         else:
             _suspend(order, attempt, told, snapshot, at=at)
-            exact = False
     _note_money_going_back(order, attempt, snapshot, at)
-    return exact
+    return exact and not attempt.captures.filter(disposition=Disposition.SUSPENSE).exists()
 
 
 def _asks_what_we_asked(order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, at: datetime) -> bool:
@@ -82,15 +80,17 @@ def _take(
     applies = order.state == OrderState.PLACED
     capture = _write(order, attempt, told, snapshot, Disposition.APPLIED if applies else Disposition.UNAPPLIED, at=at)
     was = attempt.state
+    late = was in (AttemptState.FAILED, AttemptState.CANCELLED)
     if was in LIVE_STATES:
         move_or_record(attempt, "paid", actor=actor, cause=cause, at=at)
-    elif was in (AttemptState.FAILED, AttemptState.CANCELLED):
+    elif late:
         move_or_record(attempt, "late_capture", actor=actor, cause=cause, at=at)
         _late(order, attempt, capture, was=was, applied=applies, at=at)
     if applies:
         operations.mark_paid(order, at=at, cause=cause, actor=actor)
     else:
-        _unapplied(order, attempt, capture, late=was not in LIVE_STATES, at=at)
+        again = was not in LIVE_STATES and not late
+        _unapplied(order, attempt, capture, late=late, again=again, at=at)
 
 
 def _late(order: Order, attempt: PaymentAttempt, capture: Capture, *, was: str, applied: bool, at: datetime) -> None:
@@ -111,8 +111,11 @@ def _late(order: Order, attempt: PaymentAttempt, capture: Capture, *, was: str, 
     )
 
 
-def _unapplied(order: Order, attempt: PaymentAttempt, capture: Capture, *, late: bool, at: datetime) -> None:
-    twice = order.state in (OrderState.PAID, OrderState.PARTIALLY_REFUNDED, OrderState.REFUNDED)
+def _unapplied(
+    order: Order, attempt: PaymentAttempt, capture: Capture, *, late: bool, again: bool, at: datetime
+) -> None:
+    """Tell of money beyond what the order owes. `late`: its attempt had ended; `again`: it had its money already."""
+    twice = again or order.state in (OrderState.PAID, OrderState.PARTIALLY_REFUNDED, OrderState.REFUNDED)
     if twice or not late:  # an ended attempt whose order has ended too has its case from _late()
         open_case(
             CaseKind.DOUBLE_PAYMENT if twice else CaseKind.LATE_MONEY,
@@ -123,7 +126,7 @@ def _unapplied(order: Order, attempt: PaymentAttempt, capture: Capture, *, late:
             ours=f"The order is {order.state} and owes nothing.",
             theirs=f"{attempt.provider} took {capture.amount} more (capture {capture.capture_id}).",
             suggested_fix=(
-                "Refund the duplicate; the payment that paid the order stays as it is."
+                "Refund the duplicate; what was paid first stays as it is."
                 if twice
                 else "Reopen the order and apply the money, or refund it."
             ),
@@ -173,7 +176,11 @@ def _write(
     return capture
 
 
-def _learn_fee(capture: Capture, told: CaptureSnapshot) -> None:
+def _compare(order: Order, attempt: PaymentAttempt, capture: Capture, told: CaptureSnapshot, *, at: datetime) -> None:
+    """Learn the fee of a capture that we hold. What it took is never changed: told otherwise, a person hears of it."""
+    amount = Money(told.amount_minor, told.currency)
+    if amount != capture.amount:
+        _mismatch(order, attempt, amount, at=at)
     if capture.fee_minor is None and told.fee_minor is not None:
         capture.fee_minor = told.fee_minor
         capture.save(update_fields=["fee_minor"])

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from integrations import providers
-from integrations.contract import PageLine, StartRequest
+from integrations.contract import PageLine, ProviderError, StartRequest
 from integrations.failpoints import failpoint
 from orders.facts import pay_url
 from orders.models import Order
@@ -19,6 +19,7 @@ from payments import calls, expiry
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall
 from payments.models.call import Operation
+from payments.retrying import made_again
 from payments.settlement import Outcome, lock, look
 from payments.states import LIVE_STATES, AttemptState, CallState
 
@@ -58,6 +59,10 @@ def open_attempt(
     """
     if provider not in providers.enabled():
         raise CannotPay("unknown_provider", "Please choose one of the offered ways to pay.", http_status=400)
+    try:
+        providers.get(provider)
+    except ProviderError as unusable:
+        raise _refused() from unusable
     _settle_earlier(order_id, provider=provider, anew=anew, clock=clock, actor=actor)
     attempt, call = _write_down(order_id, provider=provider, at=clock(), actor=actor, bind=bind)
     failpoint("attempt.committed")
@@ -108,6 +113,7 @@ def _settle_earlier(order_id: int, *, provider: str, anew: bool, clock: Clock, a
             raise CannotPay("processing", "We're confirming your payment. Please don't pay again.")
 
 
+@made_again
 def _write_down(
     order_id: int, *, provider: str, at: datetime, actor: str, bind: Bind | None
 ) -> tuple[PaymentAttempt, ProviderCall]:
@@ -151,12 +157,16 @@ def _have_page_opened(attempt: PaymentAttempt, call: ProviderCall, *, clock: Clo
         call = _await_other_tab(call)
         attempt = call.attempt
     if call.state == CallState.ANSWERED and call.error_category:
-        raise CannotPay(
-            "provider_refused",
-            "This way to pay is not working right now. No money was taken. Please use another one, or try again later.",
-            http_status=502,
-        )
+        raise _refused()
     return attempt
+
+
+def _refused() -> CannotPay:
+    return CannotPay(
+        "provider_refused",
+        "This way to pay is not working right now. No money was taken. Please use another one, or try again later.",
+        http_status=502,
+    )
 
 
 def _start_request(order: Order, attempt: PaymentAttempt, *, at: datetime) -> StartRequest:
@@ -191,11 +201,16 @@ def _await_other_tab(call: ProviderCall) -> ProviderCall:
     return call
 
 
+@made_again
 def _hand_out(attempt_id: int, *, at: datetime) -> Opening:
-    """Note that the shopper gets the URL, before they get it: from now on the page is never abandoned."""
+    """Note that the shopper gets the URL, before they get it: from now on the page is never abandoned.
+
+    The order is asked again under its lock: money of an earlier attempt may have paid it while the page was opened.
+    """
     with transaction.atomic(durable=True):
-        _, attempt = lock(attempt_id)
-        url = attempt.page_url if attempt.is_live and attempt.page_open else ""
+        order, attempt = lock(attempt_id)
+        payable = order.state == OrderState.PLACED and attempt.is_live and attempt.page_open
+        url = attempt.page_url if payable else ""
         if url and attempt.url_given_at is None:
             attempt.url_given_at = at
             attempt.save(update_fields=["url_given_at"])

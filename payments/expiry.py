@@ -16,6 +16,7 @@ from payments import calls
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall
 from payments.models.call import Operation
+from payments.retrying import made_again
 from payments.settlement import LookResult, Outcome, lock, look
 from payments.states import LIVE_STATES, AttemptState, CallState
 
@@ -43,6 +44,7 @@ def is_over(order: Order, *, at: datetime) -> bool:
     return order.state != OrderState.PLACED or at >= order.expires_at
 
 
+@made_again
 def expire_order(order_id: int, *, clock: Clock, actor: str) -> bool:
     """Expire an order whose time has run out and whose attempts have all ended; say whether it did. Its own
     transaction."""
@@ -66,6 +68,7 @@ def orders_to_expire(*, at: datetime, most: int) -> list[int]:
     return list(overdue.exclude(Exists(live)).order_by("expires_at").values_list("pk", flat=True)[:most])
 
 
+@made_again
 def _prepare_close(attempt_id: int, *, at: datetime) -> ProviderCall | None:
     """Write the closing call down, unless the page is closed already; take up one that is under way."""
     with transaction.atomic(durable=True):
@@ -83,12 +86,14 @@ def _prepare_close(attempt_id: int, *, at: datetime) -> ProviderCall | None:
         return calls.prepare(attempt, Operation.CLOSE, request, at=at)
 
 
+@made_again
 def _give_up_unopened(attempt_id: int, *, at: datetime, actor: str) -> LookResult:
-    """Cancel an attempt whose page never reached anybody."""
+    """Cancel an attempt whose page never reached anybody. One that has ended without a page leaves the schedule."""
     with operation():
         _, attempt = lock(attempt_id)
         if attempt.state == AttemptState.CREATED and calls.abandon_start(attempt, at=at):
             move(attempt, "cancelled", actor=actor, cause="never_opened", at=at)
+        if not attempt.is_live:
             attempt.next_look_at = None
             attempt.save(update_fields=["next_look_at"])
     return LookResult(Outcome.SETTLED, attempt)

@@ -13,6 +13,8 @@ APPEND_ONLY = (
     "payments_ledgertransaction",
     "payments_ledgerentry",
     "payments_look",
+    "integrations_outboxevent",
+    "integrations_deliveryreplay",
     "auditlog_logentry",
 )
 """The role inserts and reads these; UPDATE, DELETE and TRUNCATE are refused by role and by trigger."""

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import F, Q, QuerySet
+from psycopg.errors import UniqueViolation
 
 from integrations import correlation, encryption, wakeups
 from integrations.contract import Notification
@@ -20,10 +21,12 @@ from integrations.failpoints import failpoint
 from payments.cases import open_case
 from payments.models import PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
+from payments.retrying import made_again
 from payments.states import EventState
 
 RETRY_SECONDS = (5, 15, 60, 120, 300, 600, 900)
 EVENT_MAX_TRIES = 12
+PROVIDER_AWAY_HOURS = 72
 PARKED_BECOMES_CASE_HOURS = 24
 TABLE = "payments_providerevent"
 
@@ -63,7 +66,10 @@ def receive(notification: Notification, *, body: bytes, at: datetime) -> bool:
                 finished_at=None if notification.relevant else at,
             )
             failpoint("inbox.before_commit")
-    except IntegrityError:
+    except IntegrityError as error:
+        # Only a known event is known: whatever else the database refuses must not be answered with a 2xx.
+        if not (isinstance(error.__cause__, UniqueViolation) and error.__cause__.diag.constraint_name == "event_once"):
+            raise
         return False
     failpoint("inbox.after_commit")
     if notification.relevant:
@@ -84,6 +90,7 @@ def due(at: datetime) -> Q:
     )
 
 
+@made_again
 def claim(*, at: datetime, most: int) -> list[Claim]:
     """Lease up to `most` due events to the caller, oldest first, one for each attempt that is known already."""
     with transaction.atomic(durable=True):
@@ -112,7 +119,7 @@ def match(event: ProviderEvent) -> PaymentAttempt | None:
 def attach(event: ProviderEvent, attempt: PaymentAttempt) -> None:
     """Note which attempt the event speaks of. Its own transaction.
 
-    The attempt is locked first, as everywhere: settle() holds it while it uses events, and the new foreign key needs it.
+    The attempt is locked first, as everywhere: settle() holds it while it uses events, and the foreign key needs it.
     """
     if event.attempt_id == attempt.pk:
         return
@@ -131,8 +138,12 @@ def ignore(held: Claim, *, at: datetime, why: str) -> None:
     _mark(held, state=EventState.IGNORED, next_try_at=None, finished_at=at, error=why[:300])
 
 
-def fail(held: Claim, *, at: datetime, why: str) -> None:
-    """Put an event back for a later try, or give it up after the last one, with a case."""
+@made_again
+def fail(held: Claim, *, at: datetime, why: str, away: bool = False) -> None:
+    """Put an event back for a later try, or give it up after the last one, with a case.
+
+    `away`: the provider could not be asked. That says nothing of the event, so it is tried for three days.
+    """
     with transaction.atomic(durable=True):
         event = (
             ProviderEvent.objects.select_for_update()
@@ -142,13 +153,15 @@ def fail(held: Claim, *, at: datetime, why: str) -> None:
         if event is None:
             return
         event.error, event.lease_until = why[:300], None
+        if away and at < event.received_at + timedelta(hours=PROVIDER_AWAY_HOURS):
+            event.tries = min(event.tries, len(RETRY_SECONDS))
         if event.tries < EVENT_MAX_TRIES:
             event.state = EventState.FAILED
             event.next_try_at = at + timedelta(seconds=RETRY_SECONDS[min(event.tries, len(RETRY_SECONDS)) - 1])
         else:
             event.state, event.next_try_at = EventState.DEAD, None
             _dead(event, at=at)
-        event.save(update_fields=["state", "next_try_at", "error", "lease_until"])
+        event.save(update_fields=["state", "tries", "next_try_at", "error", "lease_until"])
 
 
 def done(held: Claim, *, at: datetime) -> None:
@@ -169,9 +182,16 @@ def unpark(attempt: PaymentAttempt, *, at: datetime) -> int:
 
 
 def tell_of_parked(*, at: datetime, most: int) -> int:
-    """Open a case for events parked longer than 24 h; return how many were seen to. They stay parked."""
+    """Open a case for events parked longer than 24 h; return how many were seen to. They stay parked.
+
+    One that matches by now (its ids were being stored while it was parked) goes back to work instead.
+    """
     seen = 0
     for event in _untold_parked(at).order_by("pk")[:most]:
+        seen += 1
+        if match(event) is not None:
+            requeue([event.pk], at=at)
+            continue
         with transaction.atomic(durable=True):
             open_case(
                 CaseKind.PARKED_EVENT,
@@ -183,7 +203,6 @@ def tell_of_parked(*, at: datetime, most: int) -> int:
                 at=at,
             )
             ProviderEvent.objects.filter(pk=event.pk).update(error="Parked for longer than 24 h: a case is open.")
-        seen += 1
     return seen
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from integrations.redaction import scrub_cards
+
 # Ids, states, amounts and times; never names, addresses, card details or free text of a shopper.
 ALLOWED = frozenset(
     """
-    id object status payment_status amount amount_total amount_captured amount_received amount_refunded
+    session id object status payment_status amount amount_total amount_captured amount_received amount_refunded
     amount_capturable
     currency created expires_at livemode client_reference_id metadata attempt payment_intent latest_charge charge
     captured paid refunded disputed failure_code decline_code code type reason balance_transaction fee net data
@@ -16,13 +18,23 @@ ALLOWED = frozenset(
     disputes account
     """.split()
 )
+IDS = frozenset(
+    "id client_reference_id attempt payment_intent latest_charge charge balance_transaction account".split()
+)
 _LONGEST_TEXT = 255
 
 
-def masked(said: Any) -> Any:
-    """Return `said` with only the allowed keys of its objects, at every depth; long texts are cut."""
+def masked(said: Any, *, key: str = "") -> Any:
+    """Return `said` with only the allowed keys of its objects, at every depth, fit for a jsonb column.
+
+    Texts are cut, and scrubbed of what looks like a card number, ids excepted; NUL and lone surrogates, which jsonb
+    refuses, are replaced.
+    """
     if isinstance(said, Mapping):
-        return {str(key): masked(value) for key, value in said.items() if key in ALLOWED}
+        return {str(name): masked(value, key=name) for name, value in said.items() if name in ALLOWED}
     if isinstance(said, list | tuple):
-        return [masked(item) for item in said]
-    return said[:_LONGEST_TEXT] if isinstance(said, str) else said
+        return [masked(item, key=key) for item in said]
+    if not isinstance(said, str):
+        return said
+    text = said.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:_LONGEST_TEXT]
+    return text if key in IDS else scrub_cards(text)

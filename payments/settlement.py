@@ -16,7 +16,7 @@ import structlog
 from django.db import transaction
 from django.db.models import F, Q
 
-from integrations import providers
+from integrations import outbox, providers
 from integrations.contract import (
     ConfigurationError,
     PaymentSnapshot,
@@ -27,15 +27,19 @@ from integrations.contract import (
     WrongMode,
 )
 from integrations.failpoints import failpoint
+from orders import facts
 from orders.models import Order
+from orders.states import OrderState
 from orders.transitions import move_or_record
-from payments import sweeping
+from payments import inbox, sweeping
 from payments.captures import record_captures
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.masking import masked
 from payments.models import Look, PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
+from payments.retrying import made_again
+from payments.shop.decline_texts import decline_text
 from payments.states import AttemptState, EventState
 
 log = structlog.get_logger(__name__)
@@ -78,7 +82,7 @@ def look(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None =
 
 
 def _look_once(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None) -> LookResult:
-    number, hints, attempt = _begin(attempt_id)
+    number, waiting, attempt = _begin(attempt_id)
     asked = attempt.ids if attempt.page_id or attempt.intent_id else ids
     if asked is None or not (asked.page_id or asked.intent_id):
         return LookResult(Outcome.NOTHING_TO_ASK, attempt)
@@ -88,6 +92,9 @@ def _look_once(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | 
     except ProviderError as error:
         return LookResult(Outcome.UNREACHABLE, _not_answered(attempt_id, error, at=clock()), error)
     failpoint("look.after_fetch")
+    # A hint at an intent that this look did not ask about waits for its own: there may be money on it.
+    covered = {"", asked.intent_id, snapshot.ids.intent_id, ids.intent_id if ids else ""}
+    hints = [event_id for event_id, intent_id in waiting if intent_id in covered]
     return settle(attempt_id, number=number, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
 
 
@@ -113,6 +120,7 @@ def _with_stray(snapshot: PaymentSnapshot, attempt: PaymentAttempt, ids: Provide
     )
 
 
+@made_again
 def settle(
     attempt_id: int, *, number: int, snapshot: PaymentSnapshot, hints: list[int], at: datetime, actor: str
 ) -> LookResult:
@@ -129,12 +137,11 @@ def settle(
         attempt.look_failures, attempt.look_error = 0, ""
         trusted = _is_ours(order, attempt, snapshot, at)
         if trusted:
-            _adopt(attempt, snapshot)
+            _adopt(attempt, snapshot, at=at)
             cause = f"look:{number}"
-            exact = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
-            if exact and not _anything_in_suspense(attempt):
+            trusted = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
+            if trusted:
                 _follow(order, attempt, snapshot, cause=cause, actor=actor, at=at, news=news)
-            trusted = exact
         attempt.next_look_at = sweeping.next_look(attempt, order, at=at) if trusted else None
         attempt.sweep_lease_until = None
         attempt.save()
@@ -148,15 +155,16 @@ def settle(
 def lock(attempt_id: int) -> tuple[Order, PaymentAttempt]:
     """Lock an attempt's order, then the attempt (the order of locks everywhere). Needs a transaction.
 
-    Without their keys, so that rows which only refer to them can be written meanwhile.
+    NO KEY: rows that merely refer to them (events, cases) are written meanwhile, and wait in no ring with us.
     """
     order_id = PaymentAttempt.objects.values_list("order_id", flat=True).get(pk=attempt_id)
     order = Order.objects.select_for_update(no_key=True).get(pk=order_id)
     return order, PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt_id)
 
 
-def _begin(attempt_id: int) -> tuple[int, list[int], PaymentAttempt]:
-    """Take the next look number, and the hints that stand committed at this moment."""
+@made_again
+def _begin(attempt_id: int) -> tuple[int, list[tuple[int, str]], PaymentAttempt]:
+    """Take the next look number, and the hints that stand committed at this moment, each with the intent it names."""
     with transaction.atomic(durable=True):
         attempt = PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt_id)
         PaymentAttempt.objects.filter(pk=attempt_id).update(look_number=F("look_number") + 1)
@@ -164,7 +172,7 @@ def _begin(attempt_id: int) -> tuple[int, list[int], PaymentAttempt]:
         hints = list(
             ProviderEvent.objects.filter(hinting_at(attempt), state__in=[EventState.RECEIVED, EventState.FAILED])
             .order_by("pk")
-            .values_list("pk", flat=True)
+            .values_list("pk", "intent_id")
         )
     return attempt.look_number, hints, attempt
 
@@ -175,9 +183,11 @@ def hinting_at(attempt: PaymentAttempt) -> Q:
     for key, value in (("page_id", attempt.page_id), ("intent_id", attempt.intent_id)):
         if value:
             speaks |= Q(attempt=None, reference="", **{key: value})
-    return Q(provider=attempt.provider, mode=attempt.mode) & speaks
+    # Another account's event is never a hint; its worker ends it with a case (payments/working.py).
+    return Q(provider=attempt.provider, mode=attempt.mode, account__in=["", attempt.account]) & speaks
 
 
+@made_again
 def _not_answered(attempt_id: int, error: ProviderError, *, at: datetime) -> PaymentAttempt:
     """Note that a look got no answer that can be believed; nothing moves."""
     with transaction.atomic(durable=True):
@@ -264,20 +274,19 @@ def _is_ours(order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, a
     return False
 
 
-def _adopt(attempt: PaymentAttempt, snapshot: PaymentSnapshot) -> None:
+def _adopt(attempt: PaymentAttempt, snapshot: PaymentSnapshot, *, at: datetime) -> None:
     """Take over the provider's ids, its page's state, and the last decline."""
+    known = attempt.ids
     attempt.account = attempt.account or snapshot.account
     attempt.page_id = attempt.page_id or snapshot.ids.page_id
     attempt.intent_id = attempt.intent_id or snapshot.ids.intent_id
+    if attempt.ids != known:
+        inbox.unpark(attempt, at=at)
     attempt.page_open = snapshot.page_open
     attempt.page_url = snapshot.page_url if snapshot.page_open else ""
     attempt.page_expires_at = snapshot.expires_at or attempt.page_expires_at
     attempt.decline_reason = snapshot.decline.reason if snapshot.decline else ""
     attempt.decline_code = snapshot.decline.provider_code[:100] if snapshot.decline else ""
-
-
-def _anything_in_suspense(attempt: PaymentAttempt) -> bool:
-    return attempt.captures.filter(disposition="suspense").exists()
 
 
 _EVENT_FOR = {
@@ -312,6 +321,25 @@ def _follow(
     row = move_or_record(attempt, event, actor=actor, cause=cause, at=at)
     if row.forbidden:
         _contradicted(order, attempt, snapshot, cause=cause, actor=actor, at=at, recorded=True)
+    elif target == AttemptState.FAILED and order.state == OrderState.PLACED:
+        _tell_shopper_it_failed(order, attempt, at=at)
+
+
+def _tell_shopper_it_failed(order: Order, attempt: PaymentAttempt, *, at: datetime) -> None:
+    """A bank debit may fail days later, when nobody watches the page: the shopper hears of it, with a link."""
+    outbox.record(
+        "attempt.failed",
+        subject_kind="order",
+        subject_id=order.pk,
+        payload={
+            **facts.order_payload(order),
+            "attempt": attempt.reference,
+            "provider": attempt.provider,
+            "reason": attempt.decline_reason,
+            "reason_display": decline_text(attempt.decline_reason),
+        },
+        now=at,
+    )
 
 
 def _contradicted(

@@ -26,14 +26,15 @@ RETRY_SECONDS = (5, 15, 30, 60, 120, 300, 600)
 
 def next_look(attempt: PaymentAttempt, order: Order, *, at: datetime) -> datetime | None:
     """Return when to look again after a look that was answered at `at`; None when nothing is expected any more."""
-    if attempt.page_open and (not attempt.is_live or order.state != OrderState.PLACED):
-        return at + timedelta(seconds=20)  # the page must be closed: the sweeper does it (payments/expiry.py)
+    over = order.state != OrderState.PLACED or at >= order.expires_at
+    if attempt.page_open and (over or not attempt.is_live):
+        # The page must be closed: the sweeper does it (payments/expiry.py), ever less often where it is refused.
+        return at + timedelta(seconds=_wait(at - (attempt.close_requested_at or at)))
     if attempt.state in (AttemptState.FAILED, AttemptState.CANCELLED):
         return _watch_for_late_money(attempt, at=at)
     if not attempt.is_live:
         return None
-    age = (at - attempt.created_at).total_seconds()
-    wait = next((seconds for limit, seconds in SCHEDULE if age < limit), SLOWEST_SECONDS)
+    wait = _wait(at - attempt.created_at)
     if attempt.page_open:
         wait = min(wait, PAGE_STAYS_OPEN_SECONDS)
     due = at + timedelta(seconds=wait)
@@ -41,6 +42,10 @@ def next_look(attempt: PaymentAttempt, order: Order, *, at: datetime) -> datetim
         if moment is not None and at < moment < due:
             due = moment + timedelta(seconds=1)
     return due
+
+
+def _wait(age: timedelta) -> int:
+    return next((seconds for limit, seconds in SCHEDULE if age.total_seconds() < limit), SLOWEST_SECONDS)
 
 
 def _watch_for_late_money(attempt: PaymentAttempt, *, at: datetime) -> datetime | None:
@@ -77,3 +82,14 @@ def claim(*, at: datetime, most: int) -> list[int]:
             sweep_lease_until=at + timedelta(seconds=settings.LEASE_SECONDS)
         )
     return ids
+
+
+def put_off(attempt_id: int, *, at: datetime, why: str) -> None:
+    """Note that a worker broke down over an attempt, and look again later and later. `why` is for staff."""
+    with transaction.atomic(durable=True):
+        attempt = PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt_id)
+        attempt.look_failures += 1
+        attempt.look_error = why[:300]
+        attempt.next_look_at = retry_look(attempt, at=at, asked_to_wait=None)
+        attempt.sweep_lease_until = None
+        attempt.save(update_fields=["look_failures", "look_error", "next_look_at", "sweep_lease_until"])

@@ -9,6 +9,7 @@ is away).
 
 from __future__ import annotations
 
+from ipaddress import ip_address
 from typing import Any
 
 import structlog
@@ -75,6 +76,8 @@ def _not_acceptable(request: Request, provider: str) -> Response | None:
     """Refuse what need not be read to be refused."""
     if provider not in providers.enabled():
         return Response({"error": "unknown provider"}, status=404)
+    if not _comes_from_where_it_may(request, provider):
+        return Response({"error": "this address may not send"}, status=403)
     if request.META.get("CONTENT_TYPE", "").partition(";")[0].strip().lower() != "application/json":
         return Response({"error": "send application/json"}, status=415)
     if request.META.get("HTTP_CONTENT_ENCODING", "identity").lower() != "identity":
@@ -82,6 +85,18 @@ def _not_acceptable(request: Request, provider: str) -> Response | None:
     if _declared_length(request) > MAX_BYTES:
         return Response({"error": "at most 1 MiB"}, status=413)
     return None
+
+
+def _comes_from_where_it_may(request: Request, provider: str) -> bool:
+    """Defence in depth, off unless WEBHOOK_IP_ALLOWLISTS names networks. The address is the client's own."""
+    networks = settings.WEBHOOK_IP_ALLOWLISTS.get(provider)
+    if not networks:
+        return True
+    try:
+        address = ip_address(request.META.get("REMOTE_ADDR", ""))
+    except ValueError:
+        return False
+    return any(address in network for network in networks)
 
 
 def _declared_length(request: Request) -> int:

@@ -7,15 +7,17 @@ tables.
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from itertools import zip_longest
 
 import structlog
 from django.conf import settings
-from django.db import close_old_connections, connection, transaction
+from django.db import connection, transaction
 
-from integrations import correlation, delivery, providers
+from integrations import correlation, delivery, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Delivery
 from payments import calls, expiry, idempotency, inbox, sweeping
@@ -46,15 +48,22 @@ def keep_house(*, clock: Clock) -> int:
     count = 0
     while time.monotonic() < deadline:
         orders = expiry.orders_to_expire(at=clock(), most=BATCH)
-        for order_id in orders:
-            expiry.expire_order(order_id, clock=clock, actor="worker:keep")
-        count += len(orders)
-        if len(orders) < BATCH:
+        expired = sum(_expire(order_id, clock=clock) for order_id in orders)
+        count += expired
+        if len(orders) < BATCH or not expired:
             break
     count += inbox.tell_of_parked(at=clock(), most=BATCH)
     count += _tell_of_dead_deliveries(at=clock())
     count += idempotency.forget(at=clock())
     return count
+
+
+def _expire(order_id: int, *, clock: Clock) -> bool:
+    try:
+        return expiry.expire_order(order_id, clock=clock, actor="worker:keep")
+    except Exception:  # one order must not stop the others
+        log.exception("expiry_failed", order_id=order_id)
+        return False
 
 
 def looks_due(now: datetime) -> bool:
@@ -101,7 +110,8 @@ def work_event(held: inbox.Claim, *, clock: Clock) -> None:
         elif result.outcome is Outcome.NOTHING_TO_ASK:
             inbox.fail(held, at=clock(), why="The provider has not answered our call yet; nothing to look at.")
         else:
-            inbox.fail(held, at=clock(), why=str(result.error or "The look was overtaken; tried again."))
+            away = result.error is not None and not result.error.permanent
+            inbox.fail(held, at=clock(), why=str(result.error or "The look was overtaken; tried again."), away=away)
 
 
 def work_attempt(attempt_id: int, *, clock: Clock) -> None:
@@ -123,11 +133,36 @@ def work_call(call_id: int, *, clock: Clock) -> None:
 
 
 def _look_jobs(clock: Clock) -> list[Job]:
+    """Return a job for each row that is due, kinds in turn so that none starves another.
+
+    A job claims its row when it begins: a lease taken while it waits behind a slow provider could end before that.
+    """
     now = clock()
-    jobs: list[Job] = [_event_job(held, clock) for held in inbox.claim(at=now, most=BATCH)]
-    jobs += [_attempt_job(pk, clock) for pk in sweeping.claim(at=now, most=BATCH)]
-    due = ProviderCall.objects.filter(calls.due(now)).order_by("next_try_at").values_list("pk", flat=True)
-    return jobs + [_call_job(pk, clock) for pk in due[:BATCH]]
+    events = ProviderEvent.objects.filter(inbox.due(now)).values_list("pk", flat=True)[:BATCH]
+    attempts = PaymentAttempt.objects.filter(sweeping.due(now)).values_list("pk", flat=True)[:BATCH]
+    due = ProviderCall.objects.filter(calls.due(now)).order_by("next_try_at").values_list("pk", flat=True)[:BATCH]
+    kinds: list[list[Job]] = [
+        [_next_event_job(clock) for _ in events],
+        [_next_attempt_job(clock) for _ in attempts],
+        [_call_job(pk, clock) for pk in due],
+    ]
+    return [job for jobs in zip_longest(*kinds) for job in jobs if job is not None]
+
+
+def _next_event_job(clock: Clock) -> Job:
+    def job() -> None:
+        for held in inbox.claim(at=clock(), most=1):
+            _event_job(held, clock)()
+
+    return job
+
+
+def _next_attempt_job(clock: Clock) -> Job:
+    def job() -> None:
+        for attempt_id in sweeping.claim(at=clock(), most=1):
+            _attempt_job(attempt_id, clock)()
+
+    return job
 
 
 def _event_job(held: inbox.Claim, clock: Clock) -> Job:
@@ -136,7 +171,7 @@ def _event_job(held: inbox.Claim, clock: Clock) -> Job:
             work_event(held, clock=clock)
         except Exception as error:  # a poison event must not stop the others
             log.exception("event_failed", inbox_row=held.event_id)
-            inbox.fail(held, at=clock(), why=f"{type(error).__name__}: {error}")
+            inbox.fail(held, at=clock(), why=_defect(error))
 
     return job
 
@@ -145,8 +180,9 @@ def _attempt_job(attempt_id: int, clock: Clock) -> Job:
     def job() -> None:
         try:
             work_attempt(attempt_id, clock=clock)
-        except Exception:
-            log.exception("sweep_failed", attempt=attempt_id)  # its lease runs out and it is claimed again
+        except Exception as error:
+            log.exception("sweep_failed", attempt=attempt_id)
+            sweeping.put_off(attempt_id, at=clock(), why=_defect(error))
 
     return job
 
@@ -157,28 +193,46 @@ def _call_job(call_id: int, clock: Clock) -> Job:
             work_call(call_id, clock=clock)
         except Exception:
             log.exception("call_crashed", call=call_id)
+            calls.put_off(call_id, at=clock())
 
     return job
+
+
+def _defect(error: Exception) -> str:
+    """Return what staff read of an error nobody foresaw: its first line, scrubbed. PostgreSQL's next ones show rows."""
+    return redaction.scrub_text(f"{type(error).__name__}: {error}".partition("\n")[0])
 
 
 def _drain(find: Callable[[Clock], list[Job]], *, clock: Clock, seconds: int) -> int:
     deadline = time.monotonic() + seconds
     count = 0
-    with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="drain", initializer=close_old_connections) as pool:
+    with ThreadPoolExecutor(max_workers=THREADS, thread_name_prefix="drain") as pool:
         while time.monotonic() < deadline:
-            jobs = find(clock)
+            jobs = deque(find(clock))
             if not jobs:
                 break
-            wait([pool.submit(job) for job in jobs])
-            count += len(jobs)
-        wait([pool.submit(_close_slowly) for _ in range(THREADS)])
+            threads = [pool.submit(_work_through, jobs, deadline) for _ in range(min(THREADS, len(jobs)))]
+            count += sum(thread.result() for thread in threads)
     return count
 
 
-def _close_slowly() -> None:
-    """Close this pool thread's connection; the pause lets every thread of the pool take one of these jobs."""
-    connection.close()
-    time.sleep(0.01)
+def _work_through(jobs: deque[Job], deadline: float) -> int:
+    """Take jobs in this thread until none is left or time is up; return how many. Leaves no connection open."""
+    count = 0
+    try:
+        while time.monotonic() < deadline:
+            try:
+                job = jobs.popleft()
+            except IndexError:
+                break
+            count += 1
+            try:
+                job()
+            except Exception:  # its row could not even be noted: the lease runs out, others go on
+                log.exception("job_failed")
+    finally:
+        connection.close()
+    return count
 
 
 def _tell_of_dead_deliveries(*, at: datetime) -> int:

@@ -9,8 +9,11 @@ import pytest
 from django.db import connections
 
 from orders.models import Order
+from tests.chromium import chromium
 from tests.factories import make_order
 from tests.fake_provider import FakeProvider
+
+__all__ = ["chromium"]
 
 
 @pytest.fixture(scope="session")

@@ -60,7 +60,7 @@ def enabled() -> tuple[str, ...]:
     return tuple(settings.PAYMENTS_PROVIDERS)
 
 
-def get(name: str) -> GuardedProvider:
+def get(name: str) -> Provider:
     """Return the adapter of this name, behind the guard. One that is no longer offered still answers for old payments.
 
     Raises UnknownProvider, ProviderMisconfigured (its settings forbid its use; that is a ConfigurationError).

@@ -81,7 +81,9 @@ class Payment:
 
 @dataclass(frozen=True)
 class Effect:
-    """The money that really moved under one intent, in minor units."""
+    """The money that really moved under one intent, in minor units. `withdrawn_minor` is what disputes took, less what
+    they gave back, without their fees.
+    """
 
     payment_intent: str
     session: str | None
@@ -90,8 +92,10 @@ class Effect:
     currency: str
     charges: list[Json]
     refunds: list[Json]
+    disputes: list[Json]
     captured_minor: int
     refunded_minor: int
+    withdrawn_minor: int
 
 
 class SandboxControl:
@@ -293,6 +297,24 @@ class SandboxControl:
     def move_refund(self, refund: str, *, status: str, failure_reason: str | None = None) -> Json:
         """What the bank does to a refund: succeeded, failed, canceled, pending, requires_action."""
         return self._call("refunds.move", id=refund, status=status, failure_reason=failure_reason)
+
+    def dispute(
+        self, *, payment_intent: str, reason: str | None = None, inquiry: bool = False, amount: int | None = None
+    ) -> Json:
+        """The cardholder's bank disputes a payment: a chargeback, or an inquiry, which moves no money yet.
+
+        `reason` is one of Stripe's (fraudulent), `amount` in minor units, default all that was captured.
+        """
+        return self._call(
+            "disputes.create", payment_intent=payment_intent, reason=reason, inquiry=inquiry, amount=amount
+        )
+
+    def move_dispute(self, dispute: str, *, status: str) -> Json:
+        """What the bank does to a dispute: under_review, won, lost.
+
+        To an inquiry: warning_under_review, warning_closed, or needs_response (its escalation to a chargeback).
+        """
+        return self._call("disputes.move", id=dispute, status=status)
 
     def create_event(
         self, event_type: str, *, obj: str | Mapping[str, Any], changes: Mapping[str, Any] | None = None,

@@ -13,7 +13,7 @@ from payments.models import ProviderEvent
 class ProviderEventAdmin(ReadOnlyAdmin[ProviderEvent]):
     """The inbox. The raw bytes are encrypted; showing them takes a permission and a reason (issue B)."""
 
-    list_display = ("event_id", "provider", "type", "state", "attempt", "received_at", "tries", "error")
+    list_display = ("event_id", "provider", "type", "state_word", "attempt", "received_at", "tries", "error")
     list_filter = ("provider", "state", "type")
     search_fields = ("=event_id", "=reference", "=page_id", "=intent_id")
     exclude = ("body_sealed", "headers_sealed")

@@ -32,7 +32,7 @@ class CaptureInline(ReadOnlyInline[Capture]):
 class OrderAdmin(ReadOnlyAdmin[Order]):
     """What is owed. Search by number, token, e-mail, our reference, or any id of a provider."""
 
-    list_display = ("number", "state", "total", "email", "placed_at", "paid_at")
+    list_display = ("number", "state_word", "total", "email", "placed_at", "paid_at")
     list_filter = ("state", "currency", "placed_at")
     search_fields = (
         "=id",
@@ -45,6 +45,8 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
         "=attempts__events__event_id",
     )
     search_help_text = "Order number, e-mail, or any id: ours, the provider's, an event's"
+    fields = ("number", "state", "total", "email", "locale", "placed_at", "expires_at", "paid_at")
+    readonly_fields = fields
     inlines = (LineInline, AttemptInline, CaptureInline)
 
 
@@ -62,7 +64,7 @@ class CallInline(ReadOnlyInline[ProviderCall]):
 class PaymentAttemptAdmin(ReadOnlyAdmin[PaymentAttempt]):
     """One try to pay, with its calls and what the provider said."""
 
-    list_display = ("reference", "order", "provider", "state", "amount", "created_at", "looked_at", "next_look_at")
+    list_display = ("reference", "order", "provider", "state_word", "amount", "created_at", "looked_at", "next_look_at")
     list_filter = ("provider", "state", "mode")
     search_fields = ("=reference", "=page_id", "=intent_id", "=order__id")
     list_select_related = ("order",)

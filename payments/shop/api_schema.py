@@ -21,7 +21,7 @@ from payments.shop.api_serializers import (
     Strict,
 )
 
-_TOKEN = "hA7wq3nGk0Vf5yTzP1rLxJ8cE2uMdB4s"  # nosec B105: an example, of no order  # pragma: allowlist secret
+_TOKEN = "hA7wq3nGk0Vf5yTzP1rLxJ8cE2uMdB4s"  # nosec B105  # pragma: allowlist secret
 _ORDER_MADE = {
     "token": _TOKEN,
     "amount_minor": 4998,

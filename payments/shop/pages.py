@@ -319,6 +319,11 @@ def _refresh_seconds(view: OrderView, since: datetime | None) -> int | None:
     return REFRESH_SLOW_SECONDS if waited < REFRESH_AT_ALL_FOR else None
 
 
+def _title(heading: str, view: OrderView) -> str:
+    order = f"Order {view.order_number}"
+    return heading if heading.endswith(order) else f"{heading.rstrip('.')} · {order}"
+
+
 def _page(
     view: OrderView,
     key: str,
@@ -333,7 +338,7 @@ def _page(
     waits = key in ("pending", "long_pending", "unreachable")
     return Page(
         key=key,
-        title=f"{heading.rstrip('.')} · Order {view.order_number}",
+        title=_title(heading, view),
         heading=heading,
         text=text,
         buttons=buttons,

@@ -1,28 +1,26 @@
 """The shop's pages from *pay* onwards. The browser decides nothing: each page shows what the database holds.
 
 Threats: a guessed token (192 random bits; an unknown one is a plain 404), a forged return (its query string is never
-read;
-it only makes us look), clickjacking and injected script (strict CSP), a foreign form (CSRF on each POST), a hammering
-reload (status.json never asks the provider, and the return page looks once every few seconds at most).
+read; it only makes us look), clickjacking and injected script (strict CSP), a foreign form (CSRF on each POST), a
+hammering reload (status.json never asks the provider, and the return page looks once every few seconds at most).
 """
 
 from __future__ import annotations
 
-from concurrent.futures import ThreadPoolExecutor
-from concurrent.futures import TimeoutError as TooSlow
 from datetime import timedelta
 
 import structlog
-from django.db import connection
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
-from integrations import correlation, providers
+from integrations import providers
+from integrations.http import total_deadline
 from orders.models import Order
 from payments import checkout
+from payments.models import PaymentAttempt
 from payments.settlement import look
 from payments.shop import order_view
 from payments.shop.pages import page_for, receipt_for
@@ -30,19 +28,25 @@ from payments.shop.pages import page_for, receipt_for
 log = structlog.get_logger(__name__)
 
 RETURN_LOOKS_FOR_SECONDS = 3
+NO_ANSWER = "The payment service does not answer just now. No money was taken. Please try again in a moment."
 LOOKED_JUST_NOW = timedelta(seconds=2)
-
-_lookers = ThreadPoolExecutor(max_workers=8, thread_name_prefix="return-page")
 
 
 @never_cache
 def pay(request: HttpRequest, token: str) -> HttpResponseBase:
-    """GET shows the total and the ways to pay, and opens nothing. POST opens or continues an attempt."""
+    """GET shows the total and the ways to pay, and opens nothing. POST opens or continues an attempt.
+
+    While an attempt is under way a GET goes by the return page: whoever comes back by the browser's own button, or in
+    another tab, would otherwise read "please don't pay again" until a worker had looked, though nothing is paid.
+    """
     order = get_object_or_404(Order, token=token)
     if request.method == "POST":
         return _start(request, order)
     if request.method not in ("GET", "HEAD"):
         return HttpResponse(status=405, headers={"Allow": "GET, HEAD, POST"})
+    attempt = order.attempts.order_by("-pk").first()
+    if attempt is not None and attempt.url_given_at and "other" not in request.GET and _may_have_news(attempt):
+        return _see_other("payments:return", token)
     return _render_pay(request, order)
 
 
@@ -52,8 +56,7 @@ def returned(request: HttpRequest, token: str) -> HttpResponseBase:
     """The provider sends the shopper back here: look for at most 3 s, then go to the order, which says what is true."""
     order = get_object_or_404(Order, token=token)
     attempt = order.attempts.order_by("-pk").first()
-    now = timezone.now()
-    if attempt is not None and attempt.is_live and not _looked_since(attempt.looked_at, now - LOOKED_JUST_NOW):
+    if attempt is not None and _may_have_news(attempt):
         _look_briefly(attempt.pk)
     return _see_other("payments:order", token)
 
@@ -105,6 +108,8 @@ def _start(request: HttpRequest, order: Order) -> HttpResponseBase:
             return _render_pay(request, order, problem=refused.message, status=refused.http_status)
         return _see_other("payments:order", order.token)
     if not opening.redirect_url:
+        if opening.attempt.is_live and opening.attempt.url_given_at is None:  # nobody can have paid anything
+            return _render_pay(request, order, problem=NO_ANSWER, status=503)
         return _see_other("payments:order", order.token)
     return HttpResponse(status=303, headers={"Location": opening.redirect_url})
 
@@ -137,27 +142,18 @@ def _current_provider(order: Order) -> str:
     return attempt.provider if attempt else ""
 
 
-def _looked_since(looked_at: object, since: object) -> bool:
-    return looked_at is not None and looked_at > since  # type: ignore[operator]
+def _may_have_news(attempt: PaymentAttempt) -> bool:
+    """Whether the provider may know more about it than we do, and was not asked just now."""
+    return attempt.is_live and (attempt.looked_at is None or attempt.looked_at <= timezone.now() - LOOKED_JUST_NOW)
 
 
 def _look_briefly(attempt_id: int) -> None:
-    """Look, but let the shopper wait for 3 s at most; a slow look goes on in its thread and settles all the same."""
-    bound = correlation.current()
-
-    def looking() -> None:
-        try:
-            with correlation.bind(bound):
-                look(attempt_id, clock=timezone.now, actor="return_page")
-        except Exception:
-            log.exception("return_look_failed", attempt=attempt_id)  # the worker looks again
-        finally:
-            connection.close()
-
+    """Look, but let the shopper wait for 3 s at most; what is not known by then, a worker finds out."""
     try:
-        _lookers.submit(looking).result(timeout=RETURN_LOOKS_FOR_SECONDS)
-    except TooSlow:
-        log.info("return_look_slow", attempt=attempt_id)
+        with total_deadline(RETURN_LOOKS_FOR_SECONDS):
+            look(attempt_id, clock=timezone.now, actor="return_page")
+    except Exception:
+        log.exception("return_look_failed", attempt=attempt_id)  # the shopper is shown what is known
 
 
 def _see_other(name: str, token: str) -> HttpResponse:

@@ -1,25 +1,17 @@
-"""A real Chromium for the tests of this folder; without one they are skipped, and `make test` says how to get it."""
+"""Visitors with a real Chromium, and the whole shop as its processes."""
 
 from __future__ import annotations
 
-import os
+import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, Route, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
 
-from tools.chromium import find
-
-ARGUMENTS = [
-    "--no-sandbox",  # the tests may run as root in a container; they open our own pages only
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+from config import postgres
+from tests.browser.whole import WholeShop
+from tests.demo.running import Running, copy_checkout, wait_until_none_runs
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -29,43 +21,39 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.browser)
 
 
-@pytest.fixture(scope="session")
-def chromium() -> Iterator[Browser]:
-    """One browser for all tests."""
-    program = find()
-    if program is None:
-        pytest.skip("there is no Chromium here: apt install chromium")
-    # Playwright's loop runs in this thread, where Django would take each query for one from a coroutine.
-    os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=ARGUMENTS)
-        yield browser
-        browser.close()
-    del os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"]
-
-
 Visitor = Callable[..., Page]
 
 
 @pytest.fixture
 def visitor(chromium: Browser) -> Iterator[Visitor]:
-    """Return a maker of visitors: a fresh profile each, at most our own server within reach, errors gathered.
+    """Return a maker of visitors: a fresh profile each, at most our own servers within reach, errors gathered.
 
     Keyword arguments are Playwright's for a context: `color_scheme`, `viewport`, `java_script_enabled`, `locale` …
-    A page that logged an error, a refusal of the content security policy among them, fails its test at the end.
+    A page that logged an error, a refusal of the content security policy among them, or that asked another host for
+    anything, fails its test at the end.
     """
     contexts: list[BrowserContext] = []
     troubles: list[str] = []
 
+    def own_servers_only(route: Route) -> None:
+        if route.request.url.startswith(("http://localhost:", "http://127.0.0.1:")):
+            route.continue_()
+        else:
+            troubles.append(f"asked for {route.request.url}")
+            route.abort()
+
+    def hear(message: ConsoleMessage) -> None:
+        if message.type == "error" and not _is_declined_at_the_provider(message):
+            troubles.append(f"{message.text} ({message.location.get('url', '')})")
+
     def make(**options: object) -> Page:
         context = chromium.new_context(**{"locale": "en-US", **options})  # type: ignore[arg-type]
         context.set_default_timeout(10_000)
-        context.route("**/*", _own_server_only)
+        context.route("**/*", own_servers_only)
+        context.on("console", hear)
+        context.on("weberror", lambda error: troubles.append(str(error.error)))
         contexts.append(context)
-        page = context.new_page()
-        page.on("console", lambda message: troubles.append(message.text) if message.type == "error" else None)
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        return page
+        return context.new_page()
 
     yield make
     for context in contexts:
@@ -73,8 +61,34 @@ def visitor(chromium: Browser) -> Iterator[Visitor]:
     assert not troubles
 
 
-def _own_server_only(route: Route) -> None:
-    if route.request.url.startswith(("http://localhost:", "http://127.0.0.1:")):
-        route.continue_()
-    else:
-        route.abort()
+def _is_declined_at_the_provider(message: ConsoleMessage) -> bool:
+    """Whether Chromium only repeats that the provider's page says 402, which is a page like others to a person."""
+    return "status of 402" in message.text and "/c/pay/" in message.location.get("url", "")
+
+
+@pytest.fixture(scope="session")
+def whole_shop(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeShop]:
+    """The demo in a copy of the checkout: web server, three clusters, tick, sandbox, receiver, a database of its own.
+
+    All tests share it; each makes an order of its own.
+    """
+    copy = tmp_path_factory.mktemp("shop")
+    copy_checkout(copy)
+    try:
+        running = Running(copy)
+        try:
+            yield WholeShop(running)
+        finally:
+            code = running.end(signal.SIGINT)
+        assert code == 0, running.said()
+        wait_until_none_runs(copy)
+    finally:
+        postgres.remove(copy)
+
+
+@pytest.fixture
+def shop(whole_shop: WholeShop) -> Iterator[WholeShop]:
+    """The whole shop, with the provider well and its webhooks on their way, before and after."""
+    yield whole_shop
+    whole_shop.provider.clear_faults()
+    whole_shop.provider.clear_webhook_rules()

@@ -6,12 +6,12 @@ import json
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, Route, expect
 
 from orders.models import Order
 from orders.seed import seed
 from tests.browser.conftest import Visitor
+from tests.browser.looks import check_looks, check_width
 from tests.payments.shop_states import FORMS, STATES
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.payments.state_pages")]
@@ -20,22 +20,11 @@ LOOKS = [
     pytest.param({"color_scheme": "light", "viewport": {"width": 1280, "height": 900}}, id="light-1280"),
     pytest.param({"color_scheme": "dark", "viewport": {"width": 390, "height": 844}}, id="dark-390"),
 ]
-# WCAG 2.2 AA, and the landmarks and headings of axe's best practices.
-AXE = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
 
 @pytest.fixture(autouse=True)
 def shop(transactional_db: None) -> None:
     seed()
-
-
-def check_looks(page: Page) -> None:
-    """No finding of axe, no sideways scroll, nothing that is too small to hit."""
-    found = Axe().run(page, options=AXE)
-    assert found.violations_count == 0, f"{page.url}: {found.generate_report()}"
-    width = page.viewport_size["width"] if page.viewport_size else 0
-    assert page.evaluate("document.documentElement.scrollWidth") <= width
-    assert page.locator("h1").count() == 1
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -67,7 +56,7 @@ def test_nothing_is_wider_than_the_window(width: int, visitor: Visitor, live_ser
     page = visitor(viewport={"width": width, "height": 800}, locale="ar-KW")
     for path in ("/", "/products/kettle-08/", "/states/paid/", "/states/pay/"):
         page.goto(f"{live_server.url}{path}")
-        assert page.evaluate("document.documentElement.scrollWidth") <= width
+        check_width(page)
 
 
 def test_buying_without_javascript(visitor: Visitor, live_server: Any) -> None:
@@ -190,6 +179,17 @@ class TestStatus:
         with page.expect_response("**/status.json"):
             show(page, hidden=False)
         assert len(asked) == 2
+
+    def test_news_that_the_shopper_makes_by_pressing_a_button_do_not_call_them_back(
+        self, visitor: Visitor, live_server: Any
+    ) -> None:
+        page, asked = self.page_in("open", visitor, live_server, changed)
+        page.evaluate("addEventListener('submit', event => event.preventDefault())")  # the provider takes its time
+        page.evaluate("window.isTheSamePage = true")
+        page.get_by_role("button", name="Continue").click()
+        self.still_for(page, 30)
+        assert page.evaluate("window.isTheSamePage")
+        assert asked == []
 
     def test_a_page_that_is_done_asks_nothing(self, visitor: Visitor, live_server: Any) -> None:
         page, asked = self.page_in("paid", visitor, live_server, unchanged)

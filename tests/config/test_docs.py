@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
-import pytest
+import re
 
+import pytest
+from django.core.management import get_commands
+from django.utils import timezone
+
+from config import gauges
 from config.readers import Reader
 from config.variables import TABLE
 from tools import settings_page
@@ -23,3 +28,23 @@ def test_the_example_is_readable_line_by_line() -> None:
 def test_a_name_outside_the_table_cannot_be_read() -> None:
     with pytest.raises(KeyError):
         Reader({"NEW_ONE": "1"}).text("NEW_ONE")
+
+
+def test_every_command_the_pages_name_is_there() -> None:
+    pages = [settings_page.ROOT / "README.md", *(settings_page.ROOT / "docs").glob("*.md")]
+    named = {
+        (page.name, name)
+        for page in pages
+        for name in re.findall(r"manage\.py ([a-z_]+)", page.read_text(encoding="utf-8"))
+    }
+    known = set(get_commands())
+    assert sorted(place for place in named if place[1] not in known) == []
+
+
+def test_every_gauge_the_page_names_is_there(db: None) -> None:
+    page = (settings_page.ROOT / "docs" / "deploy.md").read_text(encoding="utf-8")
+    there = gauges.exposition(now=timezone.now()).decode()
+    assert not [name for name in re.findall(r"shop_[a-z_]+", page) if name not in there and name not in ROLES]
+
+
+ROLES = {"shop_owner", "shop_app"}

@@ -31,6 +31,10 @@ class TestAlive:
         assert (answer.status_code, answer.json()) == (200, {"status": "ok"})
         assert "no-store" in answer.headers["Cache-Control"]
 
+    def test_asks_nobody_for_a_session_either(self, client: Client) -> None:
+        client.cookies["session"] = "x" * 32
+        assert client.get("/livez").status_code == 200
+
     def test_needs_no_session_and_sets_no_cookie(self, client: Client) -> None:
         assert not client.get("/livez").cookies
 
@@ -90,6 +94,11 @@ class TestMetrics:
         assert client.get("/metrics").status_code == 200
         assert client.get("/metrics", REMOTE_ADDR="::1").status_code == 200
         assert client.get("/metrics", REMOTE_ADDR="203.0.113.9").status_code == 403
+
+    def test_and_for_trusted_networks_that_come_straight(self, client: Client) -> None:
+        assert client.get("/metrics").status_code == 200
+        assert client.get("/metrics", REMOTE_ADDR="10.1.2.3").status_code == 200
+        assert client.get("/metrics", REMOTE_ADDR="10.1.2.3", HTTP_X_FORWARDED_PROTO="https").status_code == 403
 
     def test_not_for_whom_a_proxy_on_this_machine_lets_through(self, client: Client, settings: Any) -> None:
         assert client.get("/metrics", HTTP_X_FORWARDED_FOR="203.0.113.9").status_code == 403

@@ -93,6 +93,12 @@ def test_a_missing_variable_is_one_readable_refusal() -> None:
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("how", ["--settings=tools.lint_settings", "--settings tools.lint_settings"])
+def test_other_settings_count_from_the_start(how: str) -> None:
+    assert "Unknown command" in manage("lintmigrations", "--help").stderr
+    assert "usage: manage.py lintmigrations" in manage("lintmigrations", "--help", *how.split()).stdout
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -53,7 +53,7 @@ def program(name: str, code: str, *arguments: str, wave: int = 0, **environment:
     )
 
 
-def wait_for(condition: Callable[[], object], *, seconds: float = 10) -> None:
+def wait_for(condition: Callable[[], object], *, seconds: float = 30) -> None:
     """Wait until `condition()` holds; fail after `seconds`."""
     deadline = time.monotonic() + seconds
     while not condition():

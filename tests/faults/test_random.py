@@ -35,7 +35,9 @@ def test_nothing_is_lost_doubled_or_wrong(world: World, record_property: pytest.
         if found:
             failed.append(f"{history}: {found}")
             print(failed[-1], flush=True)
-        died.update(f"{program} {name}" for program in ("web", "look", "deliver", "tick") for name in world.fired(program))
+        died.update(
+            f"{program} {name}" for program in ("web", "look", "deliver", "tick") for name in world.fired(program)
+        )
     for name, count in sorted(died.items()):
         print(f"{count:6} killed at {name}")
     record_property("kills", dict(died))

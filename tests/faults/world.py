@@ -11,7 +11,6 @@ import signal
 import sqlite3
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -134,10 +133,9 @@ class World:
         signal_number: int = signal.SIGKILL,
         whole: bool = False,
     ) -> None:
-        """Let one process of `program`, or the whole of it, die or stop at the `passes`-th pass of a failpoint, once."""
-        failpoints.arm(
-            self.failpoints(program), name, passes=passes, signal_number=signal_number, whole_group=whole
-        )
+        """Let one process of `program`, or the whole of it, die or stop at the `passes`-th pass of a failpoint,
+        once."""
+        failpoints.arm(self.failpoints(program), name, passes=passes, signal_number=signal_number, whole_group=whole)
 
     def fired(self, program: str) -> dict[str, int]:
         """Return which failpoints of `program` have fired, with the process they hit."""
@@ -272,7 +270,17 @@ class World:
         if program == "sandbox":
             webhook = ("--webhook-url", f"{self.shop}/webhooks/stripe/", "--webhook-secret", WEBHOOK_SECRET)
             state = ("--state-dir", str(self.directory / "sandbox"))
-            return (sys.executable, "-m", "integrations.sandbox", "--provider", "stripe", "--port", number, *state, *webhook)
+            return (
+                sys.executable,
+                "-m",
+                "integrations.sandbox",
+                "--provider",
+                "stripe",
+                "--port",
+                number,
+                *state,
+                *webhook,
+            )
         if program == "receiver":
             state = ("--state-dir", str(self.directory / "receiver"), "--secret", RECEIVER_SECRET)
             return (sys.executable, "-m", "integrations.sandbox.receiver", "--port", number, *state)

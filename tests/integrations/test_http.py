@@ -28,6 +28,9 @@ from integrations.http import OutboundFailed, OutboundRefused, OutboundTimeout, 
 from integrations.http_session import GuardedSession
 from tests.integrations.servers import plain, saying, serving
 
+# Deadlines below are under a second, the misbehaving servers go on for twenty; between them, room for a busy machine.
+SOON_SECONDS = 6
+
 
 def get(url: str, *, seconds: float = 5.0, **options: Any) -> http.HttpAnswer:
     return http.send("GET", url, headers={}, deadline_seconds=seconds, allow_loopback=True, **options)
@@ -99,7 +102,7 @@ class TestLimits:
         started = time.monotonic()
         with serving(drip) as server, pytest.raises(OutboundTimeout):
             get(server.url(), seconds=0.4)
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < SOON_SECONDS
 
     def test_a_receiver_that_does_not_read_is_cut_off_too(self) -> None:
         started = time.monotonic()
@@ -107,14 +110,14 @@ class TestLimits:
             url, body = f"http://127.0.0.1:{listener.getsockname()[1]}/", b"x" * 50_000_000
             with pytest.raises(OutboundTimeout):
                 http.send("POST", url, headers={}, body=body, deadline_seconds=0.4, allow_loopback=True)
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < SOON_SECONDS
 
     def test_a_slow_resolver_is_cut_off_too(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: time.sleep(2))
+        monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: time.sleep(20))
         started = time.monotonic()
         with pytest.raises(OutboundTimeout):
             http.send("GET", "https://slow.example/", headers={}, deadline_seconds=0.3)
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < SOON_SECONDS
 
     def test_an_inner_deadline_never_extends_the_outer_one(self) -> None:
         with http.total_deadline(0.5), http.total_deadline(60):
@@ -358,20 +361,20 @@ class TestTls:
 
         def drip(connection: socket.socket) -> None:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
-            for _ in range(40):
+            for _ in range(400):
                 connection.sendall(b"x")
                 time.sleep(0.05)
 
         started = time.monotonic()
         with serving(drip, tls=server_context("shop.example")) as server, pytest.raises(OutboundTimeout):
             get(server.url(scheme="https", host="shop.example"), seconds=0.5)
-        assert time.monotonic() - started < 1.2
+        assert time.monotonic() - started < SOON_SECONDS
 
     def test_a_server_silent_in_the_handshake_is_cut_off(self) -> None:
         started = time.monotonic()
-        with serving(lambda connection: time.sleep(2)) as server, pytest.raises(OutboundTimeout):
+        with serving(lambda connection: time.sleep(20)) as server, pytest.raises(OutboundTimeout):
             get(server.url(scheme="https", host="shop.example"), seconds=0.3)
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < SOON_SECONDS
 
 
 class TestSession:
@@ -400,14 +403,18 @@ class TestSession:
     def test_the_deadline_holds_against_a_drip(self) -> None:
         def drip(connection: socket.socket) -> None:
             connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
-            for _ in range(40):
+            for _ in range(400):
                 connection.sendall(b"x")
                 time.sleep(0.05)
 
         started = time.monotonic()
-        with serving(drip) as server, http.total_deadline(0.4), pytest.raises(Exception, match=r"timed out|deadline"):
+        with (
+            serving(drip) as server,
+            http.total_deadline(0.4),
+            pytest.raises(Exception, match=r"timed out|deadline|in time"),
+        ):
             GuardedSession(allow_loopback=True).get(server.url(), timeout=(3, 20))
-        assert time.monotonic() - started < 1.0
+        assert time.monotonic() - started < SOON_SECONDS
 
     @pytest.mark.parametrize("scheme", ["http", "https"])
     def test_the_deadline_holds_while_connecting_and_sending_too(self, scheme: str) -> None:
@@ -415,9 +422,9 @@ class TestSession:
         started = time.monotonic()
         with socket.create_server(("127.0.0.1", 0)) as listener, http.total_deadline(0.4):
             url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/"
-            with pytest.raises(OSError, match=r"timed out|deadline"):
+            with pytest.raises(OSError, match=r"timed out|deadline|in time"):
                 GuardedSession(allow_loopback=True).post(url, data=b"x" * 50_000_000, timeout=(3, 3))
-        assert time.monotonic() - started < 1.5
+        assert time.monotonic() - started < SOON_SECONDS
 
     def test_nothing_of_the_environment_is_used(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
         netrc = tmp_path / "netrc"

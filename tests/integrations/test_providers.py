@@ -14,7 +14,7 @@ from integrations import providers
 from integrations.contract import Mode, ProviderMisconfigured
 from integrations.guard import GuardedProvider
 
-SECRET = "whsec_5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"  # pragma: allowlist secret
+SECRET = "whsec_test_of_thirty_eight_characters_"
 
 
 @pytest.fixture(autouse=True)

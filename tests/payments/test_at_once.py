@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from threading import Barrier
+from time import monotonic, sleep
 from typing import Any
 
 import pytest
-from django.db import connections, transaction
+from django.db import OperationalError, connections, transaction
+from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from integrations.contract import ProviderIds
 from integrations.models import OutboxEvent
 from orders.models import Order
-from payments import inbox, working
+from payments import inbox, settlement, working
 from payments.models import Capture, LedgerTransaction, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.settlement import lock, look
 from tests.fake_provider import FakeProvider
@@ -127,13 +128,35 @@ def test_attaching_an_event_and_settling_it_never_wait_in_a_circle(world: World)
 
 def wait_until_blocked() -> None:
     """Wait until another connection waits for a lock that this one holds."""
-    deadline = time.monotonic() + 5
+    deadline = monotonic() + 5
     with connections["default"].cursor() as cursor:
-        while time.monotonic() < deadline:
+        while monotonic() < deadline:
             cursor.execute(
                 "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
             )
             if cursor.fetchone()[0]:
                 return
-            time.sleep(0.02)
+            sleep(0.02)
     raise AssertionError("nobody waits")
+
+
+@pytest.mark.parametrize("sqlstate", [DeadlockDetected, SerializationFailure])
+def test_a_settlement_that_the_database_broke_off_is_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, sqlstate: type[Exception]
+) -> None:
+    world.press_pay()
+    world.provider.pay(world.provider.the_payment())
+    broken = [OperationalError("broken off")]
+    broken[0].__cause__ = sqlstate()
+    record = settlement.record_captures  # type: ignore[attr-defined]
+
+    def breaks_once(*args: Any, **kwargs: Any) -> bool:
+        record(*args, **kwargs)
+        if broken:
+            raise broken.pop()
+        return True
+
+    monkeypatch.setattr(settlement, "record_captures", breaks_once)
+    look(world.attempt.pk, clock=world.clock, actor="test")
+    assert world.order.state == "paid"
+    assert Capture.objects.count() == LedgerTransaction.objects.count() == 1

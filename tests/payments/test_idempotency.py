@@ -204,6 +204,22 @@ def test_the_answer_of_one_who_comes_too_late_is_not_kept(clock: Clock) -> None:
     assert once(asked(), clock=clock, work=Maker()).body == '"from the second"'
 
 
+def test_one_who_comes_too_late_does_not_touch_the_lease_of_the_next(clock: Clock) -> None:
+    late = Held(asked(), clock)
+    late.bind("thing", 7)
+    clock.wait(seconds=LEASE_SECONDS)
+
+    def work(held: Held) -> Answer:
+        late.keep(status=201, body='"from the first"')
+        late.release()
+        with pytest.raises(InFlight):
+            once(asked(), clock=clock, work=Maker())
+        return held.keep(status=201, body='"from the second"')
+
+    once(asked(), clock=clock, work=work)
+    assert once(asked(), clock=clock, work=Maker()).body == '"from the second"'
+
+
 def test_what_is_not_final_is_asked_again_under_the_same_key(clock: Clock) -> None:
     make = Maker()
     make.finishes = False

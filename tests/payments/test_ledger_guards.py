@@ -8,6 +8,7 @@ import pytest
 from django.db import Error as DatabaseError
 from django.db import connection, transaction
 
+from orders import operations
 from orders.models import Order
 from payments.grants import APPEND_ONLY, missing_tables
 from payments.models import Capture, LedgerEntry, LedgerTransaction, PaymentAttempt
@@ -35,12 +36,15 @@ def test_a_balanced_posting_commits_once_a_cause(now: datetime) -> None:
         _post(100, -100, now=now)
 
 
-def test_a_capture_without_its_posting_cannot_commit(order: Order, now: datetime) -> None:
+@pytest.mark.parametrize("posted", [None, 1999])
+def test_a_capture_without_a_posting_of_its_amount_cannot_commit(
+    order: Order, now: datetime, posted: int | None
+) -> None:
     attempt = PaymentAttempt.objects.create(
         order=order, provider="stripe", amount_minor=2000, currency="EUR", created_at=now, mode="test"
     )
     with pytest.raises(DatabaseError, match="no ledger posting"), transaction.atomic():
-        Capture.objects.create(
+        capture = Capture.objects.create(
             attempt=attempt,
             order=order,
             provider="stripe",
@@ -52,6 +56,12 @@ def test_a_capture_without_its_posting_cannot_commit(order: Order, now: datetime
             captured_at=now,
             created_at=now,
         )
+        if posted is not None:
+            posting = LedgerTransaction.objects.create(
+                cause_kind="capture", cause_id=capture.pk, currency="EUR", at=now
+            )
+            for account, amount_minor in (("clearing:stripe", posted), ("unapplied", -posted)):
+                LedgerEntry.objects.create(transaction=posting, account=account, amount_minor=amount_minor)
         connection.check_constraints()
 
 
@@ -86,3 +96,10 @@ class TestACapture:
 def test_each_append_only_name_is_a_table() -> None:
     assert missing_tables() == []
     assert "orders_transition" in APPEND_ONLY
+
+
+def test_a_state_does_not_ride_on_an_older_step_of_the_same_transaction(order: Order, now: datetime) -> None:
+    with pytest.raises(DatabaseError, match="outside move"), transaction.atomic():
+        operations.expire(order, at=now, cause="test", actor="test")
+        operations.reopen(order, at=now, cause="test", actor="test")
+        Order.objects.filter(pk=order.pk).update(state="expired")

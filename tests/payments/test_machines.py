@@ -150,6 +150,8 @@ class TestAppendOnly:
             "payments_ledgertransaction",
             "payments_ledgerentry",
             "payments_look",
+            "integrations_outboxevent",
+            "integrations_deliveryreplay",
             "auditlog_logentry",
         ],
     )

@@ -9,6 +9,7 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from integrations.contract import Unavailable
 from orders.models import Order
 from payments.models import PaymentAttempt
 from tests.fake_provider import FakeProvider
@@ -39,7 +40,6 @@ def test_paying_a_paid_order_shows_when_it_was_paid_and_the_receipt(
     assert 'name="provider"' not in page
 
 
-@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("goes_back_by", ["cancel_url", "return_url"])
 def test_whichever_way_the_shopper_comes_back_the_page_knows(
     goes_back_by: str, client: Client, fake: FakeProvider
@@ -53,3 +53,52 @@ def test_whichever_way_the_shopper_comes_back_the_page_knows(
     assert "Not paid yet" in page
     assert "Continue" in page
     assert "Please don&#x27;t pay again" not in page
+
+
+def test_a_provider_that_does_not_answer_a_start_took_nothing_and_the_page_says_so(
+    client: Client, fake: FakeProvider
+) -> None:
+    placed = factories.order(now=timezone.now())
+    fake.fail_next = [Unavailable("503")]
+    answer = client.post(f"/pay/{placed.token}/", {"provider": "stripe", "action": "start"})
+    assert answer.status_code == 503
+    assert "No money was taken. Please try again" in answer.content.decode()
+
+    again = client.post(f"/pay/{placed.token}/", {"provider": "stripe", "action": "start"})
+    assert again.status_code == 303, "the same call goes out again, under its own key"
+    assert len(fake.payments) == 1
+
+
+def test_a_provider_that_does_not_answer_the_return_is_told_as_not_known(client: Client, fake: FakeProvider) -> None:
+    placed = factories.order(now=timezone.now())
+    client.post(f"/pay/{placed.token}/", {"provider": "stripe", "action": "start"})
+    fake.fail_next = [Unavailable("503")]
+    page = client.get(f"/pay/{placed.token}/return/?paid=yes", follow=True).content.decode()
+    assert "We can&#x27;t confirm yet. Please don&#x27;t pay again." in page
+    assert Order.objects.get(pk=placed.pk).state == "placed"
+
+
+def test_a_defect_while_looking_still_shows_the_order(
+    client: Client, fake: FakeProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    placed = factories.order(now=timezone.now())
+    client.post(f"/pay/{placed.token}/", {"provider": "stripe", "action": "start"})
+
+    def break_down(*_: object, **__: object) -> None:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr("payments.shop.views.look", break_down)
+    assert client.get(f"/pay/{placed.token}/return/").status_code == 303
+
+
+def test_the_browsers_own_way_back_to_the_pay_page_knows_as_well(client: Client, fake: FakeProvider) -> None:
+    placed = factories.order(now=timezone.now())
+    client.post(f"/pay/{placed.token}/", {"provider": "stripe", "action": "start"})
+
+    page = client.get(f"/pay/{placed.token}/", follow=True)
+
+    assert page.request["PATH_INFO"] == f"/orders/{placed.token}/"
+    assert "Not paid yet" in page.content.decode()
+    assert "Continue" in page.content.decode()
+    # Another method is chosen on the pay page itself, which must not send its shopper away.
+    assert client.get(f"/pay/{placed.token}/?other=1").status_code == 200

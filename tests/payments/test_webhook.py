@@ -7,12 +7,16 @@ import json
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from ipaddress import ip_network
 from typing import Any
+from uuid import UUID
 
 import pytest
+from django.db import IntegrityError
 from django.test import Client
 
 from orders.models import Order
+from payments import inbox
 from payments.models import ProviderEvent
 from tests.fake_provider import FakeProvider
 from tests.world import World
@@ -195,3 +199,18 @@ def test_the_raw_bytes_are_exact_and_encrypted(world: World) -> None:
     event = ProviderEvent.objects.get()
     assert inbox.raw_body(event) == body
     assert b"evt_1" not in bytes(event.body_sealed)
+
+
+@pytest.mark.parametrize(("network", "answer"), [("127.0.0.0/8", 200), ("203.0.113.0/24", 403), ("2001:db8::/32", 403)])
+def test_an_allowlist_is_held_where_one_is_set(world: World, settings: Any, network: str, answer: int) -> None:
+    settings.WEBHOOK_IP_ALLOWLISTS = {"stripe": (ip_network(network),)}
+    assert post(body_of(world)).status_code == answer
+    assert ProviderEvent.objects.count() == (1 if answer == 200 else 0)
+
+
+def test_only_a_known_event_is_answered_as_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever else the database refuses is no duplicate: a 2xx would lose the event."""
+    monkeypatch.setattr(inbox.uuid, "uuid4", lambda: UUID(int=1))
+    assert inbox.receive(world.provider.notification("evt_1"), body=b"{}", at=world.now)
+    with pytest.raises(IntegrityError):
+        inbox.receive(world.provider.notification("evt_2"), body=b"{}", at=world.now)

@@ -219,6 +219,17 @@ def test_a_refund_made_at_the_provider_is_a_case(shop: Shop) -> None:
     assert [case.kind for case in Case.objects.all()] == ["provider_refund"]
 
 
+def test_a_payment_charged_back_at_once_is_paid_and_a_case(shop: Shop) -> None:
+    shop.control.pay(shop.press_pay().page_id, card="4000000000000259")
+    shop.wait_for("charge.dispute.funds_withdrawn")
+    shop.wait_for("checkout.session.completed")
+    assert set(shop.deliver_webhooks()) == {200}
+    assert (shop.order.state, shop.attempt.state) == ("paid", "paid")
+    assert shop.balance() == PAID
+    case = Case.objects.get()
+    assert (case.kind, case.closed_at, case.amount_minor) == ("provider_dispute", None, 2000)
+
+
 def test_a_retired_page_is_closed_at_the_provider(shop: Shop) -> None:
     attempt = shop.press_pay()
     assert expiry.retire(attempt.pk, clock=timezone.now, actor="test").attempt.state == "cancelled"

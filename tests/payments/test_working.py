@@ -10,10 +10,11 @@ from django.db import transaction
 
 from integrations import delivery, outbox
 from integrations.connectors.contract import Verdict
+from integrations.contract import ProviderMisconfigured, Unavailable
 from integrations.models import Destination, Failure
 from orders.models import Order
 from payments import inbox, working
-from payments.models import Case, ProviderEvent
+from payments.models import Case, ProviderCall, ProviderEvent
 from tests.fake_provider import FakeProvider
 from tests.world import World
 
@@ -58,7 +59,7 @@ class TestPoison:
         world.tell(payment)
 
         def break_down(*_: Any, **__: Any) -> None:
-            raise RuntimeError("broken")
+            raise RuntimeError("broken for ann@example.com\nDETAIL: Failing row contains (https://pay.test/cs_1)")
 
         monkeypatch.setattr(working, "look", break_down)
         for _ in range(inbox.EVENT_MAX_TRIES):
@@ -67,7 +68,7 @@ class TestPoison:
                 working._event_job(held, world.clock)()
         event = ProviderEvent.objects.get()
         assert (event.state, event.tries) == ("dead", inbox.EVENT_MAX_TRIES)
-        assert "broken" in event.error
+        assert event.error == "RuntimeError: broken for [email]"
         assert world.cases() == ["dead_event"]
 
     def test_an_event_whose_workers_all_died_is_dead_without_another_try(self, world: World) -> None:
@@ -110,3 +111,82 @@ def test_a_drain_does_all_that_is_due_in_threads(fake: FakeProvider, order: Orde
 def test_nothing_is_due_in_an_idle_shop(now: datetime) -> None:
     assert not working.looks_due(now)
     assert not working.keeping_due(now + timedelta(days=1))
+
+
+@pytest.mark.django_db
+class TestNoHotLoop:
+    def test_a_call_that_cannot_even_be_taken_in_hand_waits(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.provider.fail_next = [Unavailable("away")]
+        world.press_pay()
+        world.wait(minutes=1)
+
+        def misconfigured(*_: Any, **__: Any) -> None:
+            raise ProviderMisconfigured("stripe", ())
+
+        monkeypatch.setattr(working.calls, "send", misconfigured)
+        for job in working._look_jobs(world.clock):
+            job()
+        assert not ProviderCall.objects.filter(working.calls.due(world.now)).exists()
+        world.wait(minutes=10)
+        assert ProviderCall.objects.filter(working.calls.due(world.now)).exists()
+
+    def test_an_attempt_that_breaks_its_worker_is_seen_less_and_less_often(
+        self, world: World, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        world.press_pay()
+
+        def break_down(*_: Any, **__: Any) -> None:
+            raise RuntimeError("broken")
+
+        monkeypatch.setattr(working, "look", break_down)
+        world.wait(minutes=1)
+        waits = []
+        for _ in range(8):
+            for job in working._look_jobs(world.clock):
+                job()
+            due = world.attempt.next_look_at
+            assert due is not None
+            waits.append((due - world.now).total_seconds())
+            world.now = due
+        assert waits == [5, 15, 30, 60, 120, 300, 600, 600]
+        assert "RuntimeError" in world.attempt.look_error
+
+    def test_a_lease_begins_with_the_work_not_with_the_waiting_for_it(self, world: World) -> None:
+        world.press_pay()
+        payment = world.provider.the_payment()
+        for number in range(8):
+            world.tell(payment, event_id=f"evt_{number}")
+        assert len(working._look_jobs(world.clock)) >= 8
+        assert not ProviderEvent.objects.exclude(tries=0).exists()
+
+    def test_a_provider_that_is_away_for_a_day_kills_no_event(self, world: World) -> None:
+        world.press_pay()
+        payment = world.provider.the_payment()
+        world.provider.pay(payment)
+        world.tell(payment)
+        world.provider.fail_next = [Unavailable("away")] * 1000
+        for _ in range(100):
+            world.wait(minutes=15)
+            for held in inbox.claim(at=world.now, most=5):
+                working.work_event(held, clock=world.clock)
+        assert world.event_states() == ["failed"]
+        world.provider.fail_next = []
+        world.wait(minutes=15)
+        world.work()
+        assert world.order.state == "paid"
+        assert world.event_states() == ["processed"]
+        assert world.cases() == []
+
+    def test_but_in_the_end_a_person_hears_of_it(self, world: World) -> None:
+        world.press_pay()
+        payment = world.provider.the_payment()
+        world.tell(payment)
+        world.provider.fail_next = [Unavailable("away")] * 1000
+        for _ in range(80):
+            world.wait(hours=1)
+            for held in inbox.claim(at=world.now, most=5):
+                working.work_event(held, clock=world.clock)
+        assert world.event_states() == ["dead"]
+        assert world.cases() == ["dead_event"]

@@ -25,6 +25,7 @@ CLASSES: dict[str, type] = {
     "payment_intent": stripe.PaymentIntent,
     "charge": stripe.Charge,
     "refund": stripe.Refund,
+    "dispute": stripe.Dispute,
     "balance_transaction": stripe.BalanceTransaction,
     "event": stripe.Event,
     "account": stripe.Account,

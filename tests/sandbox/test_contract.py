@@ -257,6 +257,8 @@ UNKNOWN: dict[str, Call] = {
     "intent": lambda client: client.v1.payment_intents.retrieve("pi_none"),
     "charge": lambda client: client.v1.charges.retrieve("ch_none"),
     "refund": lambda client: client.v1.refunds.retrieve("re_none"),
+    "dispute": lambda client: client.v1.disputes.retrieve("du_none"),
+    "answer": lambda client: client.v1.disputes.update("du_none"),
     "entry": lambda client: client.v1.balance_transactions.retrieve("txn_none"),
     "event": lambda client: client.v1.events.retrieve("evt_none"),
     "expire": lambda client: client.v1.checkout.sessions.expire("cs_test_none"),

@@ -102,6 +102,7 @@ def test_a_bank_debit_that_fails_lets_the_shopper_try_again(world: World) -> Non
     world.tell(payment, "checkout.session.async_payment_failed")
     world.work()
     assert (world.order.state, world.attempt.state) == ("placed", "failed")
+    assert world.facts() == ["attempt.failed"], "nobody watches the page after days: a mail with the link goes out"
 
     world.press_pay()
     assert [attempt.state for attempt in world.attempts] == ["failed", "pending"]

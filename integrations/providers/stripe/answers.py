@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
@@ -10,6 +11,8 @@ from integrations.contract import Mode, Unavailable
 
 # 9999-12-31T23:59:59Z, the last second datetime can hold.
 _LAST_SECOND = 253_402_300_799
+
+_ADDRESS = re.compile(r"(?:https://|http://(?:127\.0\.0\.1|localhost|\[::1\])[:/])[\x21-\x7e]+")
 
 Answer = Mapping[str, Any]
 
@@ -31,6 +34,17 @@ def text(data: Answer, key: str) -> str:
 def text_or_empty(data: Answer, key: str) -> str:
     """Return a string, empty for null or missing. Raises Unavailable for anything else."""
     return text(data, key) if data.get(key) else ""
+
+
+def web_address(data: Answer, key: str) -> str:
+    """Return an https:// address (http:// of a stand-in on this machine); empty for null or missing.
+
+    A shopper's browser is sent there. Raises Unavailable for anything else: another scheme, spaces, line breaks.
+    """
+    address = text_or_empty(data, key)
+    if address and not _ADDRESS.fullmatch(address):
+        raise unreadable(data, key)
+    return address
 
 
 def whole(data: Answer, key: str) -> int:

@@ -40,6 +40,7 @@ RELEVANT_TYPES = frozenset(
 _HEADER = re.compile(r"t=([1-9][0-9]{0,11})((?:,(?!t=)[a-z0-9]{1,8}=[0-9A-Za-z+/=_-]{1,200}){1,20})")
 _V1 = re.compile(r",v1=[0-9a-f]{64}(?=,|$)")
 _ID = re.compile(r"[A-Za-z0-9_]{1,255}")
+_ACCOUNT = re.compile(r"[A-Za-z0-9_]{1,64}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,120}")
 _VERSION = re.compile(r"[A-Za-z0-9_.-]{1,40}")
 _LAST_SECOND = 253_402_300_799
@@ -140,7 +141,7 @@ def _notification(event: dict[str, Any], provider: str) -> Notification:
         event_id=_matching(event, "id", _ID),
         type=event_type,
         mode=Mode.LIVE if livemode else Mode.TEST,
-        account=_matching(event, "account", _ID) if event.get("account") is not None else "",
+        account=_matching(event, "account", _ACCOUNT) if event.get("account") is not None else "",
         created_at=_created(event),
         object_ids=_object_ids(subject),
         ids=_ids(subject),

@@ -60,11 +60,12 @@ class Payment:
 
 def started(session: Answer, *, account: str) -> Started:
     """Read the answer to a session's creation. Raises Unavailable where it is not what the API documents."""
+    answers.text(session, "url")
     return Started(
         ids=ProviderIds(page_id=answers.text(session, "id"), intent_id=answers.id_of(session, "payment_intent")),
         account=account,
         mode=answers.mode(session),
-        redirect_url=answers.text(session, "url"),
+        redirect_url=answers.web_address(session, "url"),
         expires_at=answers.moment_or_none(session, "expires_at"),
         raw={"session": session},
     )
@@ -95,7 +96,7 @@ def snapshot(payment: Payment, *, account: str) -> PaymentSnapshot:
         amount_minor=amount_minor,
         currency=currency,
         page_open=page_open,
-        page_url=answers.text_or_empty(session, "url") if session is not None else "",
+        page_url=answers.web_address(session, "url") if session is not None else "",
         expires_at=answers.moment_or_none(session, "expires_at") if session is not None else None,
         decline=decline_of(refused) if refused is not None else None,
         captures=captures,

@@ -1,4 +1,4 @@
-"""Balance transactions: what each charge and refund does to the account, with a fee of 2.9 % + 30 minor units."""
+"""Balance transactions: what charges, refunds and disputes do to the account. A charge costs 2.9 % + 30 minor units."""
 
 from __future__ import annotations
 
@@ -13,7 +13,10 @@ AVAILABLE_AFTER_SECONDS = 2 * 24 * 3600
 _CATEGORY = {
     "charge": "charge", "payment": "charge", "refund": "refund", "payment_refund": "refund",
     "refund_failure": "refund_failure", "payment_failure_refund": "refund_failure",
+    "dispute": "dispute", "dispute_reversal": "dispute_reversal",
 }  # fmt: skip
+#: Kinds that have no type of their own: only the reporting category tells them.
+_ADJUSTMENTS = ("dispute", "dispute_reversal")
 
 
 def fee(amount: int) -> int:
@@ -31,7 +34,9 @@ def post(
     charge_fee: int,
     description: str | None = None,
 ) -> Stored:
-    """Writes one entry. `amount` is signed minor units (refunds negative), `charge_fee` is taken from it."""
+    """Writes one entry. `amount` is signed minor units (refunds negative), `charge_fee` is taken from it (or, negative,
+    given back with it).
+    """
     details: list[Json] = []
     if charge_fee:
         details.append(
@@ -39,7 +44,7 @@ def post(
                 "amount": charge_fee,
                 "application": None,
                 "currency": currency,
-                "description": "Stripe processing fees",
+                "description": "Dispute fee" if kind in _ADJUSTMENTS else "Stripe processing fees",
                 "type": "stripe_fee",
             }
         )
@@ -60,6 +65,6 @@ def post(
             "reporting_category": _CATEGORY[kind],
             "source": source.id,
             "status": "pending",
-            "type": kind,
+            "type": "adjustment" if kind in _ADJUSTMENTS else kind,
         }
     )

@@ -47,13 +47,17 @@ DEBIT_RETURNED = Decline(
 
 @dataclass(frozen=True)
 class Behaviour:
-    """What a test payment method does. `challenge` is 3-D Secure: required, supported (only when asked for) or none."""
+    """What a test payment method does.
+
+    `challenge` is 3-D Secure: required, supported (only when asked for) or none. `dispute` is what follows a success:
+    chargeback, inquiry or nothing.
+    """
 
     name: str
     brand: str = "visa"
     decline: Decline | None = None
     challenge: str = "none"
-    disputed: bool = False
+    dispute: str | None = None
     refund_status: str = "succeeded"
 
 
@@ -110,7 +114,8 @@ BEHAVIOURS = {
         "chargeDeclinedFraudulent", decline=Decline("card_declined", "fraudulent", _DECLINED, None, "59")
     ),
     "4000000000000341": Behaviour("chargeCustomerFail", decline=GENERIC_DECLINE),
-    "4000000000000259": Behaviour("createDispute", disputed=True),
+    "4000000000000259": Behaviour("createDispute", dispute="chargeback"),
+    "4000000000001976": Behaviour("createDisputeInquiry", dispute="inquiry"),
     "4000002500003155": Behaviour("authenticationRequiredOnSetup", challenge="required"),
     "4000002760003184": Behaviour("authenticationRequired", challenge="required"),
     "4000000000003220": Behaviour("threeDSecure2Required", challenge="required"),

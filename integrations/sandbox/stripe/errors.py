@@ -72,7 +72,7 @@ def invalid(param: str, message: str, *, code: str | None = None) -> ApiError:
 def no_such(kind: str, object_id: str, *, param: str = "id") -> ApiError:
     """The object does not exist: 404 when it was addressed by the URL, else 400."""
     name = {"checkout.session": "checkout.session"}.get(kind, kind)
-    status = 404 if param in ("id", "intent") else 400
+    status = 404 if param in ("id", "intent", "dispute") else 400
     return ApiError(f"No such {name}: '{object_id}'", status=status, code="resource_missing", param=param)
 
 

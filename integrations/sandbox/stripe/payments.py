@@ -5,7 +5,7 @@ order.
 from __future__ import annotations
 
 from integrations.sandbox.objects import Stored
-from integrations.sandbox.stripe import cards, charges, errors, events, payment_methods, present
+from integrations.sandbox.stripe import cards, charges, disputes, errors, events, payment_methods, present
 from integrations.sandbox.stripe.cards import Decline
 from integrations.sandbox.stripe.scope import Scope, new_id
 from integrations.sandbox.wire import Json
@@ -145,8 +145,6 @@ def _charge(scope: Scope, intent: Stored, method: Stored, *, authenticated: bool
         return behaviour.decline
     manual = intent.data["capture_method"] == "manual"
     charge = charges.create(scope, intent, method, status="succeeded", captured=not manual, authenticated=authenticated)
-    charge.data["disputed"] = behaviour.disputed
-    scope.save(charge)
     events.emit(scope, "charge.succeeded", charge)
     intent.data["latest_charge"] = charge.id
     if manual:
@@ -159,7 +157,11 @@ def _charge(scope: Scope, intent: Stored, method: Stored, *, authenticated: bool
 
 
 def succeed(scope: Scope, intent: Stored, charge: Stored) -> None:
-    """Moves the intent to `succeeded` over a captured charge; its balance entry follows."""
+    """Moves the intent to `succeeded` over a captured charge; its balance entry follows.
+
+    The dispute that a test card brings is there, and told, before the intent's own event.
+    """
+    disputes.open_if_card_says_so(scope, charge)
     intent.data |= {
         "status": "succeeded",
         "amount_received": intent.data["amount_received"] + charge.data["amount_captured"],

@@ -30,6 +30,7 @@ EXPANDABLE = {
         "failure_balance_transaction": "balance_transaction",
         "payment_method": "payment_method",
     },
+    "dispute": {"charge": "charge", "payment_intent": "payment_intent"},
     "balance_transaction": {"source": "any"},
     "payment_method": {},
     "event": {},

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from integrations.sandbox.objects import Stored
-from integrations.sandbox.stripe import balance, currencies, errors, events, payment_methods
+from integrations.sandbox.stripe import balance, currencies, disputes, errors, events, payment_methods
 from integrations.sandbox.stripe.schema import EXPAND, Email, Field, Integer, Metadata, Text
 from integrations.sandbox.stripe.scope import Scope, new_id
 from integrations.sandbox.wire import Json
@@ -24,6 +24,7 @@ def create(scope: Scope, params: Json) -> Stored:
         raise errors.unexpected_state(f"Charge {charge.id} has not been captured: there is nothing to refund.")
     if left <= 0:
         raise errors.unexpected_state(f"Charge {charge.id} has already been refunded.", code="charge_already_refunded")
+    disputes.check_refundable(scope, charge)
     amount = params.get("amount", left)
     currencies.check_granularity(amount, charge.data["currency"], param="amount")
     if amount > left:

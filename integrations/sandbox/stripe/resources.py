@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from integrations.sandbox import objects, webhooks
 from integrations.sandbox.objects import Stored, Window
-from integrations.sandbox.stripe import errors, intents, present, refunds, sessions
+from integrations.sandbox.stripe import disputes, errors, intents, present, refunds, sessions
 from integrations.sandbox.stripe.errors import ApiError
 from integrations.sandbox.stripe.schema import EXPAND, PAGING, Currency, Email, Field, Flag, Hash, Items, Text
 from integrations.sandbox.stripe.scope import LINKS, Scope
@@ -101,7 +101,7 @@ def _list_line_items(scope: Scope, params: Json, path: str, ids: Sequence[str]) 
 
 
 def _retrieve(kind: str) -> Handler:
-    param = "intent" if kind == "payment_intent" else "id"
+    param = {"payment_intent": "intent", "dispute": "dispute"}.get(kind, "id")
     return lambda scope, _params, ids: scope.get(kind, ids[0], param=param)
 
 
@@ -119,6 +119,14 @@ def _create_refund(scope: Scope, params: Json, _ids: Sequence[str]) -> Stored:
 
 def _cancel_refund(scope: Scope, _params: Json, ids: Sequence[str]) -> Stored:
     return refunds.cancel(scope, scope.get("refund", ids[0]))
+
+
+def _update_dispute(scope: Scope, params: Json, ids: Sequence[str]) -> Stored:
+    return disputes.update(scope, scope.get("dispute", ids[0], param="dispute"), params)
+
+
+def _close_dispute(scope: Scope, _params: Json, ids: Sequence[str]) -> Stored:
+    return disputes.close(scope, scope.get("dispute", ids[0], param="dispute"))
 
 
 def _route(method: str, path: str, kind: str, schema: Mapping[str, Field], handler: Handler | None = None) -> Route:
@@ -148,6 +156,10 @@ ROUTES = (
     _route("GET", "refunds", "refund", {**PAGING, "charge": Text(), "payment_intent": Text()}),
     _route("GET", f"refunds/{_ID}", "refund", EXPAND, _retrieve("refund")),
     _route("POST", f"refunds/{_ID}/cancel", "refund", EXPAND, _cancel_refund),
+    _route("GET", "disputes", "dispute", {**PAGING, "charge": Text(), "payment_intent": Text()}),
+    _route("GET", f"disputes/{_ID}", "dispute", EXPAND, _retrieve("dispute")),
+    _route("POST", f"disputes/{_ID}", "dispute", disputes.UPDATE, _update_dispute),
+    _route("POST", f"disputes/{_ID}/close", "dispute", EXPAND, _close_dispute),
     _route("GET", "balance_transactions", "balance_transaction", {
         **PAGING, "source": Text(), "type": Text(), "currency": Currency()}),
     _route("GET", f"balance_transactions/{_ID}", "balance_transaction", EXPAND,

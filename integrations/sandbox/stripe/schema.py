@@ -166,9 +166,13 @@ class Items:
 
 @dataclass(frozen=True)
 class Metadata:
-    """Up to 50 keys of at most 40 characters, values of at most 500. An empty value leaves its key out."""
+    """Up to 50 keys of at most 40 characters, values of at most 500. An empty value leaves its key out.
+
+    `keep_empty` is for updates, where an empty value unsets its key: it is read as it was sent.
+    """
 
     required: bool = False
+    keep_empty: bool = False
 
     def read(self, node: Any, param: str) -> dict[str, str]:
         if node == "":
@@ -182,7 +186,7 @@ class Metadata:
                 raise errors.invalid(f"{param}[{key}]", f"Metadata keys can be at most 40 characters: {key[:40]}")
             if len(_text(value, f"{param}[{key}]")) > 500:
                 raise errors.invalid(f"{param}[{key}]", "Metadata values can have up to 500 characters.")
-        return {key: value for key, value in node.items() if value != ""}
+        return {key: value for key, value in node.items() if value != "" or self.keep_empty}
 
 
 @dataclass(frozen=True)

@@ -21,6 +21,7 @@ LINKS: dict[str, tuple[str, ...]] = {
     "payment_intent": ("customer",),
     "charge": ("payment_intent",),
     "refund": ("charge", "payment_intent"),
+    "dispute": ("charge", "payment_intent"),
     "balance_transaction": ("source", "type", "currency"),
     "event": ("type",),
     "payment_method": (),

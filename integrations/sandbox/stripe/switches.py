@@ -1,4 +1,4 @@
-"""Stripe-specific control verbs: pay, authenticate, settle, refund, edit, and make hostile events."""
+"""Stripe-specific control verbs: pay, authenticate, settle, refund, dispute, edit, and make hostile events."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Any
 
 from integrations.sandbox import objects
 from integrations.sandbox.objects import Stored, Window
-from integrations.sandbox.stripe import cards, charges, errors, events, payments, present, refunds, sessions
+from integrations.sandbox.stripe import cards, charges, disputes, errors, events, payments, present, refunds, sessions
 from integrations.sandbox.stripe.payment_methods import CardDetails
 from integrations.sandbox.stripe.scope import Scope
 from integrations.sandbox.wire import Json
@@ -27,6 +27,8 @@ class Switches:
             "payments.settle": settle,
             "refunds.create": create_refund,
             "refunds.move": move_refund,
+            "disputes.create": create_dispute,
+            "disputes.move": move_dispute,
             "events.create": create_event,
             "objects.get": get_object,
             "objects.patch": patch_object,
@@ -149,6 +151,18 @@ def move_refund(scope: Scope, args: Json) -> Json:
     return present.show(scope, moved)
 
 
+def create_dispute(scope: Scope, args: Json) -> Json:
+    """The cardholder's bank disputes an intent's latest charge. args: payment_intent, reason, inquiry, amount."""
+    charge = _get(scope, _get(scope, args["payment_intent"]).data["latest_charge"])
+    wanted = {name: args[name] for name in ("reason", "inquiry", "amount") if args.get(name) is not None}
+    return present.show(scope, disputes.create(scope, charge, **wanted))
+
+
+def move_dispute(scope: Scope, args: Json) -> Json:
+    """What the bank does to a dispute. args: id, status."""
+    return present.show(scope, disputes.move(scope, scope.get("dispute", args["id"]), status=args["status"]))
+
+
 def create_event(scope: Scope, args: Json) -> Json:
     """Any event. args: type, object (id or whole object), changes (over the object), overrides (over the event)."""
     subject = args.get("object")
@@ -185,6 +199,7 @@ def effects(scope: Scope, _args: Json) -> Json:
 def _effect(scope: Scope, intent: Stored) -> Json:
     made: list[Any] = objects.linked(scope.tx, kind="charge", name="payment_intent", value=intent.id)
     given = objects.linked(scope.tx, kind="refund", name="payment_intent", value=intent.id)
+    disputed = objects.linked(scope.tx, kind="dispute", name="payment_intent", value=intent.id)
     return {
         "payment_intent": intent.id,
         "session": intent.private.get("session"),
@@ -193,8 +208,10 @@ def _effect(scope: Scope, intent: Stored) -> Json:
         "currency": intent.data["currency"],
         "charges": [_pick(charge, "id", "amount_captured", "status") for charge in made],
         "refunds": [_pick(refund, "id", "amount", "status") for refund in given],
+        "disputes": [_pick(dispute, "id", "amount", "status") for dispute in disputed],
         "captured_minor": sum(charge.data["amount_captured"] for charge in made),
         "refunded_minor": sum(r.data["amount"] for r in given if r.data["status"] in ("succeeded", "pending")),
+        "withdrawn_minor": -sum(entry["amount"] for d in disputed for entry in d.data["balance_transactions"]),
     }
 
 

@@ -15,9 +15,10 @@
   let waitedSeconds = 0;
   let etag = "";
   let timer = 0;
+  let leaving = false;
 
   const schedule = () => {
-    if (document.hidden || timer) return;
+    if (document.hidden || timer || leaving) return;
     if (waitedSeconds >= STOP_AFTER_SECONDS) return stop();
     const seconds = FIRST_DELAYS_SECONDS[asked] ?? THEN_EVERY_SECONDS;
     timer = window.setTimeout(() => {
@@ -36,7 +37,7 @@
       if (response.status !== 200) return;
       etag = response.headers.get("ETag") ?? "";
       const told = await response.json();
-      if (String(told.version) !== shown) renew(String(told.version));
+      if (!leaving && String(told.version) !== shown) renew(String(told.version));
     } catch {
       // No network just now: the next time will tell.
     }
@@ -62,13 +63,26 @@
     if (live) live.textContent = words;
   };
 
+  const pause = () => {
+    window.clearTimeout(timer);
+    timer = 0;
+  };
+
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) {
-      window.clearTimeout(timer);
-      timer = 0;
-    } else if (!timer) {
-      ask().finally(schedule);
-    }
+    if (document.hidden) pause();
+    else if (!timer && !leaving) ask().finally(schedule);
+  });
+
+  // Pressing *Pay* makes news itself. Loading the page anew then would call back the way to the provider's page.
+  document.addEventListener("submit", () => {
+    leaving = true;
+    pause();
+  });
+
+  window.addEventListener("pageshow", (event) => {
+    if (!event.persisted) return;
+    leaving = false;
+    if (!timer) ask().finally(schedule);
   });
 
   schedule();

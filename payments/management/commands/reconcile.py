@@ -82,7 +82,7 @@ def _find(named: str) -> Order:
 
 
 def _code(report: dict[str, Any]) -> Exit:
-    if any(each["outcome"] in (Outcome.UNREACHABLE, Outcome.OVERTAKEN) for each in report["attempts"]):
+    if any(each["outcome"] == Outcome.UNREACHABLE for each in report["attempts"]):
         return Exit.PARTIAL
     return Exit.FINDINGS if report["cases"] else Exit.CLEAN
 

@@ -58,13 +58,13 @@ class Command(ReportingCommand):
 
     def _report(self, stage: Stage, *, event: str, said: str, as_json: bool) -> None:
         report: dict[str, Any] = {"event": event, "said": said, **stage.details}
-        lines = []
+        lines: list[str] = []
         if stage.number is not None:
             order = stage.order
             attempt = order.attempts.order_by("-pk").first()
             url = f"{stage.addresses.shop}/orders/{order.token}/"
             report |= {"order": order.number, "attempt": attempt.pk if attempt else None, "url": url}
-            lines.append(f"Watch {url}")
+            lines = [f"Order {order.number}: {url}"]
         self.finish(report, lines=[*lines, said], as_json=as_json)
 
 

@@ -20,7 +20,7 @@ from payments.management.demo.seed import DECLINED_CARD, let_time_run_out
 from payments.models import PaymentAttempt
 
 CHALLENGED_CARD = "4000002760003184"  # Stripe's test card for required authentication
-EXPIRES_WITHIN_SECONDS = 45
+EXPIRES_WITHIN_SECONDS = 60
 WRONG_BY_MINOR = 100  # fits each currency: Stripe takes three-decimal ones in steps of 10
 DOWN_FOR_REQUESTS = 1_000_000
 

@@ -7,8 +7,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from django.db import connection
-
 from integrations.facts import Fact
 from integrations.models import Delivery, DeliveryState
 from integrations.sandbox.loopback import ReceiverControl
@@ -89,7 +87,6 @@ def _state(token: str, addresses: Addresses) -> dict[str, Any]:
     sent = {each.destination.name: each for each in fact}
     receiver, mail = sent.get(seed.RECEIVER), sent.get(seed.MAIL)
     confirmed = receiver is not None and receiver.state == DeliveryState.DELIVERED
-    connection.close()
     return {
         "order": order.number,
         "state": order.state,

@@ -108,6 +108,7 @@ def _come_up(demo: Demo, *, environment: str, clock: Clock, say: Say, stop_asked
             raise DemoFailed(f"The first orders could not be placed: {surprise}\nThe logs: {place.logs}") from surprise
     if not _wait_until(demo, lambda: _workers_work(since=began), what="workers", stop_asked=stop_asked):
         return False
+    connections.close_all()  # from here on nothing is asked of the database
     place.say_running(addresses, pid=os.getpid(), ready=True)
     return True
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.contrib.auth import get_user_model
-from django.db import connection
 
 from integrations.facts import MAILED_FACTS, Fact
 from integrations.models import Destination, DestinationKind
@@ -35,7 +34,6 @@ def rows(addresses: Addresses, known: Secrets, *, now: datetime) -> None:
         },
     )
     _administrator(known.admin_password)
-    connection.close()
 
 
 def is_empty() -> bool:
@@ -57,7 +55,6 @@ def orders(addresses: Addresses, *, now: datetime) -> None:
     shopper.come_back(shopper.pay_by_bank_debit(page))
     forgotten = Shopper(addresses.shop).place_order(email="kurt@example.com", skus=["TEA-250"])
     let_time_run_out(Order.objects.get(token=forgotten), now=now)
-    connection.close()
 
 
 def let_time_run_out(order: Order, *, now: datetime) -> None:

@@ -48,6 +48,7 @@ def bodies(fact: Fact, **payload: Any) -> tuple[str, str, str]:
         (Fact.ORDER_PAID, "Paid: your receipt for order 1042", "status_url", "This is your receipt"),
         (Fact.ORDER_EXPIRED, "Order 1042 was not paid", "status_url", "No money was taken."),
         (Fact.ORDER_CANCELLED, "Order 1042 was cancelled", "status_url", "Order 1042 was cancelled"),
+        (Fact.ATTEMPT_FAILED, "Your payment for order 1042 did not go through", "pay_url", "no money was taken"),
     ],
 )
 def test_each_mail_says_what_happened_what_was_ordered_and_where_to_go(
@@ -63,7 +64,8 @@ def test_each_mail_says_what_happened_what_was_ordered_and_where_to_go(
 
 
 def test_every_fact_that_has_a_mail_is_tried_here() -> None:
-    assert {Fact.ORDER_PLACED, Fact.ORDER_PAID, Fact.ORDER_EXPIRED, Fact.ORDER_CANCELLED} == MAILED_FACTS
+    tried = {Fact.ORDER_PLACED, Fact.ORDER_PAID, Fact.ORDER_EXPIRED, Fact.ORDER_CANCELLED, Fact.ATTEMPT_FAILED}
+    assert tried == MAILED_FACTS
 
 
 def test_names_are_escaped_in_html_and_plain_in_text() -> None:

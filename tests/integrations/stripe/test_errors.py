@@ -240,6 +240,23 @@ def test_a_provider_that_answers_too_late_is_unavailable() -> None:
     assert caught.value.outcome_unknown
 
 
+@pytest.mark.parametrize(("status", "closed"), [("open", False), ("complete", True), ("expired", True), (None, False)])
+def test_a_refused_close_is_passed_over_only_if_the_page_is_closed(status: str | None, closed: bool) -> None:
+    session = json.dumps({"id": "cs_1", "object": "checkout.session", "status": status}).encode()
+    answers = [plain(b'{"error": {"type": "invalid_request_error"}}', status="400 X"), plain(session)]
+    with serving(lambda connection: connection.sendall(answers.pop(0))) as server:
+        provider = GuardedProvider(adapter(server.url("")))
+        if closed:
+            provider.close(ProviderIds(page_id="cs_1"), idempotency_key="k")
+        else:
+            with pytest.raises(InvalidRequest):
+                provider.close(ProviderIds(page_id="cs_1"), idempotency_key="k")
+    assert [request.split(b" ", 2)[:2] for request in server.requests] == [
+        [b"POST", b"/v1/checkout/sessions/cs_1/expire"],
+        [b"GET", b"/v1/checkout/sessions/cs_1"],
+    ]
+
+
 @pytest.mark.parametrize(
     "wrong", ["", "../charges", "cs_1/expire", "cs 1", "cs_1?expand=x", "cs\x00", "x" * 256, "cs_é"]
 )

@@ -19,8 +19,8 @@ from integrations.contract import Mode, Notification, NotificationRejected, Prov
 from integrations.providers.stripe import notifications
 
 # Made by hand: HMAC-SHA256 of "1795262400." and BODY, as https://docs.stripe.com/webhooks#verify-manually says.
-SECRET = "whsec_5WbX5kEWLlfzsGNjH64I8lOOqUB6e8FH"  # pragma: allowlist secret
-OLD_SECRET = "whsec_0000000000000000000000000000oldf"
+SECRET = "whsec_test_of_thirty_eight_characters_"
+OLD_SECRET = "whsec_test_the_one_before_it_________"
 REFERENCE = "pa_0123456789abcdef0123456789abcdef01234567"
 BODY = (
     b'{"id":"evt_1NG8Du2eZvKYlo2CUI79vXWy","object":"event","api_version":"2026-10-28.endive","created":1795262400,'
@@ -29,7 +29,7 @@ BODY = (
     b'"pa_0123456789abcdef0123456789abcdef01234567"},"payment_intent":"pi_3MtwBwLkdIwHu7ix28a3tqPa"}},"livemode":false,'
     b'"pending_webhooks":1,"request":{"id":null,"idempotency_key":null},"type":"checkout.session.completed"}'
 )
-SIGNATURE = "39560dacdae71e0a7b00718316fd48e6cec83ab8d0e8a310721efabd93b0071b"  # pragma: allowlist secret
+SIGNATURE = "872b4e73fc8c9e7862c53ace492cfbd3faa93001cf51aa506ef44acef702251c"  # pragma: allowlist secret
 SIGNED_AT = 1795262400
 HEADER = f"t={SIGNED_AT},v1={SIGNATURE}"
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
@@ -305,7 +305,7 @@ class TestBodies:
         body = json.dumps(changed).encode()
         assert refused(body, sign(body))
 
-    @pytest.mark.parametrize("value", ["", 7, [], {}, "a b", "x" * 300])
+    @pytest.mark.parametrize("value", ["", 7, [], {}, "a b", "x" * 65])
     @pytest.mark.parametrize("key", ["account", "api_version"])
     def test_a_field_that_may_be_missing_but_not_wrong(self, key: str, value: object) -> None:
         body = json.dumps(event(**{key: value})).encode()
@@ -363,7 +363,7 @@ class Mutations:
 
     def secret(self) -> dict[str, Any]:
         # Without NUL: HMAC fills short keys up with it, and the settings refuse it (credentials.py).
-        return {"secrets": (self.one_changed(SECRET, "0123456789abcdefABCDEFxyz_-"),)}  # pragma: allowlist secret
+        return {"secrets": (self.one_changed(SECRET, "0123456789abcxyz_-"),)}
 
     def generate(self, count: int) -> Iterator[dict[str, Any]]:
         kinds = (self.bit, self.body, self.cut, self.reference, self.header, self.time, self.signature, self.secret)

@@ -267,6 +267,10 @@ class TestAnswersThatAreNone:
             {"expires_at": -1},
             {"expires_at": 10**15},
             {"url": ["x"]},
+            {"url": "javascript:alert(1)"},
+            {"url": "http://checkout.stripe.com/c/pay/cs_1"},
+            {"url": "http://127.0.0.1.evil.example/"},
+            {"url": "https://checkout.stripe.com/\r\nSet-Cookie: a=b"},
             {"client_reference_id": {"a": 1}},
         ],
     )

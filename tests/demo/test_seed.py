@@ -1,0 +1,102 @@
+"""First data can be made again and again, and --once counts nothing as done that is not."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.contrib.auth import authenticate, get_user_model
+from django.test import RequestFactory
+
+from integrations.models import Destination
+from orders.models import Order, Product
+from payments.management.demo import once, seed
+from payments.management.demo.parts import Secrets
+from payments.management.demo.place import Addresses
+from tests.fake_provider import FakeProvider
+from tests.world import World
+
+ADDRESSES = Addresses("http://127.0.0.1:8000", "http://127.0.0.1:4010", "http://127.0.0.1:4020")
+MOVED = Addresses("http://127.0.0.1:8000", "http://127.0.0.1:4010", "http://127.0.0.1:5020")
+KNOWN = Secrets(
+    stripe_key="sk_" + "test_x",
+    stripe_webhook_secret="whsec_" + "x" * 24,
+    receiver_secret="whsec_" + "eA" * 22,
+    admin_password="abcde-fghjk-mnpqr-stuvw",
+)
+
+
+@pytest.mark.django_db
+class TestRows:
+    def test_twice_is_once(self, now: datetime) -> None:
+        for _ in range(2):
+            seed.rows(ADDRESSES, KNOWN, now=now)
+        assert sorted(Destination.objects.values_list("name", flat=True)) == [seed.RECEIVER, seed.MAIL]
+        assert Product.objects.filter(active=True).count() >= 10
+        assert get_user_model().objects.count() == 1
+        assert seed.is_empty()
+
+    def test_a_receiver_that_listens_elsewhere_now_is_found(self, now: datetime) -> None:
+        seed.rows(ADDRESSES, KNOWN, now=now)
+        seed.rows(MOVED, KNOWN, now=now)
+        receiver = Destination.objects.get(name=seed.RECEIVER)
+        assert receiver.address == "http://127.0.0.1:5020/"
+        assert receiver.signing_secrets(now=now) == (KNOWN.receiver_secret,)
+
+    def test_a_paused_receiver_stays_paused(self, now: datetime) -> None:
+        seed.rows(ADDRESSES, KNOWN, now=now)
+        Destination.objects.filter(name=seed.RECEIVER).update(paused=True, pause_reason="being tried out")
+        seed.rows(ADDRESSES, KNOWN, now=now)
+        assert Destination.objects.get(name=seed.RECEIVER).paused
+
+    def test_the_password_that_is_printed_signs_in(self, now: datetime) -> None:
+        seed.rows(ADDRESSES, KNOWN, now=now)
+        user = get_user_model().objects.get()
+        user.set_password("changed by somebody")
+        user.is_active = False
+        user.save()
+        seed.rows(ADDRESSES, KNOWN, now=now)
+        signed_in = authenticate(
+            request=RequestFactory().post("/admin/login/"), username=seed.ADMIN, password=KNOWN.admin_password
+        )
+        assert signed_in is not None
+        assert signed_in.is_superuser
+
+
+def test_time_runs_out_for_one_order_alone(fake: FakeProvider, order: Order, now: datetime) -> None:
+    world = World(provider=fake, order=order, now=now)
+    world.press_pay()
+    seed.let_time_run_out(order, now=now)
+    world.wait(seconds=1)
+    world.work()
+    assert (world.order.state, world.attempt.state) == ("expired", "cancelled")
+
+
+DONE: dict[str, Any] = {
+    "state": "paid",
+    "attempt_state": "paid",
+    "event": "evt_1",
+    "events_waiting": 0,
+    "delivered": True,
+    "copies_at_receiver": 1,
+    "mailed": True,
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("state", "placed"),
+        ("attempt_state", "pending"),
+        ("event", None),
+        ("events_waiting", 1),
+        ("delivered", False),
+        ("copies_at_receiver", 0),
+        ("copies_at_receiver", 2),
+        ("mailed", False),
+    ],
+)
+def test_once_is_done_only_when_all_of_it_happened(name: str, value: object) -> None:
+    assert once._missing(DONE) == []
+    assert len(once._missing({**DONE, name: value})) == 1
