@@ -74,7 +74,8 @@ def _client(forwarded_for: str, *, fallback: str) -> str:
 class RequestLogMiddleware:
     """Binds the request's correlation id, answers it as X-Request-ID and writes one line when the request is done.
 
-    The line names the route, never path or query: tokens stand in them.
+    The line names the route, never path or query: tokens stand in them. A view adds to it, and to every other line of
+    its request, by structlog.contextvars.bind_contextvars.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
@@ -82,6 +83,7 @@ class RequestLogMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         given = request.META.get("HTTP_X_REQUEST_ID", "")
+        structlog.contextvars.clear_contextvars()  # a server's thread keeps those of the request before
         with correlation.bind(given if _REQUEST_ID.fullmatch(given) else "") as request_id:
             started = time.monotonic()
             response = too_large(request) or self.get_response(request)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterable, Mapping
+from functools import lru_cache
 from typing import Any
 
 CARD = "[card]"
@@ -26,6 +27,8 @@ MAX_NUMBER_BITS = 1000
 LONGEST_WORD_CHARACTERS = 200
 MAX_TEXT_CHARACTERS = 20_000
 SECRET_MIN_CHARACTERS = 8
+LONGEST_KNOWN_KEY = 64
+"""Keys come from outside too: longer ones are not remembered."""
 
 # Digits of any script, with at most two of these between them.
 _SEPARATORS = r"[ \t\u00a0\u2000-\u200d\u202f\u2060\ufeff._/\\+\u00ad\u2010-\u2015\u2212-]"
@@ -139,16 +142,16 @@ def scrub(value: Any, *, key: str = "", depth: int = 0) -> Any:
     """
     if value is None or isinstance(value, bool):
         return value
-    for pattern, mark in _BY_NAME:
-        if pattern.search(key):
-            return mark
+    mark, is_id = _meaning(key) if len(key) <= LONGEST_KNOWN_KEY else _meaning.__wrapped__(key)
+    if mark:
+        return mark
     if depth > MAX_DEPTH:
         return TOO_DEEP
     if isinstance(value, Mapping):
         return {scrub_text(str(name)): scrub(item, key=str(name), depth=depth + 1) for name, item in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
         return [scrub(item, key=key, depth=depth + 1) for item in value]
-    return _scrub_scalar(value, key)
+    return _scrub_scalar(value, is_id=is_id)
 
 
 def one_line(text: str) -> str:
@@ -161,8 +164,17 @@ def mask(value: str) -> str:
     return "[masked]" if value else value
 
 
-def _scrub_scalar(value: Any, key: str) -> Any:
-    is_id = bool(_ID_KEYS.search(key))
+@lru_cache(maxsize=1024)
+def _meaning(key: str) -> tuple[str, bool]:
+    """Return what stands for every value under this key (empty: it depends on the value), and whether it is an id's.
+
+    Remembered, since each log line asks for the same few keys.
+    """
+    mark = next((mark for pattern, mark in _BY_NAME if pattern.search(key)), "")
+    return mark, bool(_ID_KEYS.search(key))
+
+
+def _scrub_scalar(value: Any, *, is_id: bool) -> Any:
     if isinstance(value, int | float):
         return _scrub_number(value, is_id=is_id)
     if isinstance(value, bytes | bytearray | memoryview):

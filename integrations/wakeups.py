@@ -11,14 +11,20 @@ from functools import cache, partial
 
 import structlog
 from django.conf import settings
-from django.db import transaction
+from django.db import connections, transaction
 from django.utils.module_loading import import_string
 from django_q.brokers import Broker, get_broker
+from django_q.brokers.orm import ORM
+from django_q.conf import Conf
+from django_q.models import OrmQ
 from django_q.tasks import async_task
 
 from integrations.failpoints import failpoint
 
 log = structlog.get_logger(__name__)
+
+# A worker that takes one sets `lock` to when it may be taken again. Not now(): that stands still in a transaction.
+_WAITING = f"SELECT 1 FROM {OrmQ._meta.db_table} WHERE key = %s AND lock <= statement_timestamp() LIMIT 1"  # nosec B608
 
 CLUSTERS = ("look", "deliver", "keep")
 
@@ -56,10 +62,20 @@ def _nudge_now(cluster: str) -> None:
     failpoint("nudge.before_queue")
     try:
         broker = _broker(cluster)
-        if broker.queue_size() == 0:
+        if not _one_waits(broker):
             async_task(settings.WAKEUP_TASKS[cluster], broker=broker, cluster=cluster)
     except Exception:
         log.warning("nudge_failed", cluster=cluster, exc_info=True)
+
+
+def _one_waits(broker: Broker) -> bool:
+    """Say whether a nudge waits that no worker has taken. One small query where the queue is in PostgreSQL, since each
+    webhook asks; the broker's own count makes two."""
+    if not isinstance(broker, ORM):
+        return bool(broker.queue_size())
+    with connections[Conf.ORM].cursor() as cursor:
+        cursor.execute(_WAITING, [broker.list_key])
+        return cursor.fetchone() is not None
 
 
 @cache

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from threading import Barrier
-from time import monotonic, sleep
+from time import sleep
 from typing import Any
 
 import pytest
@@ -104,6 +105,52 @@ def test_two_providers_chosen_in_two_tabs_leave_one_live_attempt(world: World) -
     assert any(not isinstance(answer, Exception) and answer.redirect_url for answer in answers)
 
 
+def test_noting_whom_an_event_speaks_of_never_waits_in_a_ring_with_a_settlement(world: World) -> None:
+    """settle() holds the attempt and takes the event; attach() holds the event and checks its foreign key."""
+    world.press_pay()
+    payment = world.provider.the_payment()
+    world.tell(payment)
+    event = ProviderEvent.objects.get()
+    attempt = world.attempt
+    attached = Barrier(2)
+
+    def settling(_: int) -> None:
+        with transaction.atomic():
+            lock(attempt.pk)
+            attached.wait()
+            sleep(0.3)
+            ProviderEvent.objects.filter(pk=event.pk).update(state="processed")
+
+    def attaching(_: int) -> None:
+        attached.wait()
+        inbox.attach(event, attempt)
+
+    acts = [settling, attaching]
+    assert at_once(lambda number: acts[number](number), count=2) == [None, None]
+
+
+@pytest.mark.parametrize("sqlstate", [DeadlockDetected, SerializationFailure])
+def test_a_settlement_that_the_database_broke_off_is_made_again(
+    world: World, monkeypatch: pytest.MonkeyPatch, sqlstate: type[Exception]
+) -> None:
+    world.press_pay()
+    world.provider.pay(world.provider.the_payment())
+    broken = [OperationalError("broken off")]
+    broken[0].__cause__ = sqlstate()
+    record = settlement.record_captures  # type: ignore[attr-defined]
+
+    def breaks_once(*args: Any, **kwargs: Any) -> bool:
+        record(*args, **kwargs)
+        if broken:
+            raise broken.pop()
+        return True
+
+    monkeypatch.setattr(settlement, "record_captures", breaks_once)
+    look(world.attempt.pk, clock=world.clock, actor="test")
+    assert world.order.state == "paid"
+    assert Capture.objects.count() == LedgerTransaction.objects.count() == 1
+
+
 def test_attaching_an_event_and_settling_it_never_wait_in_a_circle(world: World) -> None:
     """settle() holds the attempt, writes it, and then uses the event; attaching must not hold the event meanwhile."""
     world.press_pay()
@@ -128,35 +175,13 @@ def test_attaching_an_event_and_settling_it_never_wait_in_a_circle(world: World)
 
 def wait_until_blocked() -> None:
     """Wait until another connection waits for a lock that this one holds."""
-    deadline = monotonic() + 5
+    deadline = time.monotonic() + 5
     with connections["default"].cursor() as cursor:
-        while monotonic() < deadline:
+        while time.monotonic() < deadline:
             cursor.execute(
                 "SELECT count(*) FROM pg_locks WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
             )
             if cursor.fetchone()[0]:
                 return
-            sleep(0.02)
+            time.sleep(0.02)
     raise AssertionError("nobody waits")
-
-
-@pytest.mark.parametrize("sqlstate", [DeadlockDetected, SerializationFailure])
-def test_a_settlement_that_the_database_broke_off_is_made_again(
-    world: World, monkeypatch: pytest.MonkeyPatch, sqlstate: type[Exception]
-) -> None:
-    world.press_pay()
-    world.provider.pay(world.provider.the_payment())
-    broken = [OperationalError("broken off")]
-    broken[0].__cause__ = sqlstate()
-    record = settlement.record_captures  # type: ignore[attr-defined]
-
-    def breaks_once(*args: Any, **kwargs: Any) -> bool:
-        record(*args, **kwargs)
-        if broken:
-            raise broken.pop()
-        return True
-
-    monkeypatch.setattr(settlement, "record_captures", breaks_once)
-    look(world.attempt.pk, clock=world.clock, actor="test")
-    assert world.order.state == "paid"
-    assert Capture.objects.count() == LedgerTransaction.objects.count() == 1
