@@ -97,7 +97,6 @@ class TestHandingOut:
         assert world.order.state == "paid"
         assert checkout.resume(attempt_id=second.pk, clock=world.clock).redirect_url == ""
 
-
     def test_the_shopper_reads_that_it_is_paid(
         self, world: World, payment: Payment, monkeypatch: pytest.MonkeyPatch
     ) -> None:
