@@ -25,6 +25,9 @@ from payments.states import LIVE_STATES, AttemptState, CallState
 
 ANOTHER_TABS_ANSWER_SECONDS = 5
 FRESH_SECONDS = 5
+STUCK_AFTER_TRIES = 3
+"""So often without an answer that can be believed: the failure may be what the provider keeps under the key (Stripe
+replays a 500 for 24 hours), and only another key gets past it."""
 _MARGIN_SECONDS = 60
 
 Bind = Callable[[PaymentAttempt], None]
@@ -98,6 +101,9 @@ def _settle_earlier(order_id: int, *, provider: str, anew: bool, clock: Clock, a
     earlier = live_attempt(order_id)
     if earlier is None:
         return
+    if _is_stuck(earlier):  # its page, if there is one, reached nobody
+        expiry.retire(earlier.pk, clock=clock, actor=actor)
+        return
     if anew or earlier.provider != provider:
         result = expiry.retire(earlier.pk, clock=clock, actor=actor)
         if result.attempt.is_live:
@@ -113,6 +119,11 @@ def _settle_earlier(order_id: int, *, provider: str, anew: bool, clock: Clock, a
             raise CannotPay("provider_unreachable", "We can't confirm yet. Please don't pay again.", http_status=503)
         if result.attempt.is_live and not result.attempt.page_open:
             raise CannotPay("processing", "We're confirming your payment. Please don't pay again.")
+
+
+def _is_stuck(attempt: PaymentAttempt) -> bool:
+    unanswered = attempt.calls.filter(operation=Operation.START, state=CallState.UNKNOWN, tries__gte=STUCK_AFTER_TRIES)
+    return attempt.state == AttemptState.CREATED and attempt.url_given_at is None and unanswered.exists()
 
 
 @made_again

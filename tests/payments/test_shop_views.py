@@ -11,7 +11,8 @@ from django.utils import timezone
 
 from integrations.contract import Unavailable
 from orders.models import Order
-from payments.models import PaymentAttempt
+from payments import checkout
+from payments.models import PaymentAttempt, ProviderCall
 from tests.fake_provider import FakeProvider
 from tests.orders import factories
 
@@ -67,6 +68,19 @@ def test_a_provider_that_does_not_answer_a_start_took_nothing_and_the_page_says_
     again = client.post(f"/pay/{placed.token}/", {"provider": "stripe", "action": "start"})
     assert again.status_code == 303, "the same call goes out again, under its own key"
     assert len(fake.payments) == 1
+
+
+def test_a_key_under_which_the_provider_only_fails_is_given_up_for_another(client: Client, fake: FakeProvider) -> None:
+    """FAULTS.md 6: Stripe replays a 500 for its key, for a day. Nobody has the page's address, so nothing is risked."""
+    placed = factories.order(now=timezone.now())
+    press = lambda: client.post(f"/pay/{placed.token}/", {"provider": "stripe", "action": "start"})
+    fake.fail_next = [Unavailable("500")] * checkout.STUCK_AFTER_TRIES
+    assert [press().status_code for _ in range(checkout.STUCK_AFTER_TRIES)] == [503] * checkout.STUCK_AFTER_TRIES
+    assert ProviderCall.objects.count() == 1
+
+    assert press().status_code == 303
+    assert list(ProviderCall.objects.order_by("pk").values_list("state", flat=True)) == ["abandoned", "answered"]
+    assert list(placed.attempts.order_by("pk").values_list("state", flat=True)) == ["cancelled", "pending"]
 
 
 def test_a_provider_that_does_not_answer_the_return_is_told_as_not_known(client: Client, fake: FakeProvider) -> None:
