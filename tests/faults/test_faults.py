@@ -327,7 +327,8 @@ def test_a_web_server_stalls_over_a_call_and_wakes(world: World) -> None:
 
 
 def test_a_receiver_that_takes_a_message_and_hangs_up(world: World) -> None:
-    """As fault 23, on the other side. The one that is asked first says that it has it; the other hears the key again."""
+    """As fault 23, on the other side. The one that is asked first says that it has it; the other hears the key
+    again."""
     world.receiver_fails(mode="cut", times=2, keep=True)
     order = Order(world)
     order.goes_on()
