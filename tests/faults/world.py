@@ -6,7 +6,6 @@ parent (gunicorn, qcluster), a whole program by `tend()`.
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import sqlite3
@@ -17,16 +16,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
-from urllib.request import Request, urlopen
 
 import psycopg
 from psycopg.rows import dict_row
 
 from config import postgres
-from config.postgres_place import SUPERUSER, passwords_of, place_of
 from integrations import failpoints
 from integrations.sandbox.control import SandboxControl
-from integrations.sandbox.loopback import HOST, free_port, status_of
+from integrations.sandbox.loopback import HOST, ReceiverControl, free_port, status_of
 from tests.processes import ROOT, Process, eventually
 
 API_KEY = "sk_test_" + "f" * 24
@@ -163,7 +160,7 @@ class World:
         self.tend()
         self.control.clear_faults()
         self.control.clear_webhook_rules()
-        self.receiver_fails(mode="ok")
+        ReceiverControl(self.receiver).behave("ok")
 
     # --- the database ----------------------------------------------------------------------------------------
 
@@ -179,27 +176,15 @@ class World:
         (only,) = row.values()
         return only
 
-    def kill_database(self) -> None:
-        """End PostgreSQL as `pg_ctl stop -m immediate` does."""
-        pid = postgres.postmaster_pid(self.directory)
-        assert pid is not None
-        os.kill(pid, signal.SIGQUIT)
-        eventually(lambda: postgres.postmaster_pid(self.directory) is None)
-
-    def bring_database_back(self) -> None:
-        """Start PostgreSQL again; returns once it takes connections."""
-        postgres.ensure_running(self.directory)
-
-    def connect(self, *, superuser: bool = False) -> psycopg.Connection[dict[str, Any]]:
-        """Return a connection of the owner, or of one who sees all others; each statement is its own transaction."""
+    def connect(self) -> psycopg.Connection[dict[str, Any]]:
+        """Return a connection of the owner, each statement its own transaction."""
         keys = self._where.owner
-        passwords = passwords_of(place_of(self.directory))
         return psycopg.connect(
             host=keys["HOST"],
             port=keys["PORT"],
             dbname=keys["NAME"],
-            user=SUPERUSER if superuser else keys["USER"],
-            password=passwords[SUPERUSER] if superuser else keys["PASSWORD"],
+            user=keys["USER"],
+            password=keys["PASSWORD"],
             autocommit=True,
             row_factory=dict_row,
         )
@@ -230,11 +215,6 @@ class World:
     def control(self) -> SandboxControl:
         """A client of the sandbox's control API."""
         return SandboxControl(self.sandbox)
-
-    def receiver_fails(self, **fault: Any) -> None:
-        """Let the receiver fail; see integrations/sandbox/receiver_store.py, Fault."""
-        with urlopen(Request(f"{self.receiver}/control", data=json.dumps(fault).encode()), timeout=10):
-            pass
 
     def heard(self, number: int) -> list[dict[str, Any]]:
         """Return what the receiver keeps of an order: webhook-id, fact, how often it came."""
@@ -284,7 +264,6 @@ class World:
     def _command(self, program: str) -> Sequence[str]:
         port = {"web": self.shop, "sandbox": self.sandbox, "receiver": self.receiver}.get(program, "")
         number = port.rpartition(":")[2]
-        state: tuple[str, ...]
         if program == "web":
             bind = ("--bind", f"{HOST}:{number}", "--worker-class", "gthread", "--workers", "2", "--threads", "8")
             return (sys.executable, "-m", "gunicorn", "config.wsgi", *bind, "--no-control-socket")
