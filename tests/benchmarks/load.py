@@ -88,7 +88,7 @@ class Line:
     def __init__(self, port: int) -> None:
         self.socket = socket.create_connection((HOST, port), timeout=PATIENCE_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.since = 0.0
+        self.since = self.free_since = 0.0
         self._got = b""
 
     def send(self, request: bytes, *, since: float) -> None:
@@ -167,14 +167,16 @@ def _open_loop(order: Order, made: list[bytes], lines: list[Line], outcome: Outc
             now = time.perf_counter()
             while due < len(made) and free and started + due / order.rate <= now:
                 at = started + due / order.rate
-                outcome.late_milliseconds = max(outcome.late_milliseconds, (now - at) * 1000)
-                free.pop(0).send(made[due], since=at)
+                line = free.pop(0)
+                outcome.late_milliseconds = max(outcome.late_milliseconds, (now - max(at, line.free_since)) * 1000)
+                line.send(made[due], since=at)
                 due += 1
             wait = started + due / order.rate - now if due < len(made) and free else PATIENCE_SECONDS
             for key, _ in _ready(selector, wait, refuse=wait >= PATIENCE_SECONDS):
                 line = key.data
                 if line.receive():
-                    _count(outcome, line, time.perf_counter())
+                    line.free_since = time.perf_counter()
+                    _count(outcome, line, line.free_since)
                     free.append(line)
 
 
