@@ -38,7 +38,7 @@ WAKEUP_TASKS = {
 }
 
 HOUR = 3600
-DELIVERY_BACKOFF_SECONDS = (5, 30, 2 * 60, 10 * 60, 30 * 60, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR)
+DELIVERY_BACKOFF_SECONDS: tuple[int, ...] = (5, 30, 2 * 60, 10 * 60, 30 * 60, HOUR, 2 * HOUR, 4 * HOUR, 8 * HOUR)
 """The longest wait after the 1st, 2nd … failed try, the last one repeated; each wait is drawn between 1 s and it."""
 DELIVERY_HORIZON_SECONDS = 80 * HOUR
 """A delivery is tried for at least this long before it is given up as exceeded, however the waits were drawn."""

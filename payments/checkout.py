@@ -71,6 +71,8 @@ def open_attempt(
     failpoint("attempt.committed")
     attempt = _have_page_opened(attempt, call, clock=clock)
     opening = _hand_out(attempt.pk, at=clock())
+    if not opening.redirect_url:
+        _refuse_unless_placed(Order.objects.get(pk=order_id))
     if opening.attempt.state == AttemptState.PAID:
         raise CannotPay("order_paid", "This order is already paid.")
     if not opening.attempt.is_live:
@@ -131,8 +133,7 @@ def _write_down(
     """Commit the attempt and its prepared call together, or return those that stand."""
     with transaction.atomic(durable=True):
         order = Order.objects.select_for_update(no_key=True).get(pk=order_id)
-        if order.state != OrderState.PLACED:
-            raise CannotPay(f"order_{order.state}", f"This order is {order.state.replace('_', ' ')}.")
+        _refuse_unless_placed(order)
         if at >= order.expires_at:
             raise CannotPay("order_expired", "The time to pay this order has run out. Please order again.")
         attempt = PaymentAttempt.objects.filter(order=order, state__in=LIVE_STATES).first()
@@ -145,6 +146,11 @@ def _write_down(
         if bind is not None:
             bind(attempt)
         return attempt, call
+
+
+def _refuse_unless_placed(order: Order) -> None:
+    if order.state != OrderState.PLACED:
+        raise CannotPay(f"order_{order.state}", f"This order is {order.state.replace('_', ' ')}.")
 
 
 def _new_attempt(order: Order, *, provider: str, at: datetime) -> tuple[PaymentAttempt, ProviderCall]:

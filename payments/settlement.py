@@ -145,7 +145,7 @@ def settle(
         attempt.next_look_at = sweeping.next_look(attempt, order, at=at) if trusted else None
         attempt.sweep_lease_until = None
         attempt.save()
-        _use(hints, number, at)
+        _use(hints, attempt, number, at)
         failpoint("settle.before_commit")
     failpoint("settle.after_commit")
     log.info("settled", attempt=attempt.pk, look=number, state=attempt.state, order=order.number, news=news)
@@ -368,9 +368,11 @@ def _contradicted(
     )
 
 
-def _use(hints: list[int], number: int, at: datetime) -> None:
+def _use(hints: list[int], attempt: PaymentAttempt, number: int, at: datetime) -> None:
+    """Mark the hints as used, and of which attempt: the look may have begun before a worker had matched them."""
     ProviderEvent.objects.filter(pk__in=hints, state__in=[EventState.RECEIVED, EventState.FAILED]).update(
         state=EventState.PROCESSED,
+        attempt=attempt,
         used_by_look=number,
         finished_at=at,
         next_try_at=None,

@@ -1,7 +1,8 @@
 """Sends webhooks or empty posts to a server on this machine, and tells what came back. A process of its own.
 
 Reads one `Order` as JSON from standard input and writes one `Outcome` as JSON. All requests are made and signed before
-the clock starts, so that sending is all it does meanwhile. One thread and raw sockets, since a client library would cost
+the clock starts, so that sending is all it does meanwhile. One thread and raw sockets, since a client library would
+cost
 more than the server it measures. It can only reach 127.0.0.1, and ends by itself: by count, by time, and at the first
 answer that is not 200.
 """
@@ -96,7 +97,8 @@ class Line:
         self.socket.sendall(request)
 
     def receive(self) -> bool:
-        """Read what has come; say whether the answer is whole. Raises ValueError for any but a 200, and a closed end."""
+        """Read what has come; say whether the answer is whole. Raises ValueError for any but a 200, and a closed
+        end."""
         data = self.socket.recv(65536)
         if not data:
             raise ValueError("the server closed the connection")

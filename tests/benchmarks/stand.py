@@ -1,4 +1,5 @@
-"""What is measured: the service's real processes on the test database, the sandbox in the provider's place, and a load."""
+"""What is measured: the service's real processes on the test database, the sandbox in the provider's place, and a
+load."""
 
 from __future__ import annotations
 
@@ -139,8 +140,9 @@ class Stand:
         return Paid(seconds=seen - sent[0].at, asked=sorted(asked))
 
     def provider_seconds(self, paid: Paid) -> float:
-        """Return how long the provider alone takes for what a look asked: the same requests, over a plain connection."""
-        line = HTTPConnection(*urlsplit(self._sandbox_url).netloc.split(":"), timeout=10)  # type: ignore[arg-type]
+        """Return how long the provider alone takes for what a look asked: the same requests, over a plain
+        connection."""
+        line = HTTPConnection(urlsplit(self._sandbox_url).netloc, timeout=10)
         line.connect()
         began = time.perf_counter()
         for path in paid.asked:

@@ -88,7 +88,7 @@ class Visitor:
         return [step for step in self.browser.trail if step[2] >= 500 and step[2] != 503]
 
     def _press(self, token: str) -> Page | None:
-        page = self.browser.get(f"{self.world.shop}/pay/{token}/").expect(200)
+        page = self.browser.follow(self.browser.get(f"{self.world.shop}/pay/{token}/")).expect(200)
         forms = [form for form in page.forms if form.url.endswith(f"/pay/{token}/")]
         if not forms:  # we are told to wait until the shop has looked
             self.world.let_time_pass(self.world.value("SELECT id FROM orders_order WHERE token = %s", token))

@@ -48,6 +48,8 @@ class World:
     sandbox: str = ""
     receiver: str = ""
     ended: list[str] = field(default_factory=list)
+    expected: list[str] = field(default_factory=list)
+    """Errors that the present test brings about on purpose: words of their last line."""
     _running: dict[str, Process] = field(default_factory=dict)
     _buried: set[int] = field(default_factory=set)
 
@@ -159,6 +161,7 @@ class World:
 
     def calm_down(self) -> None:
         """Take back all that makes things fail, and start again whatever has ended."""
+        self.expected.clear()
         self.disarm()
         self.tend()
         self.control.clear_faults()
@@ -303,8 +306,8 @@ class World:
                 *webhook,
             )
         if program == "receiver":
-            state = ("--state-dir", str(self.directory / "receiver"), "--secret", RECEIVER_SECRET)
-            return (sys.executable, "-m", "integrations.sandbox.receiver", "--port", number, *state)
+            own = ("--state-dir", str(self.directory / "receiver"), "--secret", RECEIVER_SECRET)
+            return (sys.executable, "-m", "integrations.sandbox.receiver", "--port", number, *own)
         return (sys.executable, "manage.py", "qcluster" if program in CLUSTERS else program)
 
 

@@ -137,7 +137,7 @@ def test_a_settlement_that_the_database_broke_off_is_made_again(
     world.provider.pay(world.provider.the_payment())
     broken = [OperationalError("broken off")]
     broken[0].__cause__ = sqlstate()
-    record = settlement.record_captures  # type: ignore[attr-defined]
+    record = settlement.record_captures
 
     def breaks_once(*args: Any, **kwargs: Any) -> bool:
         record(*args, **kwargs)

@@ -171,6 +171,7 @@ def test_random_moments(flow: Flow, fake: FakeProvider, order: Order, now: datet
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(600)
 @BY_NAME
 def test_every_order(flow: Flow, fake: FakeProvider, order: Order, now: datetime, expected: Any) -> None:
     whole = expected(flow)

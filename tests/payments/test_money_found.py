@@ -97,6 +97,25 @@ class TestHandingOut:
         assert world.order.state == "paid"
         assert checkout.resume(attempt_id=second.pk, clock=world.clock).redirect_url == ""
 
+    def test_the_shopper_reads_that_it_is_paid(
+        self, world: World, payment: Payment, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        first = world.attempt
+        world.provider.expire(payment)
+        look(first.pk, clock=world.clock, actor="test")
+        open_page = checkout._have_page_opened
+
+        def late_money_meanwhile(*args: Any, **kwargs: Any) -> PaymentAttempt:
+            opened = open_page(*args, **kwargs)
+            world.provider.pay(payment)
+            look(first.pk, clock=world.clock, actor="test")
+            return opened
+
+        monkeypatch.setattr(checkout, "_have_page_opened", late_money_meanwhile)
+        with pytest.raises(checkout.CannotPay) as caught:
+            world.press_pay()
+        assert caught.value.code == "order_paid"
+
 
 class TestParked:
     def test_a_hint_by_an_id_that_a_look_has_just_learned_is_taken_up(self, world: World, payment: Payment) -> None:
@@ -179,6 +198,7 @@ class TestAPageThatWillNotClose:
         self, world: World, payment: Payment
     ) -> None:
         payment.overrides = {"status": PaymentStatus.CANCELLED}
+        wait = 0.0
         for _ in range(30):
             world.provider.fail_next = [None, InvalidRequest("it will not close")]
             for job in working._look_jobs(world.clock):

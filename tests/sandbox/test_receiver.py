@@ -8,7 +8,7 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -71,19 +71,20 @@ def test_doubles_are_one_message_with_two_receipts(receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize(
-    "headers",
+    "forge",  # signed when the test runs, which may be long after it was collected
     [
-        {},
-        {**signed(), "webhook-id": "msg_other"},
-        {**signed(), "webhook-signature": "v1,AAAA"},
-        {**signed(), "webhook-signature": "nonsense"},
-        {**signed(), "webhook-signature": "v1,é"},
-        signed(secret="whsec_c29tZW9uZSBlbHNl"),
-        signed(age_seconds=600),
-        signed(age_seconds=-600),
+        dict,
+        lambda: {**signed(), "webhook-id": "msg_other"},
+        lambda: {**signed(), "webhook-signature": "v1,AAAA"},
+        lambda: {**signed(), "webhook-signature": "nonsense"},
+        lambda: {**signed(), "webhook-signature": "v1,é"},
+        lambda: signed(secret="whsec_c29tZW9uZSBlbHNl"),
+        lambda: signed(age_seconds=600),
+        lambda: signed(age_seconds=-600),
     ],
 )
-def test_forgeries_are_refused_and_counted(receiver: Receiver, headers: dict[str, str]) -> None:
+def test_forgeries_are_refused_and_counted(receiver: Receiver, forge: Callable[[], dict[str, str]]) -> None:
+    headers = forge()
     sent = {name: value.encode().decode("latin-1") for name, value in headers.items()}
     assert call(receiver, "POST", "/", BODY, sent)[0] == 401
     report = receiver.store.report()

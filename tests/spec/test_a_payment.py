@@ -9,6 +9,7 @@ import pytest
 
 from integrations.contract import DeclineReason, Unavailable
 from payments.checkout import CannotPay
+from payments.models import ProviderEvent
 from payments.settlement import look
 from tests.world import World
 
@@ -35,6 +36,21 @@ def test_a_shopper_pays_and_the_webhook_tells_us(world: World) -> None:
     assert world.facts() == ["order.paid"]
     assert world.cases() == []
     assert world.event_states() == ["processed"]
+
+
+def test_the_shopper_is_back_before_a_worker_takes_the_webhook(world: World) -> None:
+    world.press_pay()
+    payment = world.provider.the_payment()
+    world.provider.pay(payment)
+    world.tell(payment)
+    look(world.attempt.pk, clock=world.clock, actor="return_page")
+
+    assert world.order.state == "paid"
+    event = ProviderEvent.objects.get()
+    assert (event.state, event.attempt, event.used_by_look) == ("processed", world.attempt, 1)
+    asked = len(world.provider.calls)
+    world.work()
+    assert len(world.provider.calls) == asked, "the hint is used: nobody looks again for it"
 
 
 def test_the_webhook_never_comes_and_the_sweeper_looks(world: World) -> None:
