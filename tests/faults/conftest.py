@@ -36,12 +36,12 @@ def world(shared_world: World) -> Iterator[World]:
     expected = list(shared_world.expected)
     shared_world.calm_down()
     found = [error for log in shared_world.logs() for error in _unexpected(log, since=sizes.get(log, 0))]
-    found = [error for error in found if not any(words in error[-1] for words in expected)]
+    found = [error for error in found if not any(words in "\n".join(error) for words in expected)]
     assert not found, "\n\n".join("\n".join(error) for error in found[:5])
 
 
 def _unexpected(log: Path, *, since: int) -> list[list[str]]:
-    """Return what a log tells of unexpected errors: each one's line, our places in its traceback, and its last line."""
+    """Return what a log tells of unexpected errors: each one's line, our places in its traceback, and what it says."""
     with log.open("rb") as stream:
         stream.seek(since)
         lines = stream.read().decode("utf-8", "replace").splitlines()
@@ -52,8 +52,7 @@ def _unexpected(log: Path, *, since: int) -> list[list[str]]:
             traceback.append(line)
             continue
         if traceback and found and len(found[-1]) == 1:
-            messages = [each for each in traceback if each.startswith("    | ") and not each.startswith("    |  ")]
-            found[-1] += [each for each in traceback if str(ROOT) in each] + messages[-1:]
+            found[-1] += [each for each in traceback if str(ROOT) in each or not each.startswith("    |  ")]
         traceback = []
         if any(f" {defect} " in line for defect in DEFECTS):
             found.append([line])
