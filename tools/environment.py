@@ -78,7 +78,10 @@ def install(wanted):
     say("Installing {} into .venv (the first time takes a minute or two)".format(FILES[wanted]))
     if os.path.exists(STAMP):
         os.unlink(STAMP)
-    command = [PYTHON, "-m", "pip", "install", "--require-hashes", "--no-input", "--disable-pip-version-check"]
+    # --no-deps: the files hold every dependency. An older pip would resolve one asked for with an extra anew, and stop
+    # at the first release that is newer than the pinned one.
+    command = [PYTHON, "-m", "pip", "install", "--require-hashes", "--no-deps", "--no-input"]
+    command.append("--disable-pip-version-check")
     code = subprocess.call([*command, "--quiet", "--requirement", os.path.join(ROOT, FILES[wanted])])
     if code:
         say("pip could not install {}: see above. It needs the package index, nothing else.".format(FILES[wanted]))
