@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from functools import cache
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import InterfaceError, OperationalError, connection, transaction
 from django.db.models import F, Q, QuerySet
 
 from integrations import correlation, encryption, wakeups
@@ -75,8 +75,24 @@ def receive(notification: Notification, *, body: bytes, at: datetime) -> bool:
 def _insert(event: ProviderEvent) -> bool:
     """Insert an event that is not known yet; say whether it was inserted.
 
-    One statement, committed by itself: a provider waits for it, and save() with its transaction takes three.
+    One statement, committed by itself: a provider waits for it, and save() with its transaction takes three. For the
+    same reason a kept connection is not tried out first (CONN_HEALTH_CHECKS): a broken one shows here, and the
+    statement may be repeated on another. If it had committed all the same, the event is known, and `tick` wakes the
+    workers.
     """
+    kept = connection.connection is not None and not connection.in_atomic_block
+    if kept:
+        connection.health_check_done = True  # type: ignore[attr-defined]  # not in the stubs
+    try:
+        return _execute_insertion(event)
+    except (OperationalError, InterfaceError):
+        if not kept or connection.is_usable():
+            raise
+        connection.close()
+        return _execute_insertion(event)
+
+
+def _execute_insertion(event: ProviderEvent) -> bool:
     statement, names = _insertion()
     with connection.cursor() as cursor:
         cursor.execute(statement, [getattr(event, name) for name in names])

@@ -12,7 +12,16 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from integrations import redaction
-from integrations.redaction import luhn_valid, mask, one_line, scrub, scrub_cards, scrub_text
+from integrations.redaction import (
+    LONGEST_KNOWN_KEY,
+    _meaning,
+    luhn_valid,
+    mask,
+    one_line,
+    scrub,
+    scrub_cards,
+    scrub_text,
+)
 
 VISA = "4" + "1" * 15
 # Published test numbers of each brand and length, and a 12- and a 19-digit one made to pass Luhn.
@@ -138,6 +147,12 @@ def test_names_decide_for_what_stands_under_them() -> None:
         "Authorization": "[secret]", "api_key": "[secret]", "Set-Cookie": "[secret]", "amount_minor": 1999,
         "currency": "EUR", "paid": True, "fee": None,
     }  # fmt: skip
+
+
+def test_a_key_too_long_to_be_remembered_decides_all_the_same() -> None:
+    remembered = _meaning.cache_info().currsize
+    assert scrub({"x" * LONGEST_KNOWN_KEY + "_token": "v"}) == {"x" * LONGEST_KNOWN_KEY + "_token": "[secret]"}
+    assert _meaning.cache_info().currsize == remembered
 
 
 def test_known_id_fields_keep_their_long_numbers() -> None:

@@ -14,6 +14,8 @@ from uuid import UUID
 import pytest
 from django.db import IntegrityError
 from django.test import Client
+from structlog.contextvars import merge_contextvars
+from structlog.testing import capture_logs
 
 from orders.models import Order
 from payments import inbox
@@ -214,3 +216,12 @@ def test_only_a_known_event_is_answered_as_known(world: World, monkeypatch: pyte
     assert inbox.receive(world.provider.notification("evt_1"), body=b"{}", at=world.now)
     with pytest.raises(IntegrityError):
         inbox.receive(world.provider.notification("evt_2"), body=b"{}", at=world.now)
+
+
+def test_the_requests_one_line_names_the_event_and_the_next_requests_does_not(world: World) -> None:
+    with capture_logs([merge_contextvars]) as said:
+        post(body_of(world))
+        Client().get("/livez")
+    webhook, livez = [line for line in said if line["event"] == "request"]
+    assert webhook.items() >= {"route": "webhook", "status": 200, "event_id": "evt_1", "new": True}.items()
+    assert "event_id" not in livez
