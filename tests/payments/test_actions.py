@@ -14,11 +14,12 @@ from django.db import IntegrityError, connection, transaction
 
 from orders.models import Order
 from orders.money import Money
-from payments import actions
-from payments.actions import BadReason, Change, NotPossible, Parameters, Preview, StaffOperation
+from payments import actions, approvals, staff_operations
+from payments.actions import BadReason
 from payments.models import Approval, StaffAction
 from payments.models.action import ActionState, Decision
 from payments.roles import Area, Role
+from payments.staff_operations import Change, NotPossible, Parameters, Preview, StaffOperation
 from tests.factories import make_order
 from tests.staff import make_staff
 
@@ -73,13 +74,13 @@ class NoteDown(Rename):
 
 @pytest.fixture(autouse=True)
 def registered() -> Iterator[None]:
-    actions.register(Rename)
-    actions.register(NoteDown)
+    staff_operations.register(Rename)
+    staff_operations.register(NoteDown)
     Rename.done.clear()
     Rename.afterwards.clear()
     yield
     for kind in (Rename, NoteDown):
-        del actions._registry[kind.name]
+        del staff_operations._registry[kind.name]
 
 
 @pytest.fixture
@@ -95,7 +96,7 @@ def order(now: datetime) -> Order:
 def ask(
     user: Any, order: Order, *, clock: Any, name: str = "test_rename", uid: uuid.UUID | None = None, **more: Any
 ) -> StaffAction:
-    operation = actions.get(name)
+    operation = staff_operations.get(name)
     parameters = {"email": "new@example.com"}
     asked: dict[str, Any] = {
         "uid": uid or uuid.uuid4(),
@@ -106,6 +107,10 @@ def ask(
         **more,
     }
     return actions.request(operation=operation, subject_id=order.pk, user=user, via="admin", clock=clock, **asked)
+
+
+def fingerprint_of(name: str, order: Order, clock: Any) -> str:
+    return staff_operations.get(name).preview(order.pk, {"email": "new@example.com"}, at=clock()).fingerprint
 
 
 def email_of(order: Order) -> str:
@@ -126,7 +131,7 @@ def test_who_may_only_ask_waits_for_a_second_person(order: Order, clock: Any, no
     assert action.state == ActionState.REQUESTED
     assert action.approval.expires_at == now + timedelta(hours=24)
     assert email_of(order) == "shopper@example.com"
-    action = actions.decide(action_id=action.pk, approve=True, note="Checked.", user=finance, clock=clock)
+    action = approvals.decide(action_id=action.pk, approve=True, note="Checked.", user=finance, clock=clock)
     assert action.state == ActionState.EXECUTED
     assert email_of(order) == "new@example.com"
     approval = Approval.objects.get()
@@ -137,7 +142,7 @@ def test_nobody_approves_their_own(order: Order, clock: Any) -> None:
     both = make_staff(Role.LEAD, Role.FINANCE)
     action = ask(both, order, clock=clock)
     with pytest.raises(PermissionDenied, match="You asked for this yourself"):
-        actions.decide(action_id=action.pk, approve=True, note="", user=both, clock=clock)
+        approvals.decide(action_id=action.pk, approve=True, note="", user=both, clock=clock)
     assert email_of(order) == "shopper@example.com"
     with pytest.raises(IntegrityError, match="approval_by_somebody_else"):  # and the database agrees
         Approval.objects.update(decision=Decision.APPROVED, decided_by=both, decided_at=clock())
@@ -147,7 +152,7 @@ def test_nobody_approves_their_own(order: Order, clock: Any) -> None:
 def test_who_has_no_role_for_it_decides_nothing(role: Role, order: Order, clock: Any) -> None:
     action = ask(make_staff(Role.LEAD), order, clock=clock)
     with pytest.raises(PermissionDenied, match="Finance can"):
-        actions.decide(action_id=action.pk, approve=True, note="", user=make_staff(role), clock=clock)
+        approvals.decide(action_id=action.pk, approve=True, note="", user=make_staff(role), clock=clock)
     assert StaffAction.objects.get().state == ActionState.REQUESTED
 
 
@@ -160,9 +165,9 @@ def test_who_may_not_ask_leaves_no_row(role: Role, order: Order, clock: Any) -> 
 
 def test_the_same_form_twice_is_one_act(order: Order, clock: Any) -> None:
     lead, uid = make_staff(Role.LEAD), uuid.uuid4()
-    fingerprint = actions.get("test_note_down").preview(order.pk, {"email": "new@example.com"}, at=clock()).fingerprint
+    fingerprint = fingerprint_of("test_note_down", order, clock)
     once = ask(lead, order, clock=clock, name="test_note_down", uid=uid)
-    operation = actions.get("test_note_down")
+    operation = staff_operations.get("test_note_down")
     again = actions.request(
         uid=uid, operation=operation, subject_id=order.pk, parameters={"email": "new@example.com"},
         fingerprint=fingerprint, reason_code="asked", reason=WHY, user=lead, via="admin", clock=clock,
@@ -174,7 +179,7 @@ def test_the_same_form_twice_is_one_act(order: Order, clock: Any) -> None:
 
 def test_thirty_two_equal_forms_at_once_are_one_act(order: Order, clock: Any) -> None:
     lead, uid = make_staff(Role.LEAD), uuid.uuid4()
-    fingerprint = actions.get("test_note_down").preview(order.pk, {"email": "new@example.com"}, at=clock()).fingerprint
+    fingerprint = fingerprint_of("test_note_down", order, clock)
 
     def send(_: int) -> str:
         try:
@@ -199,7 +204,7 @@ def test_somebody_elses_uid_opens_nothing(order: Order, clock: Any) -> None:
 
 def test_what_changed_since_the_preview_is_not_done(order: Order, clock: Any) -> None:
     lead = make_staff(Role.LEAD)
-    fingerprint = actions.get("test_rename").preview(order.pk, {"email": "new@example.com"}, at=clock()).fingerprint
+    fingerprint = fingerprint_of("test_rename", order, clock)
     Order.objects.filter(pk=order.pk).update(email="other@example.com")
     with pytest.raises(NotPossible, match="Something changed since you looked"):
         ask(lead, order, clock=clock, fingerprint=fingerprint)
@@ -209,7 +214,7 @@ def test_what_changed_since_the_preview_is_not_done(order: Order, clock: Any) ->
 def test_what_changed_before_the_approval_is_not_done(order: Order, clock: Any) -> None:
     action = ask(make_staff(Role.LEAD), order, clock=clock)
     Order.objects.filter(pk=order.pk).update(email="other@example.com")
-    action = actions.decide(action_id=action.pk, approve=True, note="", user=make_staff(Role.FINANCE), clock=clock)
+    action = approvals.decide(action_id=action.pk, approve=True, note="", user=make_staff(Role.FINANCE), clock=clock)
     assert action.state == ActionState.OVERTAKEN
     assert action.result["now"]["changes"][0]["before"] == "other@example.com"
     assert email_of(order) == "other@example.com"
@@ -219,10 +224,10 @@ def test_what_changed_before_the_approval_is_not_done(order: Order, clock: Any) 
 def test_a_refusal_does_nothing_and_is_final(order: Order, clock: Any) -> None:
     finance = make_staff(Role.FINANCE)
     action = ask(make_staff(Role.LEAD), order, clock=clock)
-    action = actions.decide(action_id=action.pk, approve=False, note="No evidence.", user=finance, clock=clock)
+    action = approvals.decide(action_id=action.pk, approve=False, note="No evidence.", user=finance, clock=clock)
     assert action.state == ActionState.REFUSED
     with pytest.raises(NotPossible, match="nothing to decide"):
-        actions.decide(action_id=action.pk, approve=True, note="", user=finance, clock=clock)
+        approvals.decide(action_id=action.pk, approve=True, note="", user=finance, clock=clock)
     assert actions.execute(action.pk, clock=clock).state == ActionState.REFUSED
     assert email_of(order) == "shopper@example.com"
 
@@ -231,19 +236,19 @@ def test_a_request_expires_after_24_hours(order: Order, now: datetime) -> None:
     action = ask(make_staff(Role.LEAD), order, clock=lambda: now)
     late = now + timedelta(hours=24)
     with pytest.raises(NotPossible, match="has expired"):
-        actions.decide(action_id=action.pk, approve=True, note="", user=make_staff(Role.FINANCE), clock=lambda: late)
-    assert actions.has_overdue(at=late)
-    assert actions.expire_undecided(at=late, most=10) == 1
+        approvals.decide(action_id=action.pk, approve=True, note="", user=make_staff(Role.FINANCE), clock=lambda: late)
+    assert approvals.has_expired(at=late)
+    assert approvals.expire_undecided(at=late, most=10) == 1
     assert StaffAction.objects.get().state == ActionState.EXPIRED
-    assert not actions.has_overdue(at=late)
+    assert not approvals.has_expired(at=late)
 
 
 def test_only_the_requester_takes_it_back(order: Order, now: datetime) -> None:
     lead = make_staff(Role.LEAD)
     action = ask(lead, order, clock=lambda: now)
     with pytest.raises(PermissionDenied):
-        actions.withdraw(action_id=action.pk, user=make_staff(Role.LEAD), at=now)
-    assert actions.withdraw(action_id=action.pk, user=lead, at=now).state == ActionState.WITHDRAWN
+        approvals.withdraw(action_id=action.pk, user=make_staff(Role.LEAD), at=now)
+    assert approvals.withdraw(action_id=action.pk, user=lead, at=now).state == ActionState.WITHDRAWN
 
 
 @pytest.mark.parametrize(("code", "reason"), [("other", WHY), ("asked", "short"), ("asked", " " * 30), ("", WHY)])
@@ -271,7 +276,7 @@ def test_what_was_approved_and_could_not_be_done_is_done_by_the_keeper(
     monkeypatch.setattr(Rename, "refuse_execution", True)
     action = ask(make_staff(Role.LEAD), order, clock=lambda: now)
     with pytest.raises(NotPossible, match="Not now"):
-        actions.decide(action_id=action.pk, approve=True, note="", user=make_staff(Role.FINANCE), clock=lambda: now)
+        approvals.decide(action_id=action.pk, approve=True, note="", user=make_staff(Role.FINANCE), clock=lambda: now)
     later = now + timedelta(minutes=2)
     assert actions.resume(clock=lambda: later, most=10) == 0
     monkeypatch.setattr(Rename, "refuse_execution", False)
