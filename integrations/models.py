@@ -215,6 +215,17 @@ class Delivery(models.Model):
                 name="delivery_due",
             ),
             models.Index(fields=["died_at"], condition=Q(state=DeliveryState.DEAD), name="delivery_dead"),
+            # What each receiver has not got, the oldest first (payments/health_figures.py).
+            models.Index(
+                fields=["destination", "state", "queued_at"],
+                condition=Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING]),
+                name="delivery_unsent",
+            ),
+            models.Index(
+                fields=["destination", "died_at"],
+                condition=Q(state=DeliveryState.DEAD),
+                name="delivery_dead_at_receiver",
+            ),
         ]
 
     def __str__(self) -> str:
