@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orders', '0003_last_transition'),
-        ('payments', '0003_posted_in_full'),
+        ('payments', '0004_waiting_rows'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

@@ -65,5 +65,5 @@ DROP FUNCTION payments_guard_approval(), payments_guard_staffaction();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0004_staff_actions")]
+    dependencies = [("payments", "0005_staff_actions")]
     operations = [migrations.RunSQL(GUARD, UNDO)]
