@@ -1,9 +1,9 @@
 """A django-q2 cluster that outlives the sudden death of any of its processes (kernel out of memory, `kill -9`).
 
 An idle worker waits for its next task with the queue's lock in its hands. Killed there, nobody ever gets that lock
-again: django-q2 starts another worker, which waits for it for ever, and the cluster sleeps. Each of the other locks that
-its processes share (results, counters, a worker's timer, the stop event) can be lost in the same way. Lost tasks do no
-harm, since they only wake workers up; so a sudden death is answered with new queues and new processes around them.
+again: django-q2 starts another worker, which waits for it for ever, and the cluster sleeps. Each of the other locks
+that its processes share (results, counters, a worker's timer, the stop event) can be lost in the same way. Lost tasks
+do no harm, since they only wake workers up; so a sudden death is answered with new queues and new processes around them.
 """
 
 from __future__ import annotations

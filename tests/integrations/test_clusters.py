@@ -6,6 +6,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -44,6 +45,10 @@ def parts_of(running_cluster: Process) -> list[int]:
     return sorted(found)
 
 
+def all_new(running_cluster: Process, before: list[int]) -> bool:
+    return not set(before) & set(parts_of(running_cluster))
+
+
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_whichever_process_of_an_idle_cluster_is_killed_it_works_again(processes: Processes) -> None:
@@ -53,7 +58,7 @@ def test_whichever_process_of_an_idle_cluster_is_killed_it_works_again(processes
     for number in range(4):
         before = parts_of(started)
         os.kill(before[number], signal.SIGKILL)
-        eventually(lambda gone=before: not set(gone) & set(parts_of(started)), seconds=RENEWED_SECONDS)
+        eventually(partial(all_new, started, before), seconds=RENEWED_SECONDS)
         delivers()
     assert started.said().count("cluster_renewed") == 4
     assert started.stop() == 0
@@ -99,11 +104,11 @@ def test_time_is_up_when_it_is_counted_down() -> None:
 
 def test_a_broker_that_is_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clusters, "BROKER_AWAY_SECONDS", 0)
-    answers = iter([ConnectionError("gone"), ["a task"]])
+    answers: Iterator[list[str] | ConnectionError] = iter([ConnectionError("gone"), ["a task"]])
 
     def dequeue() -> list[str]:
         answer = next(answers)
-        if isinstance(answer, Exception):
+        if isinstance(answer, ConnectionError):
             raise answer
         return answer
 
