@@ -21,8 +21,8 @@ from django.db import connection, transaction
 from django.db.models import F, QuerySet
 
 from integrations import correlation
-from integrations.connectors import CONNECTORS
-from integrations.connectors.contract import Connector, Message, Misconfigured, Receiver, Verdict
+from integrations.connectors import CONNECTORS, reads_related
+from integrations.connectors.contract import Connector, Message, Misconfigured, Receiver, Related, Verdict
 from integrations.encryption import CannotDecrypt
 from integrations.failpoints import failpoint
 from integrations.models import (
@@ -33,6 +33,7 @@ from integrations.models import (
     DeliveryState,
     Failure,
 )
+from integrations.related import related_to
 from integrations.wakeups import nudge
 
 THREADS = 16
@@ -58,6 +59,7 @@ class Claim:
     fence: int
     number: int
     look_first: bool
+    related: tuple[Related, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -122,7 +124,14 @@ def claim(*, now: datetime, limit: int, busy: Collection[int] = ()) -> list[Clai
             [DeliveryAttempt(delivery=row, number=row.tries + 1, started_at=now) for row in taken]
         )
     return [
-        Claim(delivery=row, fence=row.fence + 1, number=row.tries + 1, look_first=row.outcome_unknown) for row in taken
+        Claim(
+            delivery=row,
+            fence=row.fence + 1,
+            number=row.tries + 1,
+            look_first=row.outcome_unknown,
+            related=related_to(row) if reads_related(row.destination.kind) else (),
+        )
+        for row in taken
     ]
 
 
@@ -159,6 +168,7 @@ def mark(claimed: Claim, verdict: Verdict, *, now: datetime) -> str:
             last_http_status=verdict.http_status,
             last_failure=failure,
             last_detail=verdict.detail[:300],
+            external_ids={**row.external_ids, **verdict.external_ids},
         )
         if held:
             DeliveryAttempt.objects.filter(delivery_id=row.pk, number=claimed.number).update(
@@ -280,23 +290,25 @@ def _take_over(row: Delivery, *, now: datetime) -> bool:
 
 def _try(connector: Connector, claimed: Claim, *, now: datetime) -> Verdict:
     began = time.monotonic()
-    message, receiver = _message(claimed.delivery), _receiver(claimed.delivery, now=now)
+    message, receiver = _message(claimed), _receiver(claimed.delivery, now=now)
     must_look = claimed.look_first and not claimed.delivery.destination.idempotent
-    if must_look and connector.find(message, receiver, now=now, deadline_seconds=LOOKUP_SECONDS):
-        return Verdict(delivered=True, found=True, detail="It had arrived by an earlier try.")
+    if must_look and (found := connector.find(message, receiver, now=now, deadline_seconds=LOOKUP_SECONDS)):
+        detail = "It had arrived by an earlier try."
+        return Verdict(delivered=True, found=True, detail=detail, external_ids=found.external_ids)
     request = connector.build(message, receiver, now=now)
     left = settings.DELIVERY_SEND_SECONDS - (time.monotonic() - began)
     return connector.classify(connector.send(request, deadline_seconds=left), now=now)
 
 
-def _message(delivery: Delivery) -> Message:
-    event = delivery.event
+def _message(claimed: Claim) -> Message:
+    event = claimed.delivery.event
     return Message(
-        key=delivery.key,
+        key=claimed.delivery.key,
         fact=event.fact,
         event_id=str(event.uid),
         occurred_at=event.created_at,
         payload=event.payload,
+        related=claimed.related,
     )
 
 
@@ -306,9 +318,7 @@ def _receiver(delivery: Delivery, *, now: datetime) -> Receiver:
         signing_secrets = destination.signing_secrets(now=now)
     except CannotDecrypt as error:
         raise Misconfigured("the signing secrets cannot be read; see ENCRYPTION_KEYS") from error
-    return Receiver(
-        address=destination.address,
-        lookup_address=destination.lookup_address,
+    return destination.receiver(
         secrets=signing_secrets,
         allow_loopback=destination.allow_loopback and settings.ENVIRONMENT != "production",
     )
