@@ -3,7 +3,7 @@
 An idle worker waits for its next task with the queue's lock in its hands. Killed there, nobody ever gets that lock
 again: django-q2 starts another worker, which waits for it for ever, and the cluster sleeps. Each of the other locks
 that its processes share (results, counters, a worker's timer, the stop event) can be lost in the same way. Lost tasks
-do no harm, since they only wake workers up; so a sudden death is answered with new queues and new processes around them.
+do no harm, since they only wake workers up; so a sudden death is answered with new queues and processes around them.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ LOCK_SECONDS = 1
 """The most a guard waits for a worker's timer: a living worker holds it only while it hands a result over."""
 LAST_WORDS_SECONDS = 2
 """What a worker that gave up its task in time has to end by itself."""
-BROKER_AWAY_SECONDS = 0.5
+BROKER_AWAY_SECONDS = 1
 
 log = structlog.get_logger(__name__)
 
