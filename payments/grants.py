@@ -16,6 +16,7 @@ APPEND_ONLY = (
     "integrations_outboxevent",
     "integrations_deliveryreplay",
     "auditlog_logentry",
+    "payments_auditrecord",
 )
 """The role inserts and reads these; UPDATE, DELETE and TRUNCATE are refused by role and by trigger."""
 

@@ -2,6 +2,7 @@
 
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
+from payments.models.audit import AuditRecord
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
 from payments.models.case import Case
@@ -11,6 +12,7 @@ from payments.models.ledger import LedgerEntry, LedgerTransaction
 
 __all__ = [
     "Approval",
+    "AuditRecord",
     "Capture",
     "Case",
     "IdempotencyRecord",
