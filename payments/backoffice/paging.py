@@ -16,6 +16,7 @@ import psycopg
 from django.contrib.admin.views.main import PAGE_VAR, ChangeList
 from django.db import OperationalError, connections, transaction
 from django.db.models import QuerySet
+from django.db.models.expressions import Combinable
 from django.http import HttpRequest
 
 PATIENCE_MS = 150
@@ -137,7 +138,7 @@ class KeysetChangeList(ChangeList):
 
     page: Page
 
-    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str]:
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[str | Combinable]:
         return ["-pk"]
 
     def get_ordering_field_columns(self) -> dict[int, Any]:
