@@ -9,10 +9,13 @@ from payments.models.case import Case
 from payments.models.idempotency import IdempotencyRecord
 from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
+from payments.models.staff import BackupCode, BackupCodes, StaffAccount, TotpDevice
 
 __all__ = [
     "Approval",
     "AuditRecord",
+    "BackupCode",
+    "BackupCodes",
     "Capture",
     "Case",
     "IdempotencyRecord",
@@ -22,5 +25,7 @@ __all__ = [
     "PaymentAttempt",
     "ProviderCall",
     "ProviderEvent",
+    "StaffAccount",
     "StaffAction",
+    "TotpDevice",
 ]

@@ -21,7 +21,7 @@ UNDO = "".join(
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0006_staff_action_guards'),
+        ('payments', '0007_staff_mfa'),
         ('orders', '0002_guards'),
         ('integrations', '0003_replays'),
         ('auditlog', '0017_add_actor_email'),
