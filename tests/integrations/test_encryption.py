@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import uuid
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -27,13 +26,6 @@ PLACE: dict[str, Any] = {"table": "t", "column": "c_sealed", "row": ROW}
 def ring(settings: Any) -> Any:
     settings.ENCRYPTION_KEYS = {"k1": OLD}
     return settings
-
-
-@pytest.fixture(autouse=True)
-def nothing_covered() -> Iterator[None]:
-    decryptions._covered.clear()
-    yield
-    decryptions._covered.clear()
 
 
 def opened(sealed: bytes, purpose: Purpose = Purpose.CHECK, actor: str = "command:doctor", **place: Any) -> bytes:
