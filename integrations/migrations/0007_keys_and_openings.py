@@ -1,4 +1,4 @@
-"""Encryption keys as first seen, and every opening of a sealed value; payments/0007 makes both append-only."""
+"""Encryption keys as first seen, and every opening of a sealed value; payments/0008 makes both append-only."""
 
 import django.db.models.functions.datetime
 from django.db import migrations, models

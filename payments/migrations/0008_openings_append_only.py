@@ -20,7 +20,7 @@ UNDO = "".join(
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("payments", "0006_staff_action_guards"),
+        ("payments", "0007_staff_mfa"),
         ("integrations", "0007_keys_and_openings"),
         ("orders", "0002_guards"),
     ]
