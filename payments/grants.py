@@ -15,6 +15,8 @@ APPEND_ONLY = (
     "payments_look",
     "integrations_outboxevent",
     "integrations_deliveryreplay",
+    "integrations_encryptionkey",
+    "integrations_decryptionrecord",
     "auditlog_logentry",
     "payments_auditrecord",
 )
