@@ -21,7 +21,7 @@ UNDO = "".join(
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0007_staff_mfa'),
+        ('payments', '0008_openings_append_only'),
         ('orders', '0002_guards'),
         ('integrations', '0003_replays'),
         ('auditlog', '0017_add_actor_email'),
