@@ -8,6 +8,8 @@ from payments.models.case import Case
 from payments.models.idempotency import IdempotencyRecord
 from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
+from payments.models.note import Note
+from payments.models.signature_trouble import SignatureTrouble
 
 __all__ = [
     "Approval",
@@ -17,8 +19,10 @@ __all__ = [
     "LedgerEntry",
     "LedgerTransaction",
     "Look",
+    "Note",
     "PaymentAttempt",
     "ProviderCall",
     "ProviderEvent",
+    "SignatureTrouble",
     "StaffAction",
 ]
