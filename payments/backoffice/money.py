@@ -7,7 +7,7 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from orders.models import Price, Product, Transition
+from orders.models import Order, Price, Product, Transition
 from payments.backoffice.base import AreaAdmin, ReadOnlyAdmin, ReadOnlyInline
 from payments.backoffice.filtering import by_provider, recent_values
 from payments.models import Capture, Case, LedgerEntry, LedgerTransaction, Look, PaymentAttempt, ProviderCall
