@@ -10,9 +10,12 @@ from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
 from payments.models.signature_trouble import SignatureTrouble
+from payments.models.staff import BackupCode, BackupCodes, StaffAccount, TotpDevice
 
 __all__ = [
     "Approval",
+    "BackupCode",
+    "BackupCodes",
     "Capture",
     "Case",
     "IdempotencyRecord",
@@ -24,5 +27,7 @@ __all__ = [
     "ProviderCall",
     "ProviderEvent",
     "SignatureTrouble",
+    "StaffAccount",
     "StaffAction",
+    "TotpDevice",
 ]

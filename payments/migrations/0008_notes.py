@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orders', '0004_transition_correlation'),
-        ('payments', '0006_staff_action_guards'),
+        ('payments', '0007_staff_mfa'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
