@@ -16,6 +16,8 @@ APPEND_ONLY = (
     "payments_note",
     "integrations_outboxevent",
     "integrations_deliveryreplay",
+    "integrations_encryptionkey",
+    "integrations_decryptionrecord",
     "auditlog_logentry",
 )
 """The role inserts and reads these; UPDATE, DELETE and TRUNCATE are refused by role and by trigger."""
