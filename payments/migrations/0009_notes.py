@@ -22,7 +22,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orders', '0004_transition_correlation'),
-        ('payments', '0007_staff_mfa'),
+        ('payments', '0008_openings_append_only'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
