@@ -21,7 +21,7 @@ UNDO = "".join(
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0008_openings_append_only'),
+        ('payments', '0010_search_indexes'),
         ('orders', '0002_guards'),
         ('integrations', '0003_replays'),
         ('auditlog', '0017_add_actor_email'),
