@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import pytest
 from auditlog.models import LogEntry
-from auditlog.registry import auditlog
-from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.db import DatabaseError, connections
+from django.db import DatabaseError
 from django.test import Client
 
 from integrations import correlation
@@ -22,6 +18,7 @@ from payments import audit
 from payments.audit_events import Event, label_of
 from payments.models import AuditRecord
 from payments.roles import Role
+from tests.audit_rows import audit_away
 from tests.factories import make_product
 from tests.staff import PASSWORD, make_staff
 
@@ -30,9 +27,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def product() -> Product:
-    """A product whose changes are audited."""
-    if not auditlog.contains(Product):
-        auditlog.register(Product)
+    """A product; its changes are audited."""
     return make_product()
 
 
@@ -72,6 +67,10 @@ class TestActing:
         told = rename(product).additional_data
         assert told["actor"] == audit.command_actor()
         assert told["actor"].startswith("command:")
+
+    def test_in_a_workers_process_it_is_the_worker(self, product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("Q_CLUSTER_NAME", "deliver")
+        assert rename(product).additional_data["actor"] == "worker:deliver"
 
     def test_a_block_without_a_correlation_id_gets_one(self, product: Product) -> None:
         with audit.acting(actor="worker:keep"):
@@ -219,16 +218,3 @@ class TestNothingHappensUnrecorded:
         with audit_away():
             assert client.get("/admin/payments/case/").status_code == 403
         assert not AuditRecord.objects.filter(event=Event.PERMISSION_REFUSED).exists()
-
-
-@contextmanager
-def audit_away() -> Iterator[None]:
-    """Take from the application's role the right to write the audit log, while the block runs."""
-    role, tables = settings.DATABASES["default"]["USER"], "auditlog_logentry, payments_auditrecord"
-    with connections["owner"].cursor() as cursor:
-        cursor.execute(f'REVOKE INSERT ON {tables} FROM "{role}"')
-    try:
-        yield
-    finally:
-        with connections["owner"].cursor() as cursor:
-            cursor.execute(f'GRANT INSERT ON {tables} TO "{role}"')
