@@ -18,7 +18,8 @@ class PaymentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from payments import checks  # noqa: F401  registers them
+        # Registers system checks, and the kinds of dangerous acts.
+        from payments import case_work, checks, corrections  # noqa: F401
 
         # All migrations of a run are done before the first post_migrate signal is sent.
         post_migrate.connect(_grant, sender=self, dispatch_uid="payments.grant_application_role")
