@@ -2,8 +2,8 @@
 
 `python books.py CONFIG DATABASE YEAR CURRENCY…`: a company in the first currency, the minimal chart of accounts, that
 year's periods, a payment method, the other currencies at par, and the user `shop`, who may invoice and take payments
-only.
-Prints what the connector's options need, as one JSON line. The password of `shop` comes from standard input.
+and nothing else. Prints what the connector's options need, as one JSON line. The password of `shop` comes from standard
+input.
 """
 
 from __future__ import annotations

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orders', '0003_last_transition'),
-        ('payments', '0006_staff_action_guards'),
+        ('payments', '0007_staff_mfa'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
