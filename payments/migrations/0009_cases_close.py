@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orders', '0003_last_transition'),
-        ('payments', '0007_staff_mfa'),
+        ('payments', '0008_openings_append_only'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
