@@ -44,9 +44,9 @@ class ConfirmForm(forms.Form):
 
     def __init__(self, *args: Any, operation: StaffOperation, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        field = self.fields["reason_code"]
-        assert isinstance(field, forms.ChoiceField)
-        field.choices = [("", "Choose…"), *operation.reasons.items()]
+        self.fields["reason_code"] = forms.ChoiceField(
+            label="Reason", choices=[("", "Choose…"), *operation.reasons.items()]
+        )
 
 
 class DecideForm(forms.Form):

@@ -57,7 +57,8 @@ class StaffActionAdmin(ReadOnlyAdmin[StaffAction]):
         form_url: str = "",
         obj: StaffAction | None = None,
     ) -> HttpResponse:
-        assert obj is not None
+        if obj is None:  # nobody adds one here
+            raise PermissionDenied
         kind = _kind(obj)
         context |= {
             "title": f"{kind.label if kind else obj.operation} (act {obj.pk})",
