@@ -8,6 +8,8 @@ from payments.models.case import Case
 from payments.models.idempotency import IdempotencyRecord
 from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
+from payments.models.note import Note
+from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, StaffAccount, TotpDevice
 
 __all__ = [
@@ -20,9 +22,11 @@ __all__ = [
     "LedgerEntry",
     "LedgerTransaction",
     "Look",
+    "Note",
     "PaymentAttempt",
     "ProviderCall",
     "ProviderEvent",
+    "SignatureTrouble",
     "StaffAccount",
     "StaffAction",
     "TotpDevice",

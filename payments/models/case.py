@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from integrations import correlation
 from orders.money import Money
 
 
@@ -62,6 +63,9 @@ class Case(models.Model):
     )
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT)
     note = models.TextField(blank=True)
+    correlation_id = models.CharField(
+        max_length=64, blank=True, default=correlation.current, db_default="", editable=False
+    )
 
     class Meta:
         ordering = ["-pk"]
