@@ -253,6 +253,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_USERNAME_CALLABLE = "config.signing_in.name_for_axes"
 AXES_LOCKOUT_CALLABLE = "config.errors.locked_out"
 # TrustedProxyMiddleware has put the client's own address there; no header is believed a second time.
 AXES_IPWARE_META_PRECEDENCE_ORDER = ["REMOTE_ADDR"]
