@@ -36,7 +36,7 @@ def guard(columns: str) -> str:
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0011_cases_close")]
+    dependencies = [("payments", "0012_cases_close")]
     operations = [
         migrations.RunSQL(guard("state,finished_at,result,next_try_at"), guard("state,finished_at,result")),
     ]

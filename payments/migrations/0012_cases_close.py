@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orders', '0003_last_transition'),
-        ('payments', '0010_search_indexes'),
+        ('payments', '0011_audit_records'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
