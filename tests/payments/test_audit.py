@@ -9,11 +9,12 @@ from typing import Any
 import pytest
 from auditlog.models import LogEntry
 from django.contrib.auth.models import AnonymousUser
+from django.core.management import call_command
 from django.db import DatabaseError
 from django.test import Client
 
 from integrations import correlation
-from orders.models import Product
+from orders.models import Order, Product
 from payments import audit
 from payments.audit_events import Event, label_of
 from payments.models import AuditRecord
@@ -195,6 +196,28 @@ class TestSigningIn:
         for _ in range(5):
             self.sign_in(client, "ann", "wrong")
         assert ("locked_out", "anonymous", person.pk) in self.told()
+
+
+class TestCommands:
+    def test_one_that_changes_something_is_recorded_with_its_reason(self, now: datetime) -> None:
+        """Everything it changes carries its correlation id."""
+        call_command("sync_roles")
+        row = AuditRecord.objects.get(event=Event.COMMAND_RUN)
+        assert (row.actor, row.details) == (audit.command_actor(), {"command": "sync_roles"})
+        made = LogEntry.objects.filter(content_type__model="group", action=LogEntry.Action.CREATE)
+        assert {(entry.cid, entry.additional_data["command"]) for entry in made} == {
+            (row.correlation_id, "manage.py sync_roles")
+        }
+
+    def test_one_that_only_looks_is_not(self) -> None:
+        with pytest.raises(SystemExit):
+            call_command("sync_roles", "--check")
+        assert not AuditRecord.objects.exists()
+
+    def test_its_reason(self, order: Order) -> None:
+        call_command("reconcile", "--order", str(order.pk))
+        row = AuditRecord.objects.get(event=Event.COMMAND_RUN)
+        assert (row.subject_kind, row.subject_id, row.details) == ("order", order.pk, {"command": "reconcile"})
 
 
 @pytest.mark.django_db(transaction=True)

@@ -21,6 +21,8 @@ class Command(ReportingCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         check: bool = options["check"]
+        if not check:
+            self.record_run()
         found = role_groups.drift() if check else role_groups.sync()
         summary = f"{len(found)} {'differences' if check else 'mended'}"
         self.finish(
