@@ -19,6 +19,8 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         from payments import checks  # noqa: F401  registers them
+        from payments.backoffice import sessions
 
+        sessions.connect()
         # All migrations of a run are done before the first post_migrate signal is sent.
         post_migrate.connect(_grant, sender=self, dispatch_uid="payments.grant_application_role")

@@ -11,6 +11,7 @@ used a second time (payments/mfa.py).
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from axes.handlers.proxy import AxesProxyHandler
 from django import forms
@@ -86,13 +87,13 @@ def check(request: HttpRequest, *, password: str, code: str, now: datetime) -> N
         user_login_failed.send(sender=__name__, credentials={"username": name}, request=request)
         raise _refusal(request, "code")
     AxesProxyHandler.reset_attempts(username=name, ip_address=request.META.get("REMOTE_ADDR"))
-    remember(request, now=now)
-    staff_events.record("step_up", user_id=user.pk, request=request)
+    remember(request, user=user, now=now)
+    staff_events.record("stepped_up", user_id=user.pk, request=request)
 
 
-def remember(request: HttpRequest, *, now: datetime) -> None:
-    """Write into the session that password and code were given now."""
-    request.session[_KEY] = (request.user.pk, now.timestamp())
+def remember(request: HttpRequest, *, user: Any, now: datetime) -> None:
+    """Write into the session that this person gave password and code now."""
+    request.session[_KEY] = (user.pk, now.timestamp())
 
 
 def _refusal(request: HttpRequest, what: str) -> StepUpRefused:
