@@ -18,6 +18,7 @@ from django.core.exceptions import ValidationError
 from django.utils import timezone
 
 from payments import mfa, staff_events
+from payments.audit_events import Event
 from payments.roles import held_by
 
 
@@ -48,7 +49,7 @@ class SignInForm(AdminAuthenticationForm):
         if device is None:
             name = user.get_username()
             user_login_failed.send(sender=__name__, credentials={"username": name}, request=self.request)
-            staff_events.record("mfa_failed", user_id=user.pk, request=self.request)
+            staff_events.record(Event.MFA_FAILED, user=user, at=timezone.now())
             raise self.get_invalid_login_error()
         if not held_by(user):
             raise ValidationError(self.error_messages["no_role"], code="no_role")
