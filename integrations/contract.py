@@ -144,7 +144,8 @@ class PaymentSnapshot:
     """The whole payment as the provider tells it at one moment: the only thing settlement believes.
 
     `reference` is what the provider's object carries (empty: it carries none). `amount_minor` is what the shopper was
-    asked for. `page_open` says that the provider's page may still take money. `raw` is kept after masking.
+    asked for. `page_open` says that the provider's page may still take money. `in_review`: no money has moved because
+    somebody at the provider looks at the payment first. `raw` is kept after masking.
     """
 
     provider: str
@@ -162,6 +163,7 @@ class PaymentSnapshot:
     captures: tuple[CaptureSnapshot, ...] = ()
     refunds: tuple[RefundSnapshot, ...] = ()
     disputes: tuple[DisputeSnapshot, ...] = ()
+    in_review: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 

@@ -1,5 +1,5 @@
 """Where Django looks for registrations; they stand in payments/backoffice/."""
 
-from payments.backoffice import messages, money
+from payments.backoffice import messages, money, orders
 
-__all__ = ["messages", "money"]
+__all__ = ["messages", "money", "orders"]

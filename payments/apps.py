@@ -18,7 +18,9 @@ class PaymentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from payments import checks  # noqa: F401  registers them
+        from payments import audit, checks  # noqa: F401  checks register themselves
+
+        audit.connect()
 
         # All migrations of a run are done before the first post_migrate signal is sent.
         post_migrate.connect(_grant, sender=self, dispatch_uid="payments.grant_application_role")

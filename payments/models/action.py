@@ -65,6 +65,7 @@ class StaffAction(models.Model):
         indexes = [
             models.Index(fields=["requested_at"], condition=Q(state="requested"), name="action_waiting"),
             models.Index(fields=["subject_kind", "subject_id"], name="action_subject"),
+            models.Index(fields=["correlation_id"], condition=~Q(correlation_id=""), name="action_correlation"),
         ]
 
     def __str__(self) -> str:

@@ -6,6 +6,7 @@ import secrets
 
 from django.db import models
 
+from integrations import correlation
 from payments.states import CallState as State
 
 
@@ -58,6 +59,9 @@ class ProviderCall(models.Model):
     answer = models.JSONField(null=True, blank=True, help_text="The answer, reduced to an allow-list of keys.")
     error_category = models.CharField(max_length=30, blank=True)
     error = models.CharField(max_length=300, blank=True)
+    correlation_id = models.CharField(
+        max_length=64, blank=True, default=correlation.current, db_default="", editable=False
+    )
 
     class Meta:
         ordering = ["-pk"]
