@@ -158,6 +158,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = _env.email_from
 # --- the shop and its providers ----------------------------------------------------------------------------
 
 ORDER_LIFETIME_MINUTES = _env.order_lifetime_minutes
+CORRECTION_CEILINGS = _env.correction_ceilings
 
 PAYMENTS_PROVIDERS = _env.payments_providers
 WEBHOOK_IP_ALLOWLISTS = _env.webhook_ip_allowlists

@@ -1,10 +1,17 @@
 """Django application: what moves money."""
 
+from importlib import import_module
 from typing import Any
 
 from django.apps import AppConfig
 from django.conf import settings
 from django.db.models.signals import post_migrate
+
+STAFF_OPERATIONS = (
+    "payments.case_work",
+    "payments.corrections",
+)
+"""The modules whose kinds of dangerous acts register themselves (payments/staff_operations.py)."""
 
 
 def _grant(*, using: str, **_: Any) -> None:
@@ -20,6 +27,8 @@ class PaymentsConfig(AppConfig):
     def ready(self) -> None:
         from payments import audit, checks  # noqa: F401  checks register themselves
 
+        for module in STAFF_OPERATIONS:
+            import_module(module)
         audit.connect()
 
         # All migrations of a run are done before the first post_migrate signal is sent.
