@@ -16,7 +16,7 @@ UNDO = f"DROP TRIGGER {TABLE}_append_only ON {TABLE}; DROP TRIGGER {TABLE}_no_tr
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0011_audit_records'),
+        ('payments', '0013_action_retries'),
         ('orders', '0002_guards'),
     ]
 
