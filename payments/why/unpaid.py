@@ -234,7 +234,7 @@ def _is_processing(attempt: Attempt) -> bool:
 
 
 def _has_news(it: Situation, attempt: Attempt) -> bool:
-    """Whether a notice waits that no look has used: a look uses all that it finds waiting, but for what was given up."""
+    """Whether a notice waits that no look has used: a look uses all that it finds, but for what was given up."""
     notice = it.notice
     if notice is None:
         return False
