@@ -349,6 +349,11 @@ class Provider(Protocol):
         """Make the page take no more money. Does nothing where it is closed or paid already. Raises ProviderError."""
         ...
 
+    def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
+        """Give an uncaptured authorization back to the shopper. Does nothing where none is held. Raises
+        ProviderError."""
+        ...
+
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         """Prove and parse a webhook. Raises NotificationRejected, NotificationUnverified."""
         ...

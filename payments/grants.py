@@ -19,6 +19,7 @@ APPEND_ONLY = (
     "integrations_encryptionkey",
     "integrations_decryptionrecord",
     "auditlog_logentry",
+    "payments_auditrecord",
 )
 """The role inserts and reads these; UPDATE, DELETE and TRUNCATE are refused by role and by trigger."""
 

@@ -2,6 +2,7 @@
 
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
+from payments.models.audit import AuditRecord
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
 from payments.models.case import Case
@@ -14,6 +15,7 @@ from payments.models.staff import BackupCode, BackupCodes, StaffAccount, TotpDev
 
 __all__ = [
     "Approval",
+    "AuditRecord",
     "BackupCode",
     "BackupCodes",
     "Capture",

@@ -20,6 +20,7 @@ class Operation(models.TextChoices):
 
     START = "start", "Open the provider's page"
     CLOSE = "close", "Close the provider's page"
+    RELEASE = "release", "Release an authorization"
     CAPTURE = "capture", "Capture an authorization"
     REFUND = "refund", "Refund a capture"
 
@@ -29,12 +30,13 @@ class Kind(models.TextChoices):
 
     MOVES_MONEY = "moves_money", "Never abandoned, never a new key"
     OPENS_PAGE = "opens_page", "May be abandoned while no shopper has its URL"
-    CLOSES_PAGE = "closes_page", "May be abandoned: closing twice does nothing, and a look tells what happened"
+    CLOSES_PAGE = "closes_page", "May be abandoned: doing it twice does nothing, and a look tells what happened"
 
 
 KIND_OF = {
     Operation.START: Kind.OPENS_PAGE,
     Operation.CLOSE: Kind.CLOSES_PAGE,
+    Operation.RELEASE: Kind.CLOSES_PAGE,
     Operation.CAPTURE: Kind.MOVES_MONEY,
     Operation.REFUND: Kind.MOVES_MONEY,
 }
