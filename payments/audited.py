@@ -39,8 +39,8 @@ WATCHED: Mapping[str, Watched] = {
     "auth.Group": Watched(many=("permissions",)),
     # Workers write the rest: each sighting of what is wrong.
     "payments.Case": Watched(never=("last_seen_at", "times_seen", "theirs")),
-    # Preview and parameters stand in the action's own row, which never changes.
-    "payments.StaffAction": Watched(never=("preview", "parameters", "fingerprint")),
+    # Preview and parameters stand in the action's own row, which never changes; workers put off the next try.
+    "payments.StaffAction": Watched(never=("preview", "parameters", "fingerprint", "next_try_at")),
     "payments.Approval": Watched(),
     "payments.TotpDevice": Watched(only=("user", "name", "confirmed", "confirmed_at")),
     "payments.BackupCodes": Watched(only=("user", "name", "created_at")),
@@ -67,6 +67,7 @@ NOT_WATCHED: Mapping[str, str] = {
     "payments.ProviderCall": _OF_WORKERS,
     "payments.ProviderEvent": _OF_WORKERS,
     "payments.IdempotencyRecord": _OF_WORKERS,
+    "payments.PaymentTry": _APPEND_ONLY,
     "payments.SignatureTrouble": _OF_WORKERS,
     "payments.LedgerTransaction": _APPEND_ONLY,
     "payments.LedgerEntry": _APPEND_ONLY,

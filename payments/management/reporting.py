@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
-from django.utils import timezone
 
 from payments import audit
 from payments.audit_events import Event
@@ -45,7 +45,7 @@ class ReportingCommand(BaseCommand):
         """The command's name: its file's."""
         return type(self).__module__.rpartition(".")[2]
 
-    def record_run(self, *, subject_kind: str = "", subject_id: int = 0, **details: Any) -> None:
+    def record_run(self, *, at: datetime, subject_kind: str = "", subject_id: int = 0, **details: Any) -> None:
         """Write into the audit log that this command is about to change something. Call it before the first change."""
         now = audit.current()
         audit.record(
@@ -55,7 +55,7 @@ class ReportingCommand(BaseCommand):
             subject_id=subject_id,
             reason=now.reason,
             details={"command": self.name, **details},
-            at=timezone.now(),
+            at=at,
         )
 
     def add_json(self, parser: Any) -> None:

@@ -15,9 +15,10 @@ from tests.architecture.sources import Source, parse, sources
 
 PAST_THE_LOG = {"update", "bulk_create", "bulk_update", "clear"}
 
-UNRESOLVED = {
-    # Where the code does not spell the model: file:function, and what it is about.
+ALLOWED = {
+    # file:function, and why: the model is not spelt there, or the columns are not watched.
     "integrations/decryptions.py:record_all": "DecryptionRecord, append-only",
+    "payments/actions.py:resume": "StaffAction.next_try_at, which is not watched",
     "payments/idempotency.py:keep": "IdempotencyRecord, a work row",
     "payments/idempotency.py:release": "IdempotencyRecord, a work row",
     "payments/idempotency.py:_take": "IdempotencyRecord, a work row",
@@ -54,7 +55,7 @@ def past_the_log(source: Source) -> list[str]:
     return [
         source.at(node, ast.unparse(node)[:80])
         for function in functions
-        if f"{source.name}:{function.name}" not in UNRESOLVED
+        if f"{source.name}:{function.name}" not in ALLOWED
         for node in ast.walk(function)
         if isinstance(node, ast.Call | ast.Constant) and (_goes_past(node) or _is_sql(node))
     ]
@@ -111,4 +112,4 @@ def test_what_is_fine_is_left_alone(fine: str) -> None:
 
 
 def test_exclusions_name_files_that_exist() -> None:
-    assert {listed.partition(":")[0] for listed in UNRESOLVED} <= {source.name for source in sources()}
+    assert {listed.partition(":")[0] for listed in ALLOWED} <= {source.name for source in sources()}

@@ -59,7 +59,7 @@ class Command(ReportingCommand):
     def _queue(self, chosen: Any, *, dry_run: bool, reason: str, **_: Any) -> list[int]:
         if dry_run:
             return list(chosen.values_list("pk", flat=True))
-        self.record_run(found=chosen.count())
+        self.record_run(at=timezone.now(), found=chosen.count())
         return redeliver(chosen, actor=audit.command_actor()[:80], reason=reason[:300], now=timezone.now())
 
     def _report(self, ids: list[int], *, skipped: list[int], unknown: list[str], dry_run: bool, **options: Any) -> None:

@@ -49,7 +49,7 @@ class Command(ReportingCommand):
             chosen = chosen.filter(pk__in=wanted)
         ids = list(chosen.order_by("pk").values_list("pk", flat=True))
         if ids and not dry_run:
-            self.record_run(state=options["state"] or "", named=len(named), replayed=len(ids))
+            self.record_run(at=timezone.now(), state=options["state"] or "", named=len(named), replayed=len(ids))
             _requeue(ids, reason=reason[:300])
         skipped = sorted(wanted - set(ids))
         report = {"replayed": ids, "not_replayable": skipped, "unknown": unknown, "dry_run": dry_run}
