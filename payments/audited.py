@@ -119,7 +119,7 @@ def register() -> None:
 
 
 def _save_in_a_transaction(model: type[models.Model]) -> None:
-    save_base = model.save_base
+    save_base: Any = model.save_base
 
     @wraps(save_base)
     def together(self: models.Model, *args: Any, using: str | None = None, **more: Any) -> None:
@@ -128,4 +128,4 @@ def _save_in_a_transaction(model: type[models.Model]) -> None:
         with transaction.atomic(using=using, savepoint=False):
             save_base(self, *args, using=using, **more)
 
-    model.save_base = together  # type: ignore[method-assign, assignment]
+    model.save_base = together  # type: ignore[method-assign]
