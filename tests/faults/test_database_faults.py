@@ -12,6 +12,7 @@ from tests.faults.world import World, wait_until
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 
 FIRST_SUCCESS_SECONDS = 2
+WORKERS_GO_ON_SECONDS = 5
 AWAY = ("connection", "the database system is", "too many connections")
 
 
@@ -38,12 +39,12 @@ def test_postgresql_dies_and_comes_back(world: World) -> None:
 
 
 def test_the_workers_ride_out_a_database_that_is_away(world: World) -> None:
-    """Fault 28, for who waits on the queue: the first delivery leaves at most 2 s after it is back."""
+    """Fault 28, for who waits on the queue: they go on at once. (django-q2's own pusher would sleep for 10 s.)"""
     world.expected += AWAY
     order = Order(world, webhooks="held")
     paid = order.pay()
     world.kill_database()
-    time.sleep(3)  # long enough for every worker to notice
+    wait_until(lambda: "broker_away" in world.said("deliver"), world)
     world.bring_database_back()
     back = time.monotonic()
     order.visitor.come_back(paid)
@@ -51,7 +52,7 @@ def test_the_workers_ride_out_a_database_that_is_away(world: World) -> None:
     took = time.monotonic() - back
     order.events_come()
     order.ends_well()
-    assert took <= FIRST_SUCCESS_SECONDS + 1, f"the first delivery left {took:.1f} s after it was back"
+    assert took <= WORKERS_GO_ON_SECONDS, f"the first delivery left {took:.1f} s after it was back"
 
 
 def test_every_connection_is_cut(world: World) -> None:
