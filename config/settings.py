@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "axes",
+    "django_otp",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -157,6 +158,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = _env.email_from
 # --- the shop and its providers ----------------------------------------------------------------------------
 
 ORDER_LIFETIME_MINUTES = _env.order_lifetime_minutes
+CORRECTION_CEILINGS = _env.correction_ceilings
 
 PAYMENTS_PROVIDERS = _env.payments_providers
 WEBHOOK_IP_ALLOWLISTS = _env.webhook_ip_allowlists
@@ -243,18 +245,21 @@ if ENVIRONMENT == "test":
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast; no password there is worth a thing
 PASSWORD_RESET_TIMEOUT = 3600
 LOGIN_URL = "admin:login"
+MFA_ISSUER = f"Shop back office ({urlsplit(PUBLIC_BASE_URL).hostname})"
+STEP_UP_SECONDS = 5 * 60
 
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_USERNAME_CALLABLE = "config.signing_in.name_for_axes"
 AXES_LOCKOUT_CALLABLE = "config.errors.locked_out"
 # TrustedProxyMiddleware has put the client's own address there; no header is believed a second time.
 AXES_IPWARE_META_PRECEDENCE_ORDER = ["REMOTE_ADDR"]
 AXES_VERBOSE = False
 AXES_ALLOWED_CORS_ORIGINS = PUBLIC_BASE_URL
-AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "password", "csrfmiddlewaretoken"]
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "password", "code", "csrfmiddlewaretoken"]
 
 # --- audit -------------------------------------------------------------------------------------------------
 

@@ -1,28 +1,34 @@
-"""The base of every money table in the admin: it can be read, and nothing else."""
+"""The bases of every screen: who may see it, and that money tables can be read and nothing else."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.contrib import admin
 from django.db import models
+from django.db.models import QuerySet
 from django.http import HttpRequest
+
+from payments.backoffice import exact_search
+from payments.backoffice.paging import KeysetChangeList
+from payments.roles import Area, Verb, may
 
 Row = TypeVar("Row", bound=models.Model)
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[Row]):
-    """Shows rows. Adding, changing and deleting are refused, whoever asks; pages go by key, without a count of all."""
+class AreaAdmin(admin.ModelAdmin[Row]):
+    """A screen of one area of the roles table: whoever may view the area may open it; nobody may change rows here.
 
-    actions = None
-    show_full_result_count = False
-    list_per_page = 50
+    What a person may do is a named operation with a button of its own (payments/backoffice/acting.py).
+    """
 
-    @admin.display(description="state", ordering="state")
-    def state_word(self, row: Any) -> str:
-        """The state for a list: its word without its sentence, which the row's own page shows."""
-        word, _, _ = str(row.get_state_display()).partition(":")
-        return word
+    area: ClassVar[Area]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.VIEW, self.area)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -34,12 +40,56 @@ class ReadOnlyAdmin(admin.ModelAdmin[Row]):
         return False
 
 
+class ReadOnlyAdmin(AreaAdmin[Row]):
+    """Shows rows. Adding, changing and deleting are refused, whoever asks.
+
+    Lists are made for tables of any length: newest first, paged by key (payments/backoffice/paging.py); `search_fields`
+    are searched for exactly what was typed and need an index each; `list_filter` takes fields with choices or few rows
+    to choose from, and filters of payments/backoffice/filtering.py. No date_hierarchy: it reads whole tables.
+    """
+
+    actions = None
+    change_list_template = "admin/keyset_list.html"
+    list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    sortable_by = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Row]:
+        """Leave out of a list what no page shows: sealed bodies, payloads."""
+        return super().get_queryset(request).defer(*(self.exclude or ()))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Row], search_term: str
+    ) -> tuple[QuerySet[Row], bool]:
+        found = exact_search.found_by(
+            queryset, self.get_search_fields(request), search_term, **self.leading_search_lookups()
+        )
+        return found, False
+
+    def leading_search_lookups(self) -> dict[str, Any]:
+        """Return lookups that every row passes, where the index of a search field begins with another column."""
+        return {}
+
+    @admin.display(description="state", ordering="state")
+    def state_word(self, row: Any) -> str:
+        """The state for a list: its word without its sentence, which the row's own page shows."""
+        word, _, _ = str(row.get_state_display()).partition(":")
+        return word
+
+
 class ReadOnlyInline(admin.TabularInline[Row, Any]):
-    """Rows of a child table, shown below their parent."""
+    """Rows of a child table, shown below their parent, to whoever may see the parent."""
 
     extra = 0
     can_delete = False
     show_change_link = True
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True  # the parent's page has asked
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -1,4 +1,4 @@
-"""Orders, attempts, captures, calls, ledger, transitions: read-only."""
+"""Attempts, captures, cases, ledger, transitions: read-only. And the catalogue, which may be edited."""
 
 from __future__ import annotations
 
@@ -7,47 +7,17 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from orders.models import Order, OrderLine, Price, Product, Transition
-from payments.backoffice.base import ReadOnlyAdmin, ReadOnlyInline
+from orders.models import Order, Price, Product, Transition
+from payments.backoffice.base import AreaAdmin, ReadOnlyAdmin, ReadOnlyInline
+from payments.backoffice.filtering import by_provider, recent_values
 from payments.models import Capture, Case, LedgerEntry, LedgerTransaction, Look, PaymentAttempt, ProviderCall
-
-
-class LineInline(ReadOnlyInline[OrderLine]):
-    model = OrderLine
-
-
-class AttemptInline(ReadOnlyInline[PaymentAttempt]):
-    model = PaymentAttempt
-    fields = ("reference", "provider", "state", "amount", "decline_reason", "created_at")
-    readonly_fields = fields
+from payments.roles import Area, Verb, may
 
 
 class CaptureInline(ReadOnlyInline[Capture]):
     model = Capture
     fields = ("capture_id", "amount", "disposition", "captured_at")
     readonly_fields = fields
-
-
-@admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin[Order]):
-    """What is owed. Search by number, token, e-mail, our reference, or any id of a provider."""
-
-    list_display = ("number", "state_word", "total", "email", "placed_at", "paid_at")
-    list_filter = ("state", "currency", "placed_at")
-    search_fields = (
-        "=id",
-        "=token",
-        "email",
-        "=attempts__reference",
-        "=attempts__page_id",
-        "=attempts__intent_id",
-        "=captures__capture_id",
-        "=attempts__events__event_id",
-    )
-    search_help_text = "Order number, e-mail, or any id: ours, the provider's, an event's"
-    fields = ("number", "state", "total", "email", "locale", "placed_at", "expires_at", "paid_at")
-    readonly_fields = fields
-    inlines = (LineInline, AttemptInline, CaptureInline)
 
 
 class LookInline(ReadOnlyInline[Look]):
@@ -64,9 +34,10 @@ class CallInline(ReadOnlyInline[ProviderCall]):
 class PaymentAttemptAdmin(ReadOnlyAdmin[PaymentAttempt]):
     """One try to pay, with its calls and what the provider said."""
 
+    area = Area.ORDER
     list_display = ("reference", "order", "provider", "state_word", "amount", "created_at", "looked_at", "next_look_at")
-    list_filter = ("provider", "state", "mode")
-    search_fields = ("=reference", "=page_id", "=intent_id", "=order__id")
+    list_filter = (by_provider(), "state", recent_values("mode"))
+    search_fields = ("reference", "page_id", "intent_id", "order__id")
     list_select_related = ("order",)
     inlines = (CallInline, CaptureInline, LookInline)
     exclude = ("page_url",)  # whoever holds it can pay in the shopper's place
@@ -74,9 +45,10 @@ class PaymentAttemptAdmin(ReadOnlyAdmin[PaymentAttempt]):
 
 @admin.register(Capture)
 class CaptureAdmin(ReadOnlyAdmin[Capture]):
+    area = Area.ORDER
     list_display = ("capture_id", "order", "provider", "amount", "disposition", "captured_at", "fee_minor")
-    list_filter = ("provider", "disposition", "currency")
-    search_fields = ("=capture_id", "=order__id")
+    list_filter = (by_provider(), "disposition", recent_values("currency"))
+    search_fields = ("capture_id", "order__id")
     list_select_related = ("order",)
 
 
@@ -84,14 +56,16 @@ class CaptureAdmin(ReadOnlyAdmin[Capture]):
 class CaseAdmin(ReadOnlyAdmin[Case]):
     """What a person must know, with its suggested fix."""
 
+    area = Area.FINANCE
     list_display = ("id", "kind", "order", "opened_at", "times_seen", "closed_at")
     list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter))
-    search_fields = ("=id", "=order__id")
+    search_fields = ("id", "order__id")
     list_select_related = ("order",)
 
 
 @admin.register(Transition)
 class TransitionAdmin(ReadOnlyAdmin[Transition]):
+    area = Area.ORDER
     list_display = (
         "at",
         "subject_kind",
@@ -103,8 +77,12 @@ class TransitionAdmin(ReadOnlyAdmin[Transition]):
         "actor",
         "cause",
     )
-    list_filter = ("subject_kind", "forbidden")
-    search_fields = ("=subject_id",)
+    list_filter = (recent_values("subject_kind"), "forbidden")
+    search_fields = ("subject_id",)
+    search_help_text = "The number of an order, or the key of an attempt"
+
+    def leading_search_lookups(self) -> dict[str, Any]:
+        return {"subject_kind__in": [Order.SUBJECT_KIND, PaymentAttempt.SUBJECT_KIND]}
 
 
 class EntryInline(ReadOnlyInline[LedgerEntry]):
@@ -113,6 +91,7 @@ class EntryInline(ReadOnlyInline[LedgerEntry]):
 
 @admin.register(LedgerTransaction)
 class LedgerTransactionAdmin(ReadOnlyAdmin[LedgerTransaction]):
+    area = Area.FINANCE
     list_display = ("id", "at", "cause_kind", "cause_id", "currency", "note")
     inlines = (EntryInline,)
 
@@ -121,15 +100,33 @@ class PriceInline(admin.TabularInline[Price, Product]):
     model = Price
     extra = 0
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.VIEW, Area.CATALOGUE)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.DO, Area.CATALOGUE)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.DO, Area.CATALOGUE)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.DO, Area.CATALOGUE)
+
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin[Product]):
+class ProductAdmin(AreaAdmin[Product]):
     """The catalogue may be edited: orders keep the prices of their moment."""
 
+    area = Area.CATALOGUE
     list_display = ("name", "sku", "active", "max_quantity")
     search_fields = ("name", "sku")
     prepopulated_fields = {"slug": ("name",)}
     inlines = (PriceInline,)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # take it off sale instead: baskets refer to it
+    # Never deleted: take it off sale instead, baskets refer to it.
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.DO, Area.CATALOGUE)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.DO, Area.CATALOGUE)

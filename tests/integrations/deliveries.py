@@ -28,6 +28,7 @@ ORDER: dict[str, Any] = {
     "email": "shopper@example.com",
     "locale": "de_DE",
     "currency": "EUR",
+    "currency_exponent": 2,
     "total_minor": 123450,
     "total_display": "1.234,50 €",
     "lines": [
@@ -35,6 +36,7 @@ ORDER: dict[str, Any] = {
             "sku": "MUG",
             "name": "Mug <b>&</b> saucer",
             "quantity": 2,
+            "unit_price_minor": 61725,
             "total_minor": 123450,
             "total_display": "1.234,50 €",
         }
