@@ -89,6 +89,10 @@ class Misconfigured(Exception):
     """Address, secret or access is not as it must be, seen before anything was sent. Mend the destination."""
 
 
+class CannotTell(Exception):
+    """The message lacks what this receiver must be told, or is nothing it can take. No other try can succeed."""
+
+
 class CannotLookUp(Exception):
     """The receiver's look-up did not answer yes or no. Ask again before sending."""
 
