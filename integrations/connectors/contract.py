@@ -37,8 +37,8 @@ class Message:
     fact: str
     event_id: str
     occurred_at: datetime
-    payload: Mapping[str, Any]
-    related: tuple[Related, ...] = ()
+    payload: Mapping[str, Any] = field(repr=False)
+    related: tuple[Related, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
