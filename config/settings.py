@@ -53,7 +53,7 @@ INSTALLED_APPS = [
     "payments",
     "orders",
     "integrations",
-    "django.contrib.admin",
+    "payments.backoffice.apps.BackofficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "axes",
+    "django_otp",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -80,7 +81,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "payments.backoffice.sessions.StaffSessionMiddleware",
     "config.middleware.AuditMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -157,6 +160,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = _env.email_from
 # --- the shop and its providers ----------------------------------------------------------------------------
 
 ORDER_LIFETIME_MINUTES = _env.order_lifetime_minutes
+CORRECTION_CEILINGS = _env.correction_ceilings
 
 PAYMENTS_PROVIDERS = _env.payments_providers
 WEBHOOK_IP_ALLOWLISTS = _env.webhook_ip_allowlists
@@ -203,6 +207,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 STAFF_SESSION_SECONDS = 8 * 3600
+STAFF_IDLE_SECONDS = 30 * 60
 CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}csrf"
 CSRF_COOKIE_SECURE = DEPLOYED
 CSRF_COOKIE_HTTPONLY = True
@@ -243,18 +248,22 @@ if ENVIRONMENT == "test":
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast; no password there is worth a thing
 PASSWORD_RESET_TIMEOUT = 3600
 LOGIN_URL = "admin:login"
+MFA_ISSUER = f"Shop back office ({urlsplit(PUBLIC_BASE_URL).hostname})"
+STEP_UP_SECONDS = 5 * 60
 
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_HANDLER = "payments.backoffice.lockout.CountingHandler"
+AXES_USERNAME_CALLABLE = "config.signing_in.name_for_axes"
 AXES_LOCKOUT_CALLABLE = "config.errors.locked_out"
 # TrustedProxyMiddleware has put the client's own address there; no header is believed a second time.
 AXES_IPWARE_META_PRECEDENCE_ORDER = ["REMOTE_ADDR"]
 AXES_VERBOSE = False
 AXES_ALLOWED_CORS_ORIGINS = PUBLIC_BASE_URL
-AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "password", "csrfmiddlewaretoken"]
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "password", "code", "csrfmiddlewaretoken"]
 
 # --- audit -------------------------------------------------------------------------------------------------
 

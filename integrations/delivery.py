@@ -12,7 +12,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Collection
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -31,6 +31,7 @@ from integrations.models import (
     DeliveryAttempt,
     DeliveryReplay,
     DeliveryState,
+    Destination,
     Failure,
 )
 from integrations.related import related_to
@@ -53,13 +54,17 @@ _random = secrets.SystemRandom()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Claim:
-    """A worker's right to one try, until its lease ends. `fence` proves it when the answer is written."""
+    """A worker's right to one try, until its lease ends. `fence` proves it when the answer is written.
+
+    `secrets`: what to sign with, None where it cannot be read.
+    """
 
     delivery: Delivery
     fence: int
     number: int
     look_first: bool
     related: tuple[Related, ...] = ()
+    secrets: tuple[str, ...] | None = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -130,6 +135,7 @@ def claim(*, now: datetime, limit: int, busy: Collection[int] = ()) -> list[Clai
             number=row.tries + 1,
             look_first=row.outcome_unknown,
             related=related_to(row) if reads_related(row.destination.kind) else (),
+            secrets=_signing_secrets(row.destination, now=now),
         )
         for row in taken
     ]
@@ -290,7 +296,7 @@ def _take_over(row: Delivery, *, now: datetime) -> bool:
 
 def _try(connector: Connector, claimed: Claim, *, now: datetime) -> Verdict:
     began = time.monotonic()
-    message, receiver = _message(claimed), _receiver(claimed.delivery, now=now)
+    message, receiver = _message(claimed), _receiver(claimed)
     must_look = claimed.look_first and not claimed.delivery.destination.idempotent
     if must_look and (found := connector.find(message, receiver, now=now, deadline_seconds=LOOKUP_SECONDS)):
         detail = "It had arrived by an earlier try."
@@ -312,14 +318,20 @@ def _message(claimed: Claim) -> Message:
     )
 
 
-def _receiver(delivery: Delivery, *, now: datetime) -> Receiver:
-    destination = delivery.destination
+def _signing_secrets(destination: Destination, *, now: datetime) -> tuple[str, ...] | None:
+    """Open them here, where the record of the opening may be written: the threads of a drain touch no row."""
     try:
-        signing_secrets = destination.signing_secrets(now=now)
-    except CannotDecrypt as error:
-        raise Misconfigured("the signing secrets cannot be read; see ENCRYPTION_KEYS") from error
+        return destination.signing_secrets(now=now)
+    except CannotDecrypt:
+        return None
+
+
+def _receiver(claimed: Claim) -> Receiver:
+    destination = claimed.delivery.destination
+    if claimed.secrets is None:
+        raise Misconfigured("the signing secrets cannot be read; see ENCRYPTION_KEYS")
     return destination.receiver(
-        secrets=signing_secrets,
+        secrets=claimed.secrets,
         allow_loopback=destination.allow_loopback and settings.ENVIRONMENT != "production",
     )
 

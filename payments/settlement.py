@@ -41,6 +41,7 @@ from payments.models.case import CaseKind
 from payments.retrying import made_again
 from payments.shop.decline_texts import decline_text
 from payments.states import AttemptState, EventState
+from payments.tries import record_tries
 
 log = structlog.get_logger(__name__)
 
@@ -138,6 +139,7 @@ def settle(
         trusted = _is_ours(order, attempt, snapshot, at)
         if trusted:
             _adopt(attempt, snapshot, at=at)
+            record_tries(attempt, snapshot, at=at)
             cause = f"look:{number}"
             trusted = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
             if trusted:
@@ -287,6 +289,7 @@ def _adopt(attempt: PaymentAttempt, snapshot: PaymentSnapshot, *, at: datetime) 
     attempt.page_expires_at = snapshot.expires_at or attempt.page_expires_at
     attempt.decline_reason = snapshot.decline.reason if snapshot.decline else ""
     attempt.decline_code = snapshot.decline.provider_code[:100] if snapshot.decline else ""
+    attempt.in_review = snapshot.in_review
 
 
 _EVENT_FOR = {

@@ -1,4 +1,4 @@
-"""Orders, attempts, captures, calls, ledger, transitions: read-only."""
+"""Attempts, captures, cases, ledger, transitions: read-only. And the catalogue, which may be edited."""
 
 from __future__ import annotations
 
@@ -7,49 +7,17 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from orders.models import Order, OrderLine, Price, Product, Transition
+from orders.models import Order, Price, Product, Transition
 from payments.backoffice.base import AreaAdmin, ReadOnlyAdmin, ReadOnlyInline
+from payments.backoffice.filtering import by_provider, recent_values
 from payments.models import Capture, Case, LedgerEntry, LedgerTransaction, Look, PaymentAttempt, ProviderCall
 from payments.roles import Area, Verb, may
-
-
-class LineInline(ReadOnlyInline[OrderLine]):
-    model = OrderLine
-
-
-class AttemptInline(ReadOnlyInline[PaymentAttempt]):
-    model = PaymentAttempt
-    fields = ("reference", "provider", "state", "amount", "decline_reason", "created_at")
-    readonly_fields = fields
 
 
 class CaptureInline(ReadOnlyInline[Capture]):
     model = Capture
     fields = ("capture_id", "amount", "disposition", "captured_at")
     readonly_fields = fields
-
-
-@admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin[Order]):
-    """What is owed. Search by number, token, e-mail, our reference, or any id of a provider."""
-
-    area = Area.ORDER
-    list_display = ("number", "state_word", "total", "email", "placed_at", "paid_at")
-    list_filter = ("state", "currency", "placed_at")
-    search_fields = (
-        "=id",
-        "=token",
-        "email",
-        "=attempts__reference",
-        "=attempts__page_id",
-        "=attempts__intent_id",
-        "=captures__capture_id",
-        "=attempts__events__event_id",
-    )
-    search_help_text = "Order number, e-mail, or any id: ours, the provider's, an event's"
-    fields = ("number", "state", "total", "email", "locale", "placed_at", "expires_at", "paid_at")
-    readonly_fields = fields
-    inlines = (LineInline, AttemptInline, CaptureInline)
 
 
 class LookInline(ReadOnlyInline[Look]):
@@ -68,8 +36,8 @@ class PaymentAttemptAdmin(ReadOnlyAdmin[PaymentAttempt]):
 
     area = Area.ORDER
     list_display = ("reference", "order", "provider", "state_word", "amount", "created_at", "looked_at", "next_look_at")
-    list_filter = ("provider", "state", "mode")
-    search_fields = ("=reference", "=page_id", "=intent_id", "=order__id")
+    list_filter = (by_provider(), "state", recent_values("mode"))
+    search_fields = ("reference", "page_id", "intent_id", "order__id")
     list_select_related = ("order",)
     inlines = (CallInline, CaptureInline, LookInline)
     exclude = ("page_url",)  # whoever holds it can pay in the shopper's place
@@ -79,8 +47,8 @@ class PaymentAttemptAdmin(ReadOnlyAdmin[PaymentAttempt]):
 class CaptureAdmin(ReadOnlyAdmin[Capture]):
     area = Area.ORDER
     list_display = ("capture_id", "order", "provider", "amount", "disposition", "captured_at", "fee_minor")
-    list_filter = ("provider", "disposition", "currency")
-    search_fields = ("=capture_id", "=order__id")
+    list_filter = (by_provider(), "disposition", recent_values("currency"))
+    search_fields = ("capture_id", "order__id")
     list_select_related = ("order",)
 
 
@@ -91,7 +59,7 @@ class CaseAdmin(ReadOnlyAdmin[Case]):
     area = Area.FINANCE
     list_display = ("id", "kind", "order", "opened_at", "times_seen", "closed_at")
     list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter))
-    search_fields = ("=id", "=order__id")
+    search_fields = ("id", "order__id")
     list_select_related = ("order",)
 
 
@@ -109,8 +77,12 @@ class TransitionAdmin(ReadOnlyAdmin[Transition]):
         "actor",
         "cause",
     )
-    list_filter = ("subject_kind", "forbidden")
-    search_fields = ("=subject_id",)
+    list_filter = (recent_values("subject_kind"), "forbidden")
+    search_fields = ("subject_id",)
+    search_help_text = "The number of an order, or the key of an attempt"
+
+    def leading_search_lookups(self) -> dict[str, Any]:
+        return {"subject_kind__in": [Order.SUBJECT_KIND, PaymentAttempt.SUBJECT_KIND]}
 
 
 class EntryInline(ReadOnlyInline[LedgerEntry]):

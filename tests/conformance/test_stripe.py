@@ -117,6 +117,37 @@ class TestAgainstBoth:
         assert seen.capture_id == snapshot.captures[0].capture_id
         assert snapshot.status is PaymentStatus.PAID
 
+    def test_an_authorization_is_released_once(self, target: Target) -> None:
+        intent = target.client.v1.payment_intents.create(
+            {
+                "amount": 2500,
+                "currency": "eur",
+                "confirm": True,
+                "capture_method": "manual",
+                "payment_method": "pm_card_visa",
+                "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            }
+        )
+        ids, key = ProviderIds(intent_id=intent.id), new_key()
+        assert target.provider.fetch(ids).status is PaymentStatus.AUTHORIZED
+        target.provider.release(ids, idempotency_key=key)
+        target.provider.release(ids, idempotency_key=key)
+        target.provider.release(ids, idempotency_key=new_key())
+        assert target.provider.fetch(ids).status is PaymentStatus.CANCELLED
+
+    def test_what_is_captured_is_not_released(self, target: Target) -> None:
+        intent = target.client.v1.payment_intents.create(
+            {
+                "amount": 2500,
+                "currency": "eur",
+                "confirm": True,
+                "payment_method": "pm_card_visa",
+                "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            }
+        )
+        target.provider.release(ProviderIds(intent_id=intent.id), idempotency_key=new_key())
+        assert target.provider.fetch(ProviderIds(intent_id=intent.id)).status is PaymentStatus.PAID
+
     def test_yen_have_no_minor_unit(self, target: Target) -> None:
         request = start_request(
             amount_minor=700, currency="JPY", lines=(PageLine(name="Tea", quantity=1, unit_amount_minor=700),)
@@ -221,6 +252,26 @@ class TestPaying:
         assert snapshot.status is PaymentStatus.PAID
         assert len(snapshot.captures) == 1
         assert snapshot.decline is None
+
+    def test_refused_tries_are_told_one_by_one(self, provider: GuardedProvider, sandbox: SandboxProcess) -> None:
+        """Also where several were made between two looks; the same card has the same fingerprint."""
+        ids = self.start(provider)
+        for card in ("4000000000009995", "4000000000000002", "4000000000009995"):
+            sandbox.control.pay(ids.page_id, card=card)
+        tries = sorted(provider.fetch(ids).tries, key=lambda told: told.at)
+        assert len({told.try_id for told in tries}) == 3
+        assert not any(told.succeeded for told in tries)
+        assert sorted(told.decline.reason for told in tries if told.decline) == [
+            DeclineReason.DO_NOT_HONOR,
+            DeclineReason.INSUFFICIENT_FUNDS,
+            DeclineReason.INSUFFICIENT_FUNDS,
+        ]
+        assert len({told.fingerprint for told in tries}) == 2
+
+        sandbox.control.pay(ids.page_id)
+        [taken] = [told for told in provider.fetch(ids).tries if told.succeeded]
+        assert taken.decline is None
+        assert taken.method == "card"
 
     def test_three_d_secure(self, provider: GuardedProvider, sandbox: SandboxProcess) -> None:
         ids = self.start(provider)

@@ -154,6 +154,19 @@ class StripeProvider:
             if session.get("status") not in ("complete", "expired"):
                 raise
 
+    def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
+        """Cancel the intent, which gives the reserved money back. One that is captured or cancelled stays as it is."""
+        _, intent = self._session_and_intent(ids)
+        if intent is None or intent.get("status") != "requires_capture":
+            return
+        intent_id = answers.text(intent, "id")
+        cancel = self._stripe.v1.payment_intents.cancel
+        self._ask(
+            lambda *args: cancel(intent_id, *args),
+            {"cancellation_reason": "requested_by_customer"},
+            {"idempotency_key": idempotency_key},
+        )
+
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         """Prove and read a webhook; see notifications.verify."""
         return notifications.verify(
@@ -205,12 +218,14 @@ class StripeProvider:
         return None, self._ask(lambda *args: intents.retrieve(intent_id, *args), {"expand": [_EXPAND_INTENT]})
 
     def _charges(self, intent: Answer) -> list[Answer]:
-        """Return the intent's charges: the latest, and all of them where it does not account for what was received."""
+        """Return the intent's charges: the latest, and all of them where it was refused (each refusal is a try) or does
+        not account for what was received."""
         latest = answers.inner(intent, "latest_charge")
         if latest is None:
             return []
         received = answers.whole(latest, "amount_captured") if snapshots.is_captured(latest) else 0
-        if received == answers.whole(intent, "amount_received"):
+        refused = latest.get("status") == "failed"
+        if received == answers.whole(intent, "amount_received") and not refused:
             return [latest]
         of_intent = {
             "payment_intent": answers.text(intent, "id"),
