@@ -169,4 +169,4 @@ def _authorised(job: Job, use: Callable[[dict[str, str]], T]) -> T:
 def _token(receiver: Receiver) -> Token:
     key, secret = name_and_secret(receiver)
     found = call(receiver, "POST", "/auth", headers={}, body={"api_key": key, "api_secret": secret})
-    return Token(value=found["access_token"], lasts_seconds=float(found.get("access_token_expires_in", 300)))
+    return Token(value=found["access_token"], lasts_seconds=int(found.get("access_token_expires_in", 300)))

@@ -26,7 +26,7 @@ class Token:
     """`lasts_seconds`: from when it was handed out."""
 
     value: str = field(repr=False)
-    lasts_seconds: float
+    lasts_seconds: int
 
 
 class TokenCache:
@@ -51,7 +51,7 @@ class TokenCache:
         """Return the token for this receiver's address and newest secret, fetching one where none is kept."""
         owner = _owner(receiver)
         with self._lock:
-            value, ends = self._kept.get(owner, ("", 0.0))
+            value, ends = self._kept.get(owner, ("", 0))
         if value and time.monotonic() < ends:
             return value
         began = time.monotonic()
@@ -65,7 +65,7 @@ class TokenCache:
     def forget(self, receiver: Receiver, value: str) -> None:
         """Drop this token, which the API no longer takes, unless another thread has fetched a new one meanwhile."""
         with self._lock:
-            if self._kept.get(_owner(receiver), ("", 0.0))[0] == value:
+            if self._kept.get(_owner(receiver), ("", 0))[0] == value:
                 del self._kept[_owner(receiver)]
 
 
