@@ -7,7 +7,7 @@ from typing import Any
 from django.test import Client
 
 from payments.roles import Role
-from tests.staff import make_staff
+from tests.staff import make_staff, sign_in
 
 
 def signed_in(*roles: Role) -> Client:
@@ -18,5 +18,5 @@ def signed_in(*roles: Role) -> Client:
 def client_of(user: Any) -> Client:
     """Return a client of this person, signed in with a verified second factor."""
     client = Client()
-    client.force_login(user)
+    sign_in(client, user)
     return client
