@@ -21,7 +21,7 @@ DROP TRIGGER casenote_no_truncate ON payments_casenote;
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0013_action_retries'),
+        ('payments', '0014_tries'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
