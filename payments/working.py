@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from integrations import correlation, delivery, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Delivery
-from payments import actions, approvals, calls, expiry, idempotency, inbox, sweeping
+from payments import actions, approvals, calls, expiry, idempotency, inbox, sealing, sweeping
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
@@ -57,6 +57,7 @@ def keep_house(*, clock: Clock) -> int:
     count += idempotency.forget(at=clock())
     count += approvals.expire_undecided(at=clock(), most=BATCH)
     count += actions.resume(clock=clock, most=BATCH)
+    count += _seal_audit_log(at=clock())
     return count
 
 
@@ -66,6 +67,14 @@ def _expire(order_id: int, *, clock: Clock) -> bool:
     except Exception:  # one order must not stop the others
         log.exception("expiry_failed", order_id=order_id)
         return False
+
+
+def _seal_audit_log(*, at: datetime) -> int:
+    try:
+        return int(sealing.is_due(at) and sealing.seal_day(now=at) is not None)
+    except Exception:  # housekeeping goes on; `verify_audit` and `status` tell that the log is not sealed
+        log.exception("audit_not_sealed")
+        return 0
 
 
 def looks_due(now: datetime) -> bool:
@@ -84,6 +93,7 @@ def keeping_due(now: datetime) -> bool:
         or inbox.has_untold_parked(at=now)
         or delivery.dead_without_case().exists()
         or idempotency.any_to_forget(at=now)
+        or sealing.is_due(now)
         or approvals.has_expired(at=now)
         or actions.any_unfinished(at=now)
     )

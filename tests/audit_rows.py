@@ -20,3 +20,14 @@ def audit_away() -> Iterator[None]:
     finally:
         with connections["owner"].cursor() as cursor:
             cursor.execute(f'GRANT INSERT ON {tables} TO "{role}"')
+
+
+def tamper(table: str, statement: str, *values: object) -> None:
+    """Do what only whoever owns the database can: switch the table's triggers off and rewrite it."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        try:
+            cursor.execute(statement, values)
+            assert cursor.rowcount > 0
+        finally:
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")

@@ -2,7 +2,7 @@
 
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
-from payments.models.audit import AuditRecord
+from payments.models.audit import AuditRecord, AuditSeal, SealedRows
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
 from payments.models.case import Case, CaseNote
@@ -17,6 +17,7 @@ from payments.models.tries import PaymentTry
 __all__ = [
     "Approval",
     "AuditRecord",
+    "AuditSeal",
     "BackupCode",
     "BackupCodes",
     "Capture",
@@ -31,6 +32,7 @@ __all__ = [
     "PaymentTry",
     "ProviderCall",
     "ProviderEvent",
+    "SealedRows",
     "SignatureTrouble",
     "StaffAccount",
     "StaffAction",
