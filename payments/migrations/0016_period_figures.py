@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0014_tries'),
+        ('payments', '0015_case_notes'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False  # indexes are built beside the service, which goes on writing
 
     dependencies = [
-        ('payments', '0015_period_figures'),
+        ('payments', '0016_period_figures'),
     ]
 
     operations = [
