@@ -14,8 +14,8 @@ from itertools import pairwise
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
-WIDTH, HEIGHT = 480, 200
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 26
+WIDTH, HEIGHT = 400, 190
+LEFT, RIGHT, TOP, BOTTOM = 56, 12, 12, 28
 BAR_HEIGHT = 26
 MOST_SERIES = 8
 """More lines than this nobody can tell apart; the table has them all."""
@@ -40,6 +40,7 @@ class Chart:
     explanation: str
     labels: Sequence[str]
     series: Sequence[Series]
+    only_in_table: Sequence[Series] = ()
     unit: str = ""
     label_heading: str = "hour"
     bars: bool = False
@@ -72,9 +73,13 @@ class Chart:
         return [(number, series.name) for number, series in enumerate(self.series[:MOST_SERIES], 1)]
 
     @property
+    def columns(self) -> list[Series]:
+        return [*self.series, *self.only_in_table]
+
+    @property
     def rows(self) -> list[tuple[str, list[str]]]:
         """Return the table: for each label its values as text, the newest first where the labels are times."""
-        columns = [series.values for series in self.series]
+        columns = [series.values for series in self.columns]
         table = [
             (label, [_text(column[number], self.unit) for column in columns])
             for number, label in enumerate(self.labels)
