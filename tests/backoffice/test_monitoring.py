@@ -92,7 +92,7 @@ def test_the_charts_fit_the_policy_and_escape_what_comes_from_outside() -> None:
 
 def test_each_chart_stands_beside_its_figures() -> None:
     page = page_of(Role.LEAD)
-    figures = re.findall(r'<figure class="chart-figure">.*?</figure>', page, flags=re.S)
+    figures = re.findall(r'<figure class="chart-figure">.*?</figure>', page, flags=re.DOTALL)
     drawn = [figure for figure in figures if '<svg class="chart"' in figure]
     assert len(drawn) == 7
     assert all("<table>" in figure and "<desc" in figure for figure in drawn)
