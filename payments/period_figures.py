@@ -139,9 +139,9 @@ def _attempts(begin: datetime, end: datetime) -> dict[str, Any]:
         PaymentAttempt.objects.filter(created_at__gte=begin, created_at__lt=end)
         .order_by()
         .values("provider")
-        .annotate(opened=Count("pk"), paid=Count("pk", Q(state__in=_PAID)), unpaid=Count("pk", Q(state__in=_UNPAID)))
+        .annotate(count=Count("pk"), good=Count("pk", Q(state__in=_PAID)), bad=Count("pk", Q(state__in=_UNPAID)))
     )
-    return {row["provider"]: {name: row[name] for name in ("opened", "paid", "unpaid")} for row in rows}
+    return {row["provider"]: {"opened": row["count"], "paid": row["good"], "unpaid": row["bad"]} for row in rows}
 
 
 def _tries(begin: datetime, end: datetime) -> dict[str, Any]:

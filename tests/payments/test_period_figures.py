@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -223,8 +222,13 @@ class TestRounds:
         def broken(at: datetime) -> int:
             raise ValueError("broken")
 
-        done: list[Any] = []
-        monkeypatch.setattr(watch, "JOBS", (broken, lambda at: done.append(at) or 2))
+        done: list[datetime] = []
+
+        def good(at: datetime) -> int:
+            done.append(at)
+            return 2
+
+        monkeypatch.setattr(watch, "JOBS", (broken, good))
         assert watch.once_a_minute(now) == 2
         assert watch.once_a_minute(now) == 0, "not before the minute is over"
         assert done == [now]
