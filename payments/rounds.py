@@ -21,8 +21,8 @@ def begin(name: str, *, every_seconds: int, at: datetime) -> bool:
         KeeperRound.objects.bulk_create(
             [KeeperRound(name=name, first_at=at, begun_at=at - timedelta(seconds=every_seconds))], ignore_conflicts=True
         )
-        due = KeeperRound.objects.filter(name=name, begun_at__lte=at - timedelta(seconds=every_seconds))
-        return bool(due.update(begun_at=at))
+        before = at - timedelta(seconds=every_seconds)
+        return bool(KeeperRound.objects.filter(name=name, begun_at__lte=before).update(begun_at=at))
 
 
 def first(name: str) -> datetime | None:
