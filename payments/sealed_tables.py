@@ -20,7 +20,6 @@ from psycopg import sql
 
 SETTLE_SECONDS = 2
 """For so long running transactions are waited for; then sealing is tried again later."""
-_POLL_SECONDS = 0.05
 _LOWEST_KEY = -(2**63)
 
 
@@ -60,6 +59,7 @@ SEALED = (
     SealedTable(label="payments.LedgerTransaction"),
     SealedTable(label="payments.LedgerEntry"),
     SealedTable(label="payments.Note"),
+    SealedTable(label="payments.CaseNote"),
     SealedTable(label="payments.StaffAction", final=_ACTION_FINAL),
     SealedTable(label="payments.Approval", final=_APPROVAL_FINAL),
     SealedTable(label="integrations.DeliveryReplay"),
@@ -98,7 +98,7 @@ def _wait_for(writers: frozenset[str], names: list[str], using: str) -> None:
     while writers:
         if time.monotonic() > deadline:
             raise NotSettled(f"{len(writers)} transactions still write to the audit log's tables; sealed later.")
-        time.sleep(_POLL_SECONDS)
+        time.sleep(0.05)
         writers &= _writers(names, using)
 
 

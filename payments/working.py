@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from integrations import correlation, delivery, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Delivery
-from payments import actions, approvals, calls, expiry, idempotency, inbox, sealing, sweeping
+from payments import actions, approvals, calls, expiry, idempotency, inbox, sealing, sweeping, watch
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
@@ -58,6 +58,7 @@ def keep_house(*, clock: Clock) -> int:
     count += approvals.expire_undecided(at=clock(), most=BATCH)
     count += actions.resume(clock=clock, most=BATCH)
     count += _seal_audit_log(at=clock())
+    count += watch.once_a_minute(clock())
     return count
 
 
@@ -96,6 +97,7 @@ def keeping_due(now: datetime) -> bool:
         or sealing.is_due(now)
         or approvals.has_expired(at=now)
         or actions.any_unfinished(at=now)
+        or watch.is_due(now)
     )
 
 

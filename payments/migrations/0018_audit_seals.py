@@ -20,7 +20,7 @@ CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0015_case_notes'),
+        ('payments', '0017_time_indexes'),
     ]
 
     operations = [
