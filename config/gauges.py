@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from integrations.models import Delivery, DeliveryState, Heartbeat
+from integrations.models import Breaker, BreakerState, Delivery, DeliveryState, Destination, Heartbeat
 from payments.models import Case, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.states import LIVE_STATES, CallState, EventState
 
@@ -46,6 +46,8 @@ class _FromDatabase(Collector):
         yield from self._backlog("deliveries", "Deliveries on their way", _deliveries())
         yield self._due_deliveries()
         yield from self._backlog("dead_deliveries", "Deliveries given up", _dead_deliveries())
+        yield from self._breakers()
+        yield _receivers()
         yield _attempts()
         yield _cases()
         yield self._heartbeats()
@@ -66,6 +68,23 @@ class _FromDatabase(Collector):
             n=Count("pk")
         )
         return GaugeMetricFamily("shop_deliveries_due", "Deliveries that a worker should take now", value=due["n"])
+
+    def _breakers(self) -> Iterator[Metric]:
+        """One series a state, so that an alert may ask for any: 1 where it is in that state, else 0."""
+        states = GaugeMetricFamily(
+            "shop_breaker", "Whether a provider or receiver is left alone", labels=["kind", "name", "state"]
+        )
+        ages = GaugeMetricFamily(
+            "shop_breaker_not_closed_seconds", "For how long it has been away or paused", labels=["kind", "name"]
+        )
+        for breaker in Breaker.objects.select_related("destination"):
+            kind = "provider" if breaker.provider else "receiver"
+            for state in BreakerState:
+                states.add_metric([kind, breaker.name, state], float(breaker.state == state))
+            closed = breaker.state == BreakerState.CLOSED
+            ages.add_metric([kind, breaker.name], 0.0 if closed else self._age(breaker.since))
+        yield states
+        yield ages
 
     def _heartbeats(self) -> Metric:
         ages = GaugeMetricFamily(
@@ -113,6 +132,13 @@ def _cases() -> Metric:
     open_cases = Case.objects.filter(closed_at__isnull=True).order_by().values_list("kind")
     for kind, count in open_cases.annotate(count=Count("pk")):
         family.add_metric([kind], count)
+    return family
+
+
+def _receivers() -> Metric:
+    family = GaugeMetricFamily("shop_receiver_active", "1 where new facts go to it, 0 where disabled", labels=["name"])
+    for name, active in Destination.objects.values_list("name", "active"):
+        family.add_metric([name], float(active))
     return family
 
 

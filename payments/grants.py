@@ -15,6 +15,7 @@ APPEND_ONLY = (
     "payments_look",
     "integrations_outboxevent",
     "integrations_deliveryreplay",
+    "integrations_deliveryskip",
     "auditlog_logentry",
 )
 """The role inserts and reads these; UPDATE, DELETE and TRUNCATE are refused by role and by trigger."""

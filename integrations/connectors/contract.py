@@ -36,7 +36,8 @@ class Verdict:
     """What one try means.
 
     `outcome_unknown`: the receiver may have taken the message though it did not confirm it. `hopeless`: no other try
-    can succeed. `retry_after_seconds`: what the receiver asked for. `detail`: short, for staff, without personal data.
+    can succeed. `gone`: the receiver wants nothing any more, and is disabled. `retry_after_seconds`: what the receiver
+    asked for. `detail`: short, for staff, without personal data.
     """
 
     delivered: bool = False
@@ -46,6 +47,7 @@ class Verdict:
     detail: str = ""
     outcome_unknown: bool = False
     hopeless: bool = False
+    gone: bool = False
     retry_after_seconds: int | None = None
 
 

@@ -92,7 +92,11 @@ class WebhookConnector:
             return Verdict(delivered=True, http_status=status)
         if status == _GONE:
             return Verdict(
-                failure=Failure.PERMANENT, http_status=status, detail="The receiver is gone (410).", hopeless=True
+                failure=Failure.PERMANENT,
+                http_status=status,
+                detail="The receiver is gone (410).",
+                hopeless=True,
+                gone=True,
             )
         if status >= 500 or status in _NOT_NOW:
             return Verdict(

@@ -10,7 +10,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.utils import timezone
 
-from integrations.delivery import redeliver
+from integrations.dead_letters import redeliver
 from integrations.facts import Fact
 from integrations.models import Delivery, DeliveryState, Destination
 

@@ -1,0 +1,33 @@
+"""The edge as data: facts, receivers, deliveries, breakers, heartbeats: one family a file."""
+
+from integrations.models.breaker import Breaker, BreakerState
+from integrations.models.delivery import (
+    AttemptOutcome,
+    Delivery,
+    DeliveryAttempt,
+    DeliveryReplay,
+    DeliverySkip,
+    DeliveryState,
+    Failure,
+    new_delivery_key,
+)
+from integrations.models.destination import Destination, DestinationKind
+from integrations.models.event import OutboxEvent
+from integrations.models.heartbeat import Heartbeat
+
+__all__ = [
+    "AttemptOutcome",
+    "Breaker",
+    "BreakerState",
+    "Delivery",
+    "DeliveryAttempt",
+    "DeliveryReplay",
+    "DeliverySkip",
+    "DeliveryState",
+    "Destination",
+    "DestinationKind",
+    "Failure",
+    "Heartbeat",
+    "OutboxEvent",
+    "new_delivery_key",
+]
