@@ -1,6 +1,6 @@
 """The gauges of /metrics, read from the database at the moment of the scrape; nothing is counted in a process's memory.
 
-Each query follows a partial index over unfinished rows, so that its cost does not grow with the tables.
+The figures are those of payments/health_figures.py, which `manage.py status` shows too.
 """
 
 from __future__ import annotations
@@ -8,20 +8,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from datetime import datetime
 
-from django.db.models import Count, Max, Min, QuerySet
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-from integrations.models import Breaker, BreakerState, Delivery, DeliveryState, Destination, Heartbeat
-from payments.models import Case, PaymentAttempt, ProviderCall, ProviderEvent
-from payments.states import LIVE_STATES, CallState, EventState
-
-Row = tuple[str, int, datetime | None]
-
-WAITING_EVENTS = (EventState.RECEIVED, EventState.FAILED, EventState.PARKED)
-UNFINISHED_CALLS = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
-UNFINISHED_DELIVERIES = (DeliveryState.QUEUED, DeliveryState.SENDING)
+from integrations.models import BreakerState
+from payments import health_figures
+from payments.health_figures import ReceiverBacklog, Waiting
 
 
 def exposition(*, now: datetime) -> bytes:
@@ -40,34 +33,50 @@ class _FromDatabase(Collector):
         return ()
 
     def collect(self) -> Iterator[Metric]:
-        """Ask the database."""
-        yield from self._backlog("inbox", "Events that wait for a look", _events())
-        yield from self._backlog("calls", "Calls to providers without a stored answer", _calls())
-        yield from self._backlog("deliveries", "Deliveries on their way", _deliveries())
-        yield self._due_deliveries()
-        yield from self._backlog("dead_deliveries", "Deliveries given up", _dead_deliveries())
+        """Ask the database. A state without a row is told as 0: an alert on a series that is not there never fires."""
+        receivers = health_figures.receivers(now=self._now)
+        *unsent, dead = health_figures.deliveries(receivers)
+        yield from self._backlog("inbox", "Events that wait for a look", health_figures.inbox())
+        yield from self._backlog("calls", "Calls to providers without a stored answer", health_figures.provider_calls())
+        yield from self._backlog("deliveries", "Deliveries on their way", unsent)
+        yield from self._backlog("dead_deliveries", "Deliveries given up", [dead])
+        yield from self._receivers(receivers)
         yield from self._breakers()
-        yield _receivers()
         yield _attempts()
         yield _cases()
         yield self._heartbeats()
 
-    def _backlog(self, name: str, what: str, rows: list[Row]) -> Iterator[Metric]:
+    def _backlog(self, name: str, what: str, rows: Iterable[Waiting]) -> Iterator[Metric]:
         counts = GaugeMetricFamily(f"shop_{name}", f"{what}, by state", labels=["state"])
         ages = GaugeMetricFamily(
             f"shop_{name}_oldest_seconds", f"{what}: age of the oldest, by state", labels=["state"]
         )
-        for state, count, oldest in rows:
-            counts.add_metric([state], count)
-            ages.add_metric([state], self._age(oldest))
+        for row in rows:
+            counts.add_metric([row.state], row.count)
+            ages.add_metric([row.state], self._age(row.oldest))
         yield counts
         yield ages
 
-    def _due_deliveries(self) -> Metric:
-        due = Delivery.objects.filter(state__in=UNFINISHED_DELIVERIES, not_before__lte=self._now).aggregate(
-            n=Count("pk")
+    def _receivers(self, receivers: Iterable[ReceiverBacklog]) -> Iterator[Metric]:
+        due = GaugeMetricFamily(
+            "shop_deliveries_due",
+            "Deliveries that a worker should take now",
+            value=sum(receiver.due for receiver in receivers),
         )
-        return GaugeMetricFamily("shop_deliveries_due", "Deliveries that a worker should take now", value=due["n"])
+        unsent = GaugeMetricFamily("shop_receiver_unsent", "Deliveries on their way to a receiver", labels=["receiver"])
+        oldest = GaugeMetricFamily(
+            "shop_receiver_oldest_unsent_seconds", "Age of the oldest delivery on its way", labels=["receiver"]
+        )
+        dead = GaugeMetricFamily("shop_receiver_dead", "Deliveries to a receiver given up", labels=["receiver"])
+        active = GaugeMetricFamily(
+            "shop_receiver_active", "1 where new facts go to the receiver, 0 where it is disabled", labels=["receiver"]
+        )
+        for receiver in receivers:
+            unsent.add_metric([receiver.name], receiver.unsent.count)
+            oldest.add_metric([receiver.name], self._age(receiver.unsent.oldest))
+            dead.add_metric([receiver.name], receiver.dead.count)
+            active.add_metric([receiver.name], int(receiver.active))
+        yield from (due, unsent, oldest, dead, active)
 
     def _breakers(self) -> Iterator[Metric]:
         """One series a state, so that an alert may ask for any: 1 where it is in that state, else 0."""
@@ -77,76 +86,34 @@ class _FromDatabase(Collector):
         ages = GaugeMetricFamily(
             "shop_breaker_not_closed_seconds", "For how long it has been away or paused", labels=["kind", "name"]
         )
-        for breaker in Breaker.objects.select_related("destination"):
-            kind = "provider" if breaker.provider else "receiver"
+        for breaker in health_figures.breakers():
             for state in BreakerState:
-                states.add_metric([kind, breaker.name, state], float(breaker.state == state))
-            closed = breaker.state == BreakerState.CLOSED
-            ages.add_metric([kind, breaker.name], 0.0 if closed else self._age(breaker.since))
-        yield states
-        yield ages
+                states.add_metric([breaker.kind, breaker.name, state], int(breaker.state == state))
+            ages.add_metric([breaker.kind, breaker.name], self._age(breaker.not_closed_since))
+        yield from (states, ages)
 
     def _heartbeats(self) -> Metric:
         ages = GaugeMetricFamily(
             "shop_heartbeat_age_seconds", "Since a process of this name last worked", labels=["name"]
         )
-        for name, last in Heartbeat.objects.values_list("name").annotate(last=Max("beaten_at")).order_by("name"):
-            ages.add_metric([name], self._age(last))
+        for beat in health_figures.heartbeats():
+            if beat.last is not None:
+                ages.add_metric([beat.name], self._age(beat.last))
         return ages
 
     def _age(self, since: datetime | None) -> float:
         return max(0.0, (self._now - since).total_seconds()) if since is not None else 0.0
 
 
-def _events() -> list[Row]:
-    """One query a state: a partial index answers for one set of states only."""
-    waiting = (ProviderEvent.objects.filter(state=state).order_by() for state in WAITING_EVENTS)
-    return _with_all(WAITING_EVENTS, [row for rows in waiting for row in _by_state(rows, "received_at")])
-
-
-def _calls() -> list[Row]:
-    rows = ProviderCall.objects.filter(state__in=UNFINISHED_CALLS).order_by()
-    return _with_all(UNFINISHED_CALLS, _by_state(rows, "created_at"))
-
-
-def _deliveries() -> list[Row]:
-    rows = Delivery.objects.filter(state__in=UNFINISHED_DELIVERIES).order_by()
-    return _with_all(UNFINISHED_DELIVERIES, _by_state(rows, "queued_at"))
-
-
-def _dead_deliveries() -> list[Row]:
-    rows = Delivery.objects.filter(state=DeliveryState.DEAD).order_by()
-    return _with_all((DeliveryState.DEAD,), _by_state(rows, "died_at"))
-
-
 def _attempts() -> Metric:
-    live = PaymentAttempt.objects.filter(state__in=LIVE_STATES).order_by().values_list("provider", "state")
     family = GaugeMetricFamily("shop_attempts_live", "Attempts that may still take money", labels=["provider", "state"])
-    for provider, state, count in live.annotate(count=Count("pk")):
-        family.add_metric([provider, state], count)
+    for row in health_figures.live_attempts():
+        family.add_metric([row.provider, row.state], row.count)
     return family
 
 
 def _cases() -> Metric:
     family = GaugeMetricFamily("shop_cases_open", "Cases that wait for a person", labels=["kind"])
-    open_cases = Case.objects.filter(closed_at__isnull=True).order_by().values_list("kind")
-    for kind, count in open_cases.annotate(count=Count("pk")):
-        family.add_metric([kind], count)
+    for row in health_figures.open_cases():
+        family.add_metric([row.kind], row.count)
     return family
-
-
-def _receivers() -> Metric:
-    family = GaugeMetricFamily("shop_receiver_active", "1 where new facts go to it, 0 where disabled", labels=["name"])
-    for name, active in Destination.objects.values_list("name", "active"):
-        family.add_metric([name], float(active))
-    return family
-
-
-def _by_state(rows: QuerySet, moment: str) -> list[Row]:  # type: ignore[type-arg]  # of any work row
-    return list(rows.values_list("state").annotate(count=Count("pk"), oldest=Min(moment)))
-
-
-def _with_all(states: Iterable[str], rows: list[Row]) -> list[Row]:
-    """Add the states without a row as 0: an alert on a series that is not there never fires."""
-    found = {str(state): (count, oldest) for state, count, oldest in rows}
-    return [(str(state), *found.get(str(state), (0, None))) for state in states]

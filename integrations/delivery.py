@@ -91,23 +91,26 @@ def attempt(claimed: Claim, *, now: datetime) -> Verdict:
 
 def _try(connector: Connector, claimed: Claim, *, now: datetime) -> Verdict:
     began = time.monotonic()
-    message, receiver = _message(claimed.delivery), _receiver(claimed.delivery, now=now)
+    message, receiver = _message(claimed), _receiver(claimed.delivery, now=now)
     must_look = claimed.look_first and not claimed.delivery.destination.idempotent
-    if must_look and connector.find(message, receiver, now=now, deadline_seconds=settings.DELIVERY_LOOKUP_SECONDS):
-        return Verdict(delivered=True, found=True, detail="It had arrived by an earlier try.")
+    patience: int = settings.DELIVERY_LOOKUP_SECONDS
+    if must_look and (found := connector.find(message, receiver, now=now, deadline_seconds=patience)):
+        detail = "It had arrived by an earlier try."
+        return Verdict(delivered=True, found=True, detail=detail, external_ids=found.external_ids)
     request = connector.build(message, receiver, now=now)
     left = settings.DELIVERY_SEND_SECONDS - (time.monotonic() - began)
     return connector.classify(connector.send(request, deadline_seconds=left), now=now)
 
 
-def _message(delivery: Delivery) -> Message:
-    event = delivery.event
+def _message(claimed: Claim) -> Message:
+    event = claimed.delivery.event
     return Message(
-        key=delivery.key,
+        key=claimed.delivery.key,
         fact=event.fact,
         event_id=str(event.uid),
         occurred_at=event.created_at,
         payload=event.payload,
+        related=claimed.related,
     )
 
 
@@ -117,9 +120,7 @@ def _receiver(delivery: Delivery, *, now: datetime) -> Receiver:
         signing_secrets = destination.signing_secrets(now=now)
     except CannotDecrypt as error:
         raise Misconfigured("the signing secrets cannot be read; see ENCRYPTION_KEYS") from error
-    return Receiver(
-        address=destination.address,
-        lookup_address=destination.lookup_address,
+    return destination.receiver(
         secrets=signing_secrets,
         allow_loopback=destination.allow_loopback and settings.ENVIRONMENT != "production",
     )

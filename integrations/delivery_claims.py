@@ -15,7 +15,8 @@ from django.db import connection, transaction
 from django.db.models import F
 
 from integrations import breaker
-from integrations.connectors.contract import Verdict
+from integrations.connectors import reads_related
+from integrations.connectors.contract import Related, Verdict
 from integrations.delivery_schedule import error_fingerprint, wait_seconds
 from integrations.models import (
     AttemptOutcome,
@@ -25,6 +26,7 @@ from integrations.models import (
     DeliveryState,
     Failure,
 )
+from integrations.related import related_to
 
 CANDIDATES = 200
 """So many of a receiver's oldest due deliveries are looked through at once for those that wait for an earlier one."""
@@ -60,6 +62,7 @@ class Claim:
     fence: int
     number: int
     look_first: bool
+    related: tuple[Related, ...] = ()
     probe: bool = False
 
 
@@ -107,6 +110,7 @@ def claim(*, now: datetime, limit: int, busy: Mapping[int, int] | None = None) -
             fence=row.fence + 1,
             number=row.tries + 1,
             look_first=row.outcome_unknown,
+            related=related_to(row) if reads_related(row.destination.kind) else (),
             probe=row.pk in probes,
         )
         for row in taken

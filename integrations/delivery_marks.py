@@ -5,6 +5,7 @@ Rows only; no network in here.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
@@ -66,6 +67,7 @@ def _change(claimed: Claim, verdict: Verdict, *, now: datetime) -> dict[str, Any
         "detail": verdict.detail[:300],
         "error_fingerprint": error_fingerprint(verdict),
         "outcome": str(_outcome(verdict)),
+        "external_ids": json.dumps({**row.external_ids, **verdict.external_ids}),
     }
     if verdict.delivered:
         return change | {"result": "delivered", "state": "delivered", "delivered_at": now}
@@ -78,7 +80,7 @@ def _change(claimed: Claim, verdict: Verdict, *, now: datetime) -> dict[str, Any
 _COLUMNS = {
     "id": "bigint", "fence": "int", "state": "text", "not_before": "timestamptz", "delivered_at": "timestamptz",
     "died_at": "timestamptz", "dead_reason": "text", "outcome_unknown": "boolean", "http_status": "smallint",
-    "failure": "text", "detail": "text", "error_fingerprint": "text",
+    "failure": "text", "detail": "text", "error_fingerprint": "text", "external_ids": "jsonb",
 }  # fmt: skip
 _ATTEMPT_COLUMNS = {
     "id": "bigint", "number": "int", "outcome": "text", "http_status": "smallint", "failure": "text", "detail": "text",
@@ -105,7 +107,7 @@ def _write(changes: Sequence[dict[str, Any]]) -> set[int]:
                 delivered_at = change.delivered_at, died_at = change.died_at, dead_reason = change.dead_reason,
                 unfinished_tries = 0, outcome_unknown = change.outcome_unknown,
                 last_http_status = change.http_status, last_failure = change.failure, last_detail = change.detail,
-                error_fingerprint = change.error_fingerprint
+                error_fingerprint = change.error_fingerprint, external_ids = change.external_ids
             FROM {_rows(_COLUMNS)}
             WHERE delivery.id = change.id AND delivery.fence = change.fence AND delivery.state = 'sending'
             RETURNING delivery.id

@@ -1,10 +1,12 @@
 """What the rest of the world is told of an order: plain JSON, complete in itself, so that no receiver has to ask back.
 
-Amounts are integers in minor units beside the ISO 4217 code; `…_display` is for people, in the order's locale.
+Amounts are integers in minor units beside the ISO 4217 code and the number of its decimals (`currency_exponent`);
+`…_display` is for people, in the order's locale.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -13,11 +15,16 @@ from django.conf import settings
 from integrations import outbox
 from integrations.facts import Fact
 from orders.models import Order, OrderLine
+from orders.money import EXPONENTS
 
 
-def record(fact: Fact, order: Order, *, at: datetime, cause: str = "") -> None:
-    """Write `fact` about `order` into the outbox, in the caller's transaction. `cause` as in the Transition row."""
-    payload = {**order_payload(order), "occurred_at": at.isoformat(), "cause": cause}
+def record(fact: Fact, order: Order, *, at: datetime, cause: str = "", more: Mapping[str, Any] | None = None) -> None:
+    """Write `fact` about `order` into the outbox, in the caller's transaction.
+
+    `cause` as in the Transition row. `more`: what the caller knows besides, as plain JSON; it hides nothing of the
+    order's own.
+    """
+    payload = {**(more or {}), **order_payload(order), "occurred_at": at.isoformat(), "cause": cause}
     outbox.record(
         fact,
         subject_kind=Order.SUBJECT_KIND,
@@ -36,6 +43,7 @@ def order_payload(order: Order) -> dict[str, Any]:
         "email": order.email,
         "locale": order.locale,
         "currency": order.currency,
+        "currency_exponent": EXPONENTS[order.currency],
         "total_minor": order.total_minor,
         "total_display": order.total.format(locale=order.locale),
         "lines": [_line(line, order=order) for line in order.lines.all()],

@@ -123,14 +123,19 @@ def place_order_from_lines(
         return _place(priced, currency=code, email=address, locale=locale, now=now, basket=None)
 
 
-def mark_paid(order: Order, *, at: datetime, cause: str, actor: str) -> Transition:
-    """`placed → paid`. `at` is when the money moved. Raises ForbiddenTransition; the caller records it."""
+def mark_paid(
+    order: Order, *, at: datetime, cause: str, actor: str, payment: Mapping[str, Any] | None = None
+) -> Transition:
+    """`placed → paid`. `at` is when the money moved; `payment`: what the fact tells of it, as plain JSON.
+
+    Raises ForbiddenTransition; the caller records it.
+    """
     _require_transaction()
     row = move(order, "paid", actor=actor, cause=cause, at=at)
     order.paid_at = at
     order.save(update_fields=["paid_at"])
     failpoint("paid.before_fact")
-    facts.record(Fact.ORDER_PAID, order, at=at, cause=cause)
+    facts.record(Fact.ORDER_PAID, order, at=at, cause=cause, more=payment)
     return row
 
 

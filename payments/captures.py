@@ -87,7 +87,7 @@ def _take(
         move_or_record(attempt, "late_capture", actor=actor, cause=cause, at=at)
         _late(order, attempt, capture, was=was, applied=applies, at=at)
     if applies:
-        operations.mark_paid(order, at=at, cause=cause, actor=actor)
+        operations.mark_paid(order, at=at, cause=cause, actor=actor, payment=capture_facts(capture))
     else:
         again = was not in LIVE_STATES and not late
         _unapplied(order, attempt, capture, late=late, again=again, at=at)
@@ -136,7 +136,7 @@ def _unapplied(
         "capture.unapplied",
         subject_kind="order",
         subject_id=order.pk,
-        payload={**facts.order_payload(order), **_payment_facts(capture)},
+        payload={**facts.order_payload(order), **capture_facts(capture)},
         now=at,
     )
 
@@ -186,10 +186,13 @@ def _compare(order: Order, attempt: PaymentAttempt, capture: Capture, told: Capt
         capture.save(update_fields=["fee_minor"])
 
 
-def _payment_facts(capture: Capture) -> dict[str, object]:
+def capture_facts(capture: Capture) -> dict[str, object]:
+    """Return what receivers are told of a capture; provider, account and `capture` together name it."""
     return {
         "capture": capture.capture_id,
         "provider": capture.provider,
+        "account": capture.account,
+        "captured_at": capture.captured_at.isoformat(),
         "capture_amount_minor": capture.amount_minor,
         "capture_currency": capture.currency,
     }

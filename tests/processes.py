@@ -42,6 +42,12 @@ def eventually(true: Callable[[], Any], *, seconds: float = PATIENCE_SECONDS, ev
     return found
 
 
+def children_of(pid: int) -> list[int]:
+    """Return the ids of a process's living children."""
+    listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
+    return [int(each) for each in listed.split()]
+
+
 class Process:
     """One process in a session of its own, so that its children end with it."""
 

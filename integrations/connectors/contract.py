@@ -7,28 +7,62 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
 
-from integrations.models import Failure
+from integrations.facts import Fact
+from integrations.failure import Failure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Related:
+    """Another fact of the same object at the same receiver: what a refund's receipt says of the sale's.
+
+    `delivered` and `external_ids` are as our rows had them when the try began; it may have arrived since.
+    """
+
+    key: str
+    fact: str
+    occurred_at: datetime
+    payload: Mapping[str, Any] = field(repr=False)
+    delivered: bool
+    external_ids: Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Message:
-    """One fact for one receiver. `key` is the same at every try; `payload` is the outbox row's."""
+    """One fact for one receiver. `key` is the same at every try; `payload` is the outbox row's.
+
+    `related`: the object's other facts at this receiver, oldest first, for connectors with `reads_related` only.
+    """
 
     key: str
     fact: str
     event_id: str
     occurred_at: datetime
     payload: Mapping[str, Any]
+    related: tuple[Related, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receiver:
-    """Where to send. `secrets` sign, newest first; `lookup_address` tells what has arrived, where the receiver can."""
+    """Where to send, and how.
+
+    `lookup_address` tells what has arrived, where the receiver can. `secrets`: newest first; the form of one is its
+    kind's. `options`: plain settings of the kind, as `Connector.check` accepts them. `public_key`: the receiver's, as
+    a JWK or PEM; what is sent to it is sealed to that key, by the kinds that can.
+    """
 
     address: str
     lookup_address: str = ""
     secrets: tuple[str, ...] = field(default=(), repr=False)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    public_key: str = field(default="", repr=False)
     allow_loopback: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """The receiver has the message, and calls what it made of it so (as `Verdict.external_ids`)."""
+
+    external_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,6 +72,7 @@ class Verdict:
     `outcome_unknown`: the receiver may have taken the message though it did not confirm it. `hopeless`: no other try
     can succeed. `gone`: the receiver wants nothing any more, and is disabled. `retry_after_seconds`: what the receiver
     asked for. `detail`: short, for staff, without personal data.
+    `external_ids`: what the receiver calls what it made (`{"invoice": "12"}`); kept with the delivery, shown to staff.
     """
 
     delivered: bool = False
@@ -49,6 +84,7 @@ class Verdict:
     hopeless: bool = False
     gone: bool = False
     retry_after_seconds: int | None = None
+    external_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 class Misconfigured(Exception):
@@ -60,17 +96,30 @@ class CannotLookUp(Exception):
 
 
 class Connector(Protocol):
-    """One kind of receiver. `build` makes the request, `send` sends it, `classify` reads what `send` gave or raised."""
+    """One kind of receiver: subclass this. `build` makes the request, `send` sends it, `classify` reads what came.
+
+    `facts`: those it can tell; a destination of its kind subscribes to no other. `reads_related`: whether messages
+    are to carry the object's other facts, which costs a query each.
+    """
 
     kind: str
+    facts: frozenset[Fact] = frozenset(Fact)
+    reads_related: bool = False
+
+    def check(self, receiver: Receiver) -> None:
+        """Raise Misconfigured, with a sentence for the form, unless address, options and public key are usable.
+
+        Called when a destination is edited; its secrets are not looked at.
+        """
+        return
 
     def build(self, message: Message, receiver: Receiver, *, now: datetime) -> Any:
         """Return what `send` sends. Raises Misconfigured."""
         ...
 
-    def find(self, message: Message, receiver: Receiver, *, now: datetime, deadline_seconds: float) -> bool | None:
-        """Return whether the receiver has the message already; None where it cannot be asked. Raises CannotLookUp."""
-        ...
+    def find(self, message: Message, receiver: Receiver, *, now: datetime, deadline_seconds: float) -> Found | None:
+        """Return what the receiver has of this message; None: nothing, or it cannot be asked. Raises CannotLookUp."""
+        return None
 
     def send(self, request: Any, *, deadline_seconds: float) -> Any:
         """Send once, and return the answer for `classify`; what it raises goes there too."""

@@ -17,9 +17,9 @@ from django.core.validators import validate_email
 from django.template.loader import render_to_string
 from django.utils.dateparse import parse_datetime
 
-from integrations.connectors.contract import Message, Misconfigured, Receiver, Verdict
+from integrations.connectors.contract import Connector, Message, Misconfigured, Receiver, Verdict
 from integrations.facts import MAILED_FACTS
-from integrations.models import Failure
+from integrations.failure import Failure
 
 _BY_KIND: tuple[tuple[tuple[type[Exception], ...], Verdict], ...] = (
     (
@@ -41,10 +41,11 @@ class NoSuchMail(Exception):
     """The fact has no mail, or its payload no usable address. Trying again changes nothing."""
 
 
-class MailConnector:
+class MailConnector(Connector):
     """Renders templates/mail/<fact>.{subject.txt,txt,html} with the payload as `order`."""
 
     kind = "mail"
+    facts = MAILED_FACTS
 
     def build(self, message: Message, receiver: Receiver, **_: Any) -> EmailMultiAlternatives:
         """Return the mail, in text and HTML. Raises NoSuchMail when the fact has none or the address is no address."""
@@ -61,10 +62,6 @@ class MailConnector:
         )
         mail.attach_alternative(render_to_string(f"{template}.html", context), "text/html")
         return mail
-
-    def find(self, *_: Any, **__: Any) -> None:
-        """Return None: a mail server cannot be asked."""
-        return
 
     def send(self, request: EmailMultiAlternatives, *, deadline_seconds: float) -> None:
         """Hand the mail to the server. `deadline_seconds` limits each step of the conversation, not its sum."""

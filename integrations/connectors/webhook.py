@@ -14,9 +14,9 @@ from email.utils import parsedate_to_datetime
 
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
-from integrations.connectors.contract import CannotLookUp, Message, Misconfigured, Receiver, Verdict
+from integrations.connectors.contract import CannotLookUp, Connector, Found, Message, Misconfigured, Receiver, Verdict
+from integrations.failure import Failure
 from integrations.http import HttpAnswer, OutboundFailed, OutboundRefused, OutboundTimeout, send
-from integrations.models import Failure
 
 # Of the 4xx answers, those that only say "not now".
 _NOT_NOW = frozenset({408, 409, 421, 423, 424, 425, 429})
@@ -34,7 +34,7 @@ class Request:
     allow_loopback: bool
 
 
-class WebhookConnector:
+class WebhookConnector(Connector):
     """POSTs `{"type", "id", "timestamp", "data"}`: the fact, its event's id, when it became true, and its payload."""
 
     kind = "webhook"
@@ -56,7 +56,7 @@ class WebhookConnector:
             url=receiver.address, headers=headers, body=body.encode(), allow_loopback=receiver.allow_loopback
         )
 
-    def find(self, message: Message, receiver: Receiver, *, now: datetime, deadline_seconds: float) -> bool | None:
+    def find(self, message: Message, receiver: Receiver, *, now: datetime, deadline_seconds: float) -> Found | None:
         """Ask the receiver's look-up address, if it has one. Raises CannotLookUp unless it says 200 or 404."""
         if not receiver.lookup_address:
             return None
@@ -70,7 +70,7 @@ class WebhookConnector:
         )
         if answer.status not in (200, 404):
             raise CannotLookUp(f"The look-up address answered {answer.status}.")
-        return answer.status == 200
+        return Found() if answer.status == 200 else None
 
     def send(self, request: Request, *, deadline_seconds: float) -> HttpAnswer:
         """POST once. Raises OutboundTimeout, OutboundFailed, OutboundRefused."""

@@ -1,5 +1,6 @@
 """The edge as data: facts, receivers, deliveries, breakers, heartbeats: one family a file."""
 
+from integrations.failure import Failure
 from integrations.models.breaker import Breaker, BreakerState
 from integrations.models.delivery import (
     AttemptOutcome,
@@ -8,7 +9,6 @@ from integrations.models.delivery import (
     DeliveryReplay,
     DeliverySkip,
     DeliveryState,
-    Failure,
     new_delivery_key,
 )
 from integrations.models.destination import Destination, DestinationKind

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 from django.db.models import Q
 
-from integrations.models.delivery import Failure
+from integrations.failure import Failure
 from integrations.models.destination import Destination
 
 

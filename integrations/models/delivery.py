@@ -10,8 +10,9 @@ from __future__ import annotations
 import uuid
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
+from integrations.failure import Failure
 from integrations.models.destination import Destination
 from integrations.models.event import OutboxEvent
 
@@ -28,17 +29,6 @@ class DeliveryState(models.TextChoices):
     SENDING = "sending", "Claimed by a worker"
     DELIVERED = "delivered", "The receiver confirmed it"
     DEAD = "dead", "Given up; a person is needed"
-
-
-class Failure(models.TextChoices):
-    """Why a try did not deliver, or why a person is needed."""
-
-    EXCEEDED = "exceeded", "Tried for as long as we try"
-    PERMANENT = "permanent", "The receiver refuses this message"
-    CONFIGURATION = "configuration", "Address, secret or access is wrong"
-    INTERNAL = "internal", "A defect of ours"
-    TIMEOUT = "timeout", "No whole answer in time"
-    UNAVAILABLE = "unavailable", "The receiver is away or overloaded"
 
 
 class Delivery(models.Model):
@@ -64,6 +54,12 @@ class Delivery(models.Model):
         max_length=16, blank=True, default="", db_default="", help_text="Equal for equal errors; empty without one."
     )
     dead_reason = models.CharField(max_length=20, blank=True, choices=Failure.choices)
+    external_ids = models.JSONField(
+        default=dict,
+        db_default=Value({}, models.JSONField()),
+        blank=True,
+        help_text="What the receiver calls what it made of this, by kind of thing.",
+    )
     delivered_at = models.DateTimeField(null=True, blank=True)
     died_at = models.DateTimeField(null=True, blank=True)
     case_opened_at = models.DateTimeField(
@@ -100,6 +96,17 @@ class Delivery(models.Model):
                 name="delivery_due",
             ),
             models.Index(fields=["died_at"], condition=Q(state=DeliveryState.DEAD), name="delivery_dead"),
+            # What each receiver has not got, the oldest first (payments/health_figures.py).
+            models.Index(
+                fields=["destination", "state", "queued_at"],
+                condition=Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING]),
+                name="delivery_unsent",
+            ),
+            models.Index(
+                fields=["destination", "died_at"],
+                condition=Q(state=DeliveryState.DEAD),
+                name="delivery_dead_at_receiver",
+            ),
             models.Index(
                 fields=["died_at"],
                 condition=Q(state=DeliveryState.DEAD, case_opened_at__isnull=True),

@@ -11,8 +11,10 @@ from urllib.parse import urlsplit
 from django.contrib.postgres.fields import ArrayField
 from django.core.exceptions import ValidationError
 from django.db import models
-from django.db.models import Q
+from django.db.models import Q, Value
 
+from integrations.connectors import CONNECTORS
+from integrations.connectors.contract import Misconfigured, Receiver
 from integrations.encryption import seal, unseal
 from integrations.facts import MAILED_FACTS
 from integrations.models.event import FACTS
@@ -25,6 +27,9 @@ class DestinationKind(models.TextChoices):
 
     WEBHOOK = "webhook", "Signed HTTP (Standard Webhooks)"
     MAIL = "mail", "E-mail"
+    HUBSPOT = "hubspot", "CRM: HubSpot"
+    TRYTON = "tryton", "ERP: Tryton"
+    FISKALY = "fiskaly", "Fiscal receipts: fiskaly SIGN DE"
 
 
 class Destination(models.Model):
@@ -34,7 +39,7 @@ class Destination(models.Model):
     name = models.CharField(max_length=80, unique=True)
     kind = models.CharField(max_length=10, choices=DestinationKind.choices)
     address = models.CharField(
-        max_length=500, blank=True, help_text="A webhook's URL. Of mail: the one address, or empty for the shopper's."
+        max_length=500, blank=True, help_text="Its URL. Of mail: the one address, or empty for the shopper's."
     )
     lookup_address = models.URLField(
         max_length=500, blank=True, help_text="Where GET <this>/<key> says 200 (received) or 404 (not received)."
@@ -55,6 +60,15 @@ class Destination(models.Model):
         help_text="A later fact about the same order waits until the receiver has confirmed the earlier one.",
     )
     owner = models.CharField(max_length=120, blank=True, help_text="Whom to call when it does not take deliveries.")
+    options = models.JSONField(
+        default=dict,
+        db_default=Value({}, models.JSONField()),
+        blank=True,
+        help_text="Settings of its kind, nothing secret (docs/connectors.md).",
+    )
+    public_key = models.TextField(
+        blank=True, db_default="", help_text="The receiver's, as a JWK or PEM: what is sent is sealed to it."
+    )
     secrets_sealed = models.BinaryField(null=True, editable=False)
     overlap_until = models.DateTimeField(
         null=True, blank=True, help_text="Until when messages are also signed with the secrets before the newest."
@@ -73,6 +87,11 @@ class Destination(models.Model):
                 violation_error_message="A webhook needs a URL, and declares idempotency or has a lookup address.",
             ),
             models.CheckConstraint(
+                condition=Q(kind=DestinationKind.MAIL) | ~Q(address=""),
+                name="destination_has_address",
+                violation_error_message="Only mail goes without an address: to the shopper's.",
+            ),
+            models.CheckConstraint(
                 condition=~Q(kind=DestinationKind.MAIL) | Q(facts__contained_by=_MAILED),
                 name="destination_mail_has_templates",
                 violation_error_message=f"There are mails for {', '.join(_MAILED)} only.",
@@ -83,13 +102,33 @@ class Destination(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Refuse facts that do not exist and addresses that nothing is sent to, with a sentence for the form."""
+        """Refuse facts that its kind cannot tell, and addresses and settings that nothing can be sent with."""
         unknown = sorted(set(self.facts) - set(FACTS))
         if unknown:
             raise ValidationError({"facts": f"No such fact: {', '.join(unknown)}."})
-        if self.kind == DestinationKind.WEBHOOK:
+        connector = CONNECTORS.get(self.kind)
+        if connector is None:
+            raise ValidationError({"kind": f"There is no connector for {self.kind!r}."})
+        if untold := sorted(set(self.facts) - connector.facts):
+            raise ValidationError({"facts": f"This kind of receiver cannot be told of {', '.join(untold)}."})
+        if self.kind != DestinationKind.MAIL:
             for name in ("address", "lookup_address"):
                 _require_https(name, getattr(self, name), loopback=self.allow_loopback)
+        try:
+            connector.check(self.receiver(secrets=()))
+        except Misconfigured as error:
+            raise ValidationError(str(error)) from error
+
+    def receiver(self, *, secrets: Sequence[str], allow_loopback: bool | None = None) -> Receiver:
+        """Return the row as its connector takes it. `allow_loopback` overrules the row's."""
+        return Receiver(
+            address=self.address,
+            lookup_address=self.lookup_address,
+            secrets=tuple(secrets),
+            options=self.options,
+            public_key=self.public_key,
+            allow_loopback=self.allow_loopback if allow_loopback is None else allow_loopback,
+        )
 
     def signing_secrets(self, *, now: datetime) -> tuple[str, ...]:
         """Return the secrets to sign with now, newest first; the older ones only until `overlap_until`."""

@@ -1,28 +1,31 @@
-"""The base of every money table in the admin: it can be read, and nothing else."""
+"""The bases of every screen: who may see it, and that money tables can be read and nothing else."""
 
 from __future__ import annotations
 
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 from django.contrib import admin
 from django.db import models
 from django.http import HttpRequest
 
+from payments.roles import Area, Verb, may
+
 Row = TypeVar("Row", bound=models.Model)
 
 
-class ReadOnlyAdmin(admin.ModelAdmin[Row]):
-    """Shows rows. Adding, changing and deleting are refused, whoever asks; pages go by key, without a count of all."""
+class AreaAdmin(admin.ModelAdmin[Row]):
+    """A screen of one area of the roles table: whoever may view the area may open it; nobody may change rows here.
 
-    actions = None
-    show_full_result_count = False
-    list_per_page = 50
+    What a person may do is a named operation with a button of its own (payments/backoffice/acting.py).
+    """
 
-    @admin.display(description="state", ordering="state")
-    def state_word(self, row: Any) -> str:
-        """The state for a list: its word without its sentence, which the row's own page shows."""
-        word, _, _ = str(row.get_state_display()).partition(":")
-        return word
+    area: ClassVar[Area]
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.VIEW, self.area)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_view_permission(request)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
@@ -34,12 +37,29 @@ class ReadOnlyAdmin(admin.ModelAdmin[Row]):
         return False
 
 
+class ReadOnlyAdmin(AreaAdmin[Row]):
+    """Shows rows. Adding, changing and deleting are refused, whoever asks."""
+
+    actions = None
+    show_full_result_count = False
+    list_per_page = 50
+
+    @admin.display(description="state", ordering="state")
+    def state_word(self, row: Any) -> str:
+        """The state for a list: its word without its sentence, which the row's own page shows."""
+        word, _, _ = str(row.get_state_display()).partition(":")
+        return word
+
+
 class ReadOnlyInline(admin.TabularInline[Row, Any]):
-    """Rows of a child table, shown below their parent."""
+    """Rows of a child table, shown below their parent, to whoever may see the parent."""
 
     extra = 0
     can_delete = False
     show_change_link = True
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return True  # the parent's page has asked
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

@@ -8,8 +8,9 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from orders.models import Order, OrderLine, Price, Product, Transition
-from payments.backoffice.base import ReadOnlyAdmin, ReadOnlyInline
+from payments.backoffice.base import AreaAdmin, ReadOnlyAdmin, ReadOnlyInline
 from payments.models import Capture, Case, LedgerEntry, LedgerTransaction, Look, PaymentAttempt, ProviderCall
+from payments.roles import Area, Verb, may
 
 
 class LineInline(ReadOnlyInline[OrderLine]):
@@ -32,6 +33,7 @@ class CaptureInline(ReadOnlyInline[Capture]):
 class OrderAdmin(ReadOnlyAdmin[Order]):
     """What is owed. Search by number, token, e-mail, our reference, or any id of a provider."""
 
+    area = Area.ORDER
     list_display = ("number", "state_word", "total", "email", "placed_at", "paid_at")
     list_filter = ("state", "currency", "placed_at")
     search_fields = (
@@ -64,6 +66,7 @@ class CallInline(ReadOnlyInline[ProviderCall]):
 class PaymentAttemptAdmin(ReadOnlyAdmin[PaymentAttempt]):
     """One try to pay, with its calls and what the provider said."""
 
+    area = Area.ORDER
     list_display = ("reference", "order", "provider", "state_word", "amount", "created_at", "looked_at", "next_look_at")
     list_filter = ("provider", "state", "mode")
     search_fields = ("=reference", "=page_id", "=intent_id", "=order__id")
@@ -74,6 +77,7 @@ class PaymentAttemptAdmin(ReadOnlyAdmin[PaymentAttempt]):
 
 @admin.register(Capture)
 class CaptureAdmin(ReadOnlyAdmin[Capture]):
+    area = Area.ORDER
     list_display = ("capture_id", "order", "provider", "amount", "disposition", "captured_at", "fee_minor")
     list_filter = ("provider", "disposition", "currency")
     search_fields = ("=capture_id", "=order__id")
@@ -84,6 +88,7 @@ class CaptureAdmin(ReadOnlyAdmin[Capture]):
 class CaseAdmin(ReadOnlyAdmin[Case]):
     """What a person must know, with its suggested fix."""
 
+    area = Area.FINANCE
     list_display = ("id", "kind", "order", "opened_at", "times_seen", "closed_at")
     list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter))
     search_fields = ("=id", "=order__id")
@@ -92,6 +97,7 @@ class CaseAdmin(ReadOnlyAdmin[Case]):
 
 @admin.register(Transition)
 class TransitionAdmin(ReadOnlyAdmin[Transition]):
+    area = Area.ORDER
     list_display = (
         "at",
         "subject_kind",
@@ -113,6 +119,7 @@ class EntryInline(ReadOnlyInline[LedgerEntry]):
 
 @admin.register(LedgerTransaction)
 class LedgerTransactionAdmin(ReadOnlyAdmin[LedgerTransaction]):
+    area = Area.FINANCE
     list_display = ("id", "at", "cause_kind", "cause_id", "currency", "note")
     inlines = (EntryInline,)
 
@@ -121,15 +128,33 @@ class PriceInline(admin.TabularInline[Price, Product]):
     model = Price
     extra = 0
 
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.VIEW, Area.CATALOGUE)
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.DO, Area.CATALOGUE)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.DO, Area.CATALOGUE)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.DO, Area.CATALOGUE)
+
 
 @admin.register(Product)
-class ProductAdmin(admin.ModelAdmin[Product]):
+class ProductAdmin(AreaAdmin[Product]):
     """The catalogue may be edited: orders keep the prices of their moment."""
 
+    area = Area.CATALOGUE
     list_display = ("name", "sku", "active", "max_quantity")
     search_fields = ("name", "sku")
     prepopulated_fields = {"slug": ("name",)}
     inlines = (PriceInline,)
 
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False  # take it off sale instead: baskets refer to it
+    # Never deleted: take it off sale instead, baskets refer to it.
+
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.DO, Area.CATALOGUE)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return may(request.user, Verb.DO, Area.CATALOGUE)

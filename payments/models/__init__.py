@@ -1,5 +1,6 @@
 """What moves money, one family a file."""
 
+from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
@@ -9,6 +10,7 @@ from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
 
 __all__ = [
+    "Approval",
     "Capture",
     "Case",
     "IdempotencyRecord",
@@ -18,4 +20,5 @@ __all__ = [
     "PaymentAttempt",
     "ProviderCall",
     "ProviderEvent",
+    "StaffAction",
 ]

@@ -80,6 +80,11 @@ class PaymentAttempt(models.Model):
             models.Index(
                 fields=["next_look_at"], condition=models.Q(next_look_at__isnull=False), name="attempt_next_look"
             ),
+            models.Index(
+                fields=["provider", "looked_at"],
+                condition=models.Q(looked_at__isnull=False),
+                name="attempt_last_look",
+            ),
             models.Index(fields=["page_id"], name="attempt_page"),
             models.Index(fields=["intent_id"], name="attempt_intent"),
         ]

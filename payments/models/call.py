@@ -72,7 +72,13 @@ class ProviderCall(models.Model):
                 fields=["next_try_at"],
                 condition=models.Q(state__in=[State.PREPARED, State.SENT, State.UNKNOWN]),
                 name="call_unfinished",
-            )
+            ),
+            # What waits, by state, the oldest first (payments/health_figures.py).
+            models.Index(
+                fields=["state", "created_at"],
+                condition=models.Q(state__in=[State.PREPARED, State.SENT, State.UNKNOWN]),
+                name="call_waiting",
+            ),
         ]
 
     def __str__(self) -> str:

@@ -57,6 +57,14 @@ class ProviderEvent(models.Model):
                 condition=models.Q(state__in=[State.RECEIVED, State.FAILED]),
                 name="event_due",
             ),
+            # What waits, by state, the oldest first (payments/health_figures.py).
+            models.Index(
+                fields=["state", "received_at"],
+                condition=models.Q(
+                    state__in=[State.RECEIVED, State.FAILED, State.PARKED, State.UNVERIFIED, State.DEAD]
+                ),
+                name="event_waiting",
+            ),
             GinIndex(fields=["object_ids"], condition=models.Q(state=State.PARKED), name="event_parked_objects"),
         ]
 

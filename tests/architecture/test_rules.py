@@ -49,7 +49,7 @@ FLOAT_USERS = (
     "integrations/http*.py",
     "integrations/guard.py",
     "integrations/breaker.py",
-    "integrations/delivery.py",
+    "integrations/delivery*.py",
     "integrations/wakeups.py",
     "integrations/tasks.py",
     "integrations/sandbox/*",

@@ -9,6 +9,7 @@ import pytest
 from django.contrib.auth import authenticate, get_user_model
 from django.test import RequestFactory
 
+from integrations import breaker
 from integrations.models import Destination
 from orders.models import Order, Product
 from payments.management.demo import once, seed
@@ -46,9 +47,10 @@ class TestRows:
 
     def test_a_paused_receiver_stays_paused(self, now: datetime) -> None:
         seed.rows(ADDRESSES, KNOWN, now=now)
-        Destination.objects.filter(name=seed.RECEIVER).update(paused=True, pause_reason="being tried out")
+        receiver = breaker.Subject(destination_id=Destination.objects.get(name=seed.RECEIVER).pk)
+        breaker.pause(receiver, actor="user:7", reason="being tried out", now=now)
         seed.rows(ADDRESSES, KNOWN, now=now)
-        assert Destination.objects.get(name=seed.RECEIVER).paused
+        assert Destination.objects.get(name=seed.RECEIVER).breaker.state == "paused"
 
     def test_the_password_that_is_printed_signs_in(self, now: datetime) -> None:
         seed.rows(ADDRESSES, KNOWN, now=now)

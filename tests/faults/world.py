@@ -107,11 +107,6 @@ class World:
         """Return the process id of a program's main process."""
         return self._running[name].pid
 
-    def children_of(self, pid: int) -> list[int]:
-        """Return the ids of a process's living children."""
-        listed = Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii")
-        return [int(each) for each in listed.split()]
-
     def await_workers(self) -> None:
         """Wait until every cluster and tick have said that they work."""
         since = self.value("SELECT now()")

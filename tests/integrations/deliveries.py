@@ -13,7 +13,7 @@ from django.db import transaction
 
 from integrations import outbox
 from integrations.connectors import CONNECTORS
-from integrations.connectors.contract import Message, Receiver, Verdict
+from integrations.connectors.contract import Connector, Found, Message, Receiver, Verdict
 from integrations.facts import Fact
 from integrations.models import Delivery, Destination, DestinationKind
 
@@ -28,6 +28,7 @@ ORDER: dict[str, Any] = {
     "email": "shopper@example.com",
     "locale": "de_DE",
     "currency": "EUR",
+    "currency_exponent": 2,
     "total_minor": 123450,
     "total_display": "1.234,50 €",
     "lines": [
@@ -35,6 +36,7 @@ ORDER: dict[str, Any] = {
             "sku": "MUG",
             "name": "Mug <b>&</b> saucer",
             "quantity": 2,
+            "unit_price_minor": 61725,
             "total_minor": 123450,
             "total_display": "1.234,50 €",
         }
@@ -79,7 +81,7 @@ def tell(*, now: datetime, fact: Fact = Fact.ORDER_PAID, **payload: Any) -> list
     return list(event.deliveries.select_related("event", "destination").order_by("pk"))
 
 
-class ScriptedConnector:
+class ScriptedConnector(Connector):
     """Gives the verdicts it was told, then delivers; notes what was asked of it."""
 
     kind = "webhook"
@@ -89,13 +91,14 @@ class ScriptedConnector:
         self.sent: list[str] = []
         self.looked_up: list[str] = []
         self.has: set[str] = set()
+        self.external_ids: dict[str, str] = {}
 
     def build(self, message: Message, receiver: Receiver, *, now: datetime) -> str:
         return message.key
 
-    def find(self, message: Message, receiver: Receiver, **_: Any) -> bool:
+    def find(self, message: Message, receiver: Receiver, **_: Any) -> Found | None:
         self.looked_up.append(message.key)
-        return message.key in self.has
+        return Found(external_ids=self.external_ids) if message.key in self.has else None
 
     def send(self, request: str, *, deadline_seconds: float) -> Verdict:
         self.sent.append(request)

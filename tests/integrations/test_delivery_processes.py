@@ -63,7 +63,7 @@ def test_a_cluster_without_a_name_would_work_on_nothing_and_is_refused(processes
     assert "look, deliver, keep" in nameless.said()
 
     named = processes.start("named", [sys.executable, "manage.py", "qcluster", "-n", "keep"], LOG_LEVEL="INFO")
-    eventually(lambda: "[keep] running" in named.said())
+    eventually(lambda: "cluster_running" in named.said())
 
 
 def test_a_stalled_worker_that_wakes_after_its_lease_changes_nothing(
@@ -118,7 +118,7 @@ def test_a_killed_worker_costs_nothing_and_doubles_nothing(
 ) -> None:
     (row,) = tell(now=timezone.now())
     doomed = processes.cluster("deliver", FAILPOINT=f"{failpoint}:1")
-    eventually(lambda: "after death" in doomed.said())
+    eventually(lambda: "cluster_renewed" in doomed.said())
     doomed.kill()
     assert not delivered(row)
 
@@ -137,7 +137,7 @@ def test_a_receiver_that_can_only_be_asked_gets_it_once(processes: Processes, re
     row.destination.idempotent = False
     row.destination.save()
     doomed = processes.cluster("deliver", FAILPOINT="delivery.after_send:1")
-    eventually(lambda: "after death" in doomed.said())
+    eventually(lambda: "cluster_renewed" in doomed.said())
     doomed.kill()
 
     end_lease(row)

@@ -152,6 +152,7 @@ class TestAppendOnly:
             "payments_look",
             "integrations_outboxevent",
             "integrations_deliveryreplay",
+            "integrations_deliveryskip",
             "auditlog_logentry",
         ],
     )

@@ -12,8 +12,9 @@ from pytest_httpserver import HTTPServer
 from werkzeug import Request, Response
 
 from integrations import delivery
-from integrations.models import Delivery, Destination
+from integrations.models import Delivery, Destination, OutboxEvent
 from orders.models import Order
+from payments.models import Capture
 from tests.fake_provider import FakeProvider
 from tests.world import World
 
@@ -70,6 +71,23 @@ def test_a_retried_delivery_makes_no_provider_call(world: World, httpserver: HTT
         world.order.number,
         2000,
     )
+
+
+def test_what_is_told_of_a_payment_names_its_capture(world: World) -> None:
+    """What an ERP or a fiscal service needs to write of the money once: which, how much, when."""
+    pay(world)
+
+    paid = OutboxEvent.objects.get(fact="order.paid").payload
+    capture = Capture.objects.get()
+    assert (paid["provider"], paid["account"], paid["capture"]) == (
+        capture.provider,
+        capture.account,
+        capture.capture_id,
+    )
+    assert (paid["capture_amount_minor"], paid["capture_currency"]) == (2000, world.order.currency)
+    assert datetime.fromisoformat(paid["captured_at"]) == capture.captured_at
+    assert paid["currency_exponent"] == 2
+    assert paid["number"] == world.order.number
 
 
 def test_the_shopper_is_mailed_when_a_debit_fails_days_later(world: World) -> None:

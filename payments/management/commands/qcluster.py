@@ -10,6 +10,7 @@ from django.core.management.base import CommandError
 from django_q.conf import Conf
 from django_q.management.commands.qcluster import Command as DjangoQCluster
 
+from integrations import clusters
 from integrations.wakeups import CLUSTERS
 
 EXIT_USAGE = 2
@@ -29,4 +30,5 @@ class Command(DjangoQCluster):  # type: ignore[misc]  # django-q2 has no types
         if name != Conf.CLUSTER_NAME:
             os.environ["Q_CLUSTER_NAME"] = name
             os.execv(sys.executable, [sys.executable, *sys.argv])  # nosec B606: the same command, over again
+        clusters.use_our_sentinel()
         super().handle(*args, **options)

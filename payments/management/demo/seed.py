@@ -5,15 +5,18 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 
 from integrations.facts import MAILED_FACTS, Fact
 from integrations.models import Destination, DestinationKind
 from integrations.sandbox.shopper import Shopper
 from orders import seed as catalogue
 from orders.models import Order
+from payments import role_groups
 from payments.management.demo.parts import Secrets
 from payments.management.demo.place import Addresses
 from payments.models import PaymentAttempt
+from payments.roles import Role
 
 ADMIN = "admin"
 RECEIVER = "Demo receiver"
@@ -87,3 +90,5 @@ def _administrator(password: str) -> None:
         user.is_active = user.is_superuser = user.is_staff = True
         user.set_password(password)
         user.save()
+    role_groups.sync()
+    user.groups.set(Group.objects.filter(name__in=list(Role)))

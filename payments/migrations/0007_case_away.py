@@ -1,0 +1,41 @@
+"""Cases of what is away; and what leaves the shop is append-only by trigger too, not by the application's role alone."""
+
+from django.db import migrations, models
+
+TABLES = ("outboxevent", "deliveryreplay", "deliveryskip")
+
+APPEND_ONLY = "".join(
+    f"""
+CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON integrations_{table}
+  FOR EACH ROW EXECUTE FUNCTION shop_refuse_change();
+CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON integrations_{table}
+  FOR EACH STATEMENT EXECUTE FUNCTION shop_refuse_change();
+"""
+    for table in TABLES
+)
+
+UNDO = "".join(
+    f"""
+DROP TRIGGER {table}_append_only ON integrations_{table};
+DROP TRIGGER {table}_no_truncate ON integrations_{table};
+"""
+    for table in TABLES
+)
+
+
+class Migration(migrations.Migration):
+
+    dependencies = [
+        ('payments', '0006_staff_action_guards'),
+        ('integrations', '0007_breakers'),
+        ('orders', '0002_guards'),
+    ]
+
+    operations = [
+        migrations.AlterField(
+            model_name='case',
+            name='kind',
+            field=models.CharField(choices=[('amount_mismatch', 'Amount differs'), ('currency_mismatch', 'Currency differs'), ('reference_mismatch', "The provider's object names another payment"), ('wrong_account', 'Another account'), ('wrong_mode', 'Test among live, or live among test'), ('late_money', 'Paid after it had ended'), ('double_payment', 'Paid more than once'), ('provider_refund', 'Refunded at the provider'), ('provider_dispute', 'Disputed at the provider'), ('parked_event', 'An event matches nothing here'), ('dead_event', 'An event could not be processed'), ('dead_delivery', 'A fact could not be delivered'), ('away', 'A provider or receiver is away'), ('unknown_object', 'The provider does not know this payment'), ('call_refused', 'The provider refused our request'), ('provider_configuration', 'The provider refuses our keys'), ('forbidden_transition', 'The provider says what our states do not allow')], max_length=30),
+        ),
+        migrations.RunSQL(APPEND_ONLY, UNDO),
+    ]

@@ -1,0 +1,24 @@
+"""People of the back office for tests: made through the roles table, as `sync_roles` makes the groups."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
+
+from payments import role_groups
+from payments.roles import Role
+
+_numbers = itertools.count(1)
+
+
+def make_staff(*roles: Role, name: str = "") -> Any:
+    """Return a person with these roles; their password is `correct horse battery`."""
+    role_groups.sync()
+    user = get_user_model().objects.create_user(
+        username=name or f"person-{next(_numbers)}", password="correct horse battery", is_staff=True
+    )
+    user.groups.set(Group.objects.filter(name__in=list(roles)))
+    return user
