@@ -61,6 +61,7 @@ INSTALLED_APPS = [
     "django.contrib.staticfiles",
     "django.contrib.postgres",
     "axes",
+    "django_otp",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -255,6 +256,8 @@ if ENVIRONMENT == "test":
     PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # fast; no password there is worth a thing
 PASSWORD_RESET_TIMEOUT = 3600
 LOGIN_URL = "admin:login"
+MFA_ISSUER = f"Shop back office ({urlsplit(PUBLIC_BASE_URL).hostname})"
+STEP_UP_SECONDS = 5 * 60
 
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)
@@ -266,7 +269,7 @@ AXES_LOCKOUT_CALLABLE = "config.errors.locked_out"
 AXES_IPWARE_META_PRECEDENCE_ORDER = ["REMOTE_ADDR"]
 AXES_VERBOSE = False
 AXES_ALLOWED_CORS_ORIGINS = PUBLIC_BASE_URL
-AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "password", "csrfmiddlewaretoken"]
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "password", "code", "csrfmiddlewaretoken"]
 
 # --- audit -------------------------------------------------------------------------------------------------
 

@@ -6,8 +6,11 @@ from typing import Any, ClassVar, TypeVar
 
 from django.contrib import admin
 from django.db import models
+from django.db.models import QuerySet
 from django.http import HttpRequest
 
+from payments.backoffice import exact_search
+from payments.backoffice.paging import KeysetChangeList
 from payments.roles import Area, Verb, may
 
 Row = TypeVar("Row", bound=models.Model)
@@ -38,11 +41,38 @@ class AreaAdmin(admin.ModelAdmin[Row]):
 
 
 class ReadOnlyAdmin(AreaAdmin[Row]):
-    """Shows rows. Adding, changing and deleting are refused, whoever asks."""
+    """Shows rows. Adding, changing and deleting are refused, whoever asks.
+
+    Lists are made for tables of any length: newest first, paged by key (payments/backoffice/paging.py); `search_fields`
+    are searched for exactly what was typed and need an index each; `list_filter` takes fields with choices or few rows
+    to choose from, and filters of payments/backoffice/filtering.py. No date_hierarchy: it reads whole tables.
+    """
 
     actions = None
-    show_full_result_count = False
+    change_list_template = "admin/keyset_list.html"
     list_per_page = 50
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    sortable_by = ()
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
+        return KeysetChangeList
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Row]:
+        """Leave out of a list what no page shows: sealed bodies, payloads."""
+        return super().get_queryset(request).defer(*(self.exclude or ()))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Row], search_term: str
+    ) -> tuple[QuerySet[Row], bool]:
+        found = exact_search.found_by(
+            queryset, self.get_search_fields(request), search_term, **self.leading_search_lookups()
+        )
+        return found, False
+
+    def leading_search_lookups(self) -> dict[str, Any]:
+        """Return lookups that every row passes, where the index of a search field begins with another column."""
+        return {}
 
     @admin.display(description="state", ordering="state")
     def state_word(self, row: Any) -> str:

@@ -9,6 +9,7 @@ from django.http import HttpRequest
 
 from orders.models import Order, OrderLine, Price, Product, Transition
 from payments.backoffice.base import AreaAdmin, ReadOnlyAdmin, ReadOnlyInline
+from payments.backoffice.filtering import by_provider, recent_values
 from payments.models import Capture, Case, LedgerEntry, LedgerTransaction, Look, PaymentAttempt, ProviderCall
 from payments.roles import Area, Verb, may
 
@@ -35,16 +36,16 @@ class OrderAdmin(ReadOnlyAdmin[Order]):
 
     area = Area.ORDER
     list_display = ("number", "state_word", "total", "email", "placed_at", "paid_at")
-    list_filter = ("state", "currency", "placed_at")
+    list_filter = ("state", recent_values("currency"), "placed_at")
     search_fields = (
-        "=id",
-        "=token",
+        "id",
+        "token",
         "email",
-        "=attempts__reference",
-        "=attempts__page_id",
-        "=attempts__intent_id",
-        "=captures__capture_id",
-        "=attempts__events__event_id",
+        "attempts__reference",
+        "attempts__page_id",
+        "attempts__intent_id",
+        "captures__capture_id",
+        "attempts__events__event_id",
     )
     search_help_text = "Order number, e-mail, or any id: ours, the provider's, an event's"
     fields = ("number", "state", "total", "email", "locale", "placed_at", "expires_at", "paid_at")
@@ -68,8 +69,8 @@ class PaymentAttemptAdmin(ReadOnlyAdmin[PaymentAttempt]):
 
     area = Area.ORDER
     list_display = ("reference", "order", "provider", "state_word", "amount", "created_at", "looked_at", "next_look_at")
-    list_filter = ("provider", "state", "mode")
-    search_fields = ("=reference", "=page_id", "=intent_id", "=order__id")
+    list_filter = (by_provider(), "state", recent_values("mode"))
+    search_fields = ("reference", "page_id", "intent_id", "order__id")
     list_select_related = ("order",)
     inlines = (CallInline, CaptureInline, LookInline)
     exclude = ("page_url",)  # whoever holds it can pay in the shopper's place
@@ -79,8 +80,8 @@ class PaymentAttemptAdmin(ReadOnlyAdmin[PaymentAttempt]):
 class CaptureAdmin(ReadOnlyAdmin[Capture]):
     area = Area.ORDER
     list_display = ("capture_id", "order", "provider", "amount", "disposition", "captured_at", "fee_minor")
-    list_filter = ("provider", "disposition", "currency")
-    search_fields = ("=capture_id", "=order__id")
+    list_filter = (by_provider(), "disposition", recent_values("currency"))
+    search_fields = ("capture_id", "order__id")
     list_select_related = ("order",)
 
 
@@ -91,7 +92,7 @@ class CaseAdmin(ReadOnlyAdmin[Case]):
     area = Area.FINANCE
     list_display = ("id", "kind", "order", "opened_at", "times_seen", "closed_at")
     list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter))
-    search_fields = ("=id", "=order__id")
+    search_fields = ("id", "order__id")
     list_select_related = ("order",)
 
 
@@ -109,8 +110,12 @@ class TransitionAdmin(ReadOnlyAdmin[Transition]):
         "actor",
         "cause",
     )
-    list_filter = ("subject_kind", "forbidden")
-    search_fields = ("=subject_id",)
+    list_filter = (recent_values("subject_kind"), "forbidden")
+    search_fields = ("subject_id",)
+    search_help_text = "The number of an order, or the key of an attempt"
+
+    def leading_search_lookups(self) -> dict[str, Any]:
+        return {"subject_kind__in": [Order.SUBJECT_KIND, PaymentAttempt.SUBJECT_KIND]}
 
 
 class EntryInline(ReadOnlyInline[LedgerEntry]):

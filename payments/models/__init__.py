@@ -8,9 +8,12 @@ from payments.models.case import Case
 from payments.models.idempotency import IdempotencyRecord
 from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
+from payments.models.staff import BackupCode, BackupCodes, StaffAccount, TotpDevice
 
 __all__ = [
     "Approval",
+    "BackupCode",
+    "BackupCodes",
     "Capture",
     "Case",
     "IdempotencyRecord",
@@ -20,5 +23,7 @@ __all__ = [
     "PaymentAttempt",
     "ProviderCall",
     "ProviderEvent",
+    "StaffAccount",
     "StaffAction",
+    "TotpDevice",
 ]

@@ -1,8 +1,9 @@
 """Gives a fresh Tryton database books to write in. Runs in Tryton's own environment, never in the shop's.
 
 `python books.py CONFIG DATABASE YEAR CURRENCY…`: a company in the first currency, the minimal chart of accounts, that
-year's periods, a payment method, the other currencies at par, and the user `shop`, who may invoice and take payments only.
-Prints what the connector's options need, as one JSON line. The password of `shop` comes from standard input.
+year's periods, a payment method, the other currencies at par, and the user `shop`, who may invoice and take payments
+and nothing else. Prints what the connector's options need, as one JSON line. The password of `shop` comes from standard
+input.
 """
 
 from __future__ import annotations
