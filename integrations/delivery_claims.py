@@ -20,11 +20,11 @@ from integrations.connectors.contract import Related, Verdict
 from integrations.delivery_schedule import error_fingerprint, wait_seconds
 from integrations.models import (
     AttemptOutcome,
-    BreakerState,
     Delivery,
     DeliveryAttempt,
     DeliveryState,
     Failure,
+    breaker_of,
 )
 from integrations.related import related_to
 
@@ -89,12 +89,11 @@ def claim(*, now: datetime, limit: int, busy: Mapping[int, int] | None = None) -
     by the id of their destination. A row whose lease has ended belongs to whoever takes it next; see `_take_over`.
     """
     with transaction.atomic(durable=True):
-        _put_aside(now=now)
         rows = _due(now=now, limit=limit, busy=busy or {})
         _close_unfinished([row for row in rows if row.state == DeliveryState.SENDING], now=now)
         taken = [row for row in rows if row.state == DeliveryState.QUEUED or _take_over(row, now=now)]
-        probes = {row.pk for row in taken if _is_open(row)}
-        taken = [row for row in taken if row.pk not in probes or _take_probe(row, now=now)]
+        probes = {row.pk: known.pk for row in taken if (known := breaker_of(row.destination)) and known.is_away}
+        taken = [row for row in taken if row.pk not in probes or breaker.take_probe(probes[row.pk], now=now)]
         Delivery.objects.filter(pk__in=[row.pk for row in taken]).update(
             state=DeliveryState.SENDING,
             fence=F("fence") + 1,
@@ -117,27 +116,46 @@ def claim(*, now: datetime, limit: int, busy: Mapping[int, int] | None = None) -
     ]
 
 
+_CLAIM = f"""
+    WITH put_aside AS (
+        UPDATE integrations_delivery SET not_before = %(later)s WHERE id IN (
+            SELECT delivery.id FROM integrations_destination AS destination
+            CROSS JOIN LATERAL (
+                SELECT id FROM integrations_delivery AS due
+                WHERE due.destination_id = destination.id AND due.state IN ('queued', 'sending')
+                    AND due.not_before <= %(now)s
+                ORDER BY due.not_before, due.id LIMIT {CANDIDATES}
+            ) AS due
+            JOIN integrations_delivery AS delivery ON delivery.id = due.id
+            WHERE destination.active AND delivery.state = 'queued' AND {_WAITS_FOR_AN_EARLIER}
+            FOR UPDATE OF delivery SKIP LOCKED
+        )
+    )
+    SELECT due.id {_FROM}
+    LEFT JOIN unnest(%(busy)s::bigint[], %(running)s::int[]) AS flying(id, count) ON flying.id = destination.id
+    CROSS JOIN LATERAL (
+        SELECT delivery.id, delivery.not_before FROM integrations_delivery AS delivery
+        WHERE delivery.destination_id = destination.id AND delivery.state IN ('queued', 'sending')
+            AND delivery.not_before <= %(now)s AND NOT ({_WAITS_FOR_AN_EARLIER})
+        ORDER BY delivery.not_before, delivery.id
+        LIMIT CASE WHEN breaker.state IN ('open', 'half_open') THEN 1
+            ELSE greatest(%(share)s - coalesce(flying.count, 0), 0) END
+        FOR UPDATE OF delivery SKIP LOCKED
+    ) AS due
+    WHERE {_MAY_BE_SENT_TO}
+    ORDER BY due.not_before, due.id LIMIT %(limit)s
+"""  # nosec B608: put together from the constants above
+"""What waits for an earlier delivery is put aside by the way, so that it does not stand before the others again."""
+
+
 def _due(*, now: datetime, limit: int, busy: Mapping[int, int]) -> list[Delivery]:
     """Lock and return due rows, oldest first: of one destination no more than its share, or one as a probe."""
     with connection.cursor() as cursor:
         cursor.execute(
-            f"""
-            SELECT due.id {_FROM}
-            LEFT JOIN unnest(%(busy)s::bigint[], %(running)s::int[]) AS flying(id, count) ON flying.id = destination.id
-            CROSS JOIN LATERAL (
-                SELECT delivery.id, delivery.not_before FROM integrations_delivery AS delivery
-                WHERE delivery.destination_id = destination.id AND delivery.state IN ('queued', 'sending')
-                    AND delivery.not_before <= %(now)s AND NOT ({_WAITS_FOR_AN_EARLIER})
-                ORDER BY delivery.not_before, delivery.id
-                LIMIT CASE WHEN breaker.state IN ('open', 'half_open') THEN 1
-                    ELSE greatest(%(share)s - coalesce(flying.count, 0), 0) END
-                FOR UPDATE OF delivery SKIP LOCKED
-            ) AS due
-            WHERE {_MAY_BE_SENT_TO}
-            ORDER BY due.not_before, due.id LIMIT %(limit)s
-            """,  # nosec B608: put together from the constants above
+            _CLAIM,
             {
                 "now": now,
+                "later": now + timedelta(seconds=settings.DELIVERY_ORDER_RECHECK_SECONDS),
                 "share": settings.DELIVERY_THREADS_A_RECEIVER,
                 "busy": list(busy),
                 "running": list(busy.values()),
@@ -147,28 +165,6 @@ def _due(*, now: datetime, limit: int, busy: Mapping[int, int]) -> list[Delivery
         ids = [row[0] for row in cursor.fetchall()]
     rows = Delivery.objects.filter(pk__in=ids).select_related("event", "destination__breaker")
     return list(rows.order_by("not_before", "pk"))
-
-
-def _put_aside(*, now: datetime) -> None:
-    """Take deliveries that wait for an earlier one out of the way of the others, until it is done or for a while."""
-    with connection.cursor() as cursor:
-        cursor.execute(
-            f"""
-            UPDATE integrations_delivery SET not_before = %(later)s WHERE id IN (
-                SELECT delivery.id FROM integrations_destination AS destination
-                CROSS JOIN LATERAL (
-                    SELECT id FROM integrations_delivery AS due
-                    WHERE due.destination_id = destination.id AND due.state IN ('queued', 'sending')
-                        AND due.not_before <= %(now)s
-                    ORDER BY due.not_before, due.id LIMIT {CANDIDATES}
-                ) AS due
-                JOIN integrations_delivery AS delivery ON delivery.id = due.id
-                WHERE destination.active AND delivery.state = 'queued' AND {_WAITS_FOR_AN_EARLIER}
-                FOR UPDATE OF delivery SKIP LOCKED
-            )
-            """,  # nosec B608: put together from the constants above
-            {"now": now, "later": now + timedelta(seconds=settings.DELIVERY_ORDER_RECHECK_SECONDS)},
-        )
 
 
 def _close_unfinished(rows: list[Delivery], *, now: datetime) -> None:
@@ -195,12 +191,3 @@ def _take_over(row: Delivery, *, now: datetime) -> bool:
         row.not_before = now + timedelta(seconds=wait_seconds(row.tries - row.tries_before_replay))
     row.save()
     return row.state == DeliveryState.SENDING
-
-
-def _is_open(row: Delivery) -> bool:
-    known = getattr(row.destination, "breaker", None)
-    return known is not None and known.state in (BreakerState.OPEN, BreakerState.HALF_OPEN)
-
-
-def _take_probe(row: Delivery, *, now: datetime) -> bool:
-    return breaker.take_probe(row.destination.breaker.pk, now=now)

@@ -18,7 +18,7 @@ from integrations.connectors.contract import Verdict
 from integrations.delivery_claims import Claim
 from integrations.delivery_schedule import error_fingerprint, reason_to_give_up, wait_seconds
 from integrations.failpoints import failpoint
-from integrations.models import AttemptOutcome, Delivery, DeliveryState, Destination, Failure
+from integrations.models import AttemptOutcome, Delivery, DeliveryState, Destination, Failure, breaker_of
 
 log = structlog.get_logger(__name__)
 
@@ -158,7 +158,7 @@ def _outcome(verdict: Verdict) -> AttemptOutcome:
 def _tell_breaker(claimed: Claim, verdict: Verdict, *, now: datetime) -> None:
     """Note what the try told of the receiver. One that works and has no failures behind it costs nothing."""
     sign = _sign(verdict)
-    known = getattr(claimed.delivery.destination, "breaker", None)
+    known = breaker_of(claimed.delivery.destination)
     if sign is not breaker.Sign.AWAY and not claimed.probe and (known is None or not known.failures):
         return
     breaker.note(

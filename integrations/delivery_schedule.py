@@ -10,7 +10,7 @@ from datetime import datetime
 from django.conf import settings
 
 from integrations.connectors.contract import Verdict
-from integrations.models import BreakerState, Delivery, Failure
+from integrations.models import Delivery, Failure, breaker_of
 
 _random = secrets.SystemRandom()
 
@@ -56,6 +56,5 @@ def reason_to_give_up(row: Delivery, verdict: Verdict, *, number: int, now: date
 
 def _away_for_seconds(row: Delivery, *, now: datetime) -> float:
     """Return for how long the receiver's breaker has been open, as the claim of this try saw it."""
-    known = getattr(row.destination, "breaker", None)
-    is_away = known is not None and known.state in (BreakerState.OPEN, BreakerState.HALF_OPEN)
-    return (now - known.since).total_seconds() if is_away else 0.0
+    known = breaker_of(row.destination)
+    return (now - known.since).total_seconds() if known is not None and known.is_away else 0.0

@@ -238,7 +238,7 @@ def check_provider_timeouts(**_: Any) -> list[CheckMessage]:
 @register("payments")
 def check_way_out(**_: Any) -> list[CheckMessage]:
     """E030: the figures of the way out fit each other, and a claimed delivery ends within its worker's task."""
-    found = [
+    found: list[CheckMessage] = [
         _error("E030", f"{broken} does not hold.", f"{hint} (docs/settings.md, The way out).")
         for holds, broken, hint in _relations_of_the_way_out()
         if not holds

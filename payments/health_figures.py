@@ -13,7 +13,7 @@ from typing import Any
 
 from django.db.models import Count, F, Max, Min, Q, QuerySet
 
-from integrations.models import Breaker, BreakerState, Delivery, DeliveryState, Destination, Heartbeat
+from integrations.models import Breaker, BreakerState, Delivery, DeliveryState, Destination, Heartbeat, breaker_of
 from payments.models import Case, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.states import LIVE_STATES, CallState, EventState
 
@@ -242,8 +242,8 @@ def _oldest(rows: QuerySet[Any], since: str) -> datetime | None:
 
 def _receiver(destination: Destination, *, now: datetime) -> ReceiverBacklog:
     own = Delivery.objects.filter(destination=destination)
-    breaker = getattr(destination, "breaker", None)
-    paused = breaker is not None and breaker.state == BreakerState.PAUSED
+    breaker = breaker_of(destination)
+    pause = breaker if breaker is not None and breaker.state == BreakerState.PAUSED else None
     queued, sending = _waiting(own, UNSENT, since="queued_at")
     [dead] = _waiting(own, (DeliveryState.DEAD,), since="died_at")
     return ReceiverBacklog(
@@ -253,8 +253,8 @@ def _receiver(destination: Destination, *, now: datetime) -> ReceiverBacklog:
         owner=destination.owner,
         active=destination.active,
         breaker=str(breaker.state if breaker else BreakerState.CLOSED),
-        paused=paused,
-        pause_reason=breaker.reason if paused else "",
+        paused=pause is not None,
+        pause_reason=pause.reason if pause else "",
         queued=queued,
         sending=sending,
         due=_count(own.filter(state__in=UNSENT, not_before__lte=now)),

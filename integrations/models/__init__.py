@@ -1,7 +1,7 @@
 """The edge as data: facts, receivers, deliveries, breakers, heartbeats: one family a file."""
 
 from integrations.failure import Failure
-from integrations.models.breaker import Breaker, BreakerState
+from integrations.models.breaker import Breaker, BreakerState, breaker_of
 from integrations.models.delivery import (
     AttemptOutcome,
     Delivery,
@@ -29,5 +29,6 @@ __all__ = [
     "Failure",
     "Heartbeat",
     "OutboxEvent",
+    "breaker_of",
     "new_delivery_key",
 ]

@@ -60,6 +60,17 @@ class Breaker(models.Model):
         return f"{self.name}: {self.state}"
 
     @property
+    def is_away(self) -> bool:
+        """Whether it is open or half-open."""
+        return self.state in (BreakerState.OPEN, BreakerState.HALF_OPEN)
+
+    @property
     def name(self) -> str:
         """The provider's or the receiver's name."""
         return self.provider or (self.destination.name if self.destination else "")
+
+
+def breaker_of(destination: Destination) -> Breaker | None:
+    """Return the destination's breaker, if it has one; no query where it was selected with the destination."""
+    found: Breaker | None = getattr(destination, "breaker", None)
+    return found

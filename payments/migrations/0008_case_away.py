@@ -26,7 +26,7 @@ DROP TRIGGER {table}_no_truncate ON integrations_{table};
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0006_staff_action_guards'),
+        ('payments', '0007_staff_mfa'),
         ('integrations', '0007_breakers'),
         ('orders', '0002_guards'),
     ]
