@@ -71,6 +71,7 @@ class Env:
     email_from: str
     order_lifetime_minutes: int
     delivery: DeliveryEnv
+    correction_ceilings: dict[str, int]
     payments_providers: tuple[str, ...]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
     stripe: StripeEnv
@@ -121,6 +122,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         # Stripe's page stays open for 30 minutes to 24 hours, and an order ends with its page.
         order_lifetime_minutes=read.integer("ORDER_LIFETIME_MINUTES", 60, low=30, high=1440),
         delivery=delivery_env(read),
+        correction_ceilings=read.limits("CORRECTION_CEILINGS"),
         payments_providers=_providers(read, stripe),
         webhook_ip_allowlists=webhook_allowlists(read),
         stripe=stripe,

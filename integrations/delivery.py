@@ -22,9 +22,8 @@ from integrations.connectors import CONNECTORS
 from integrations.connectors.contract import Connector, Message, Misconfigured, Receiver, Verdict
 from integrations.delivery_claims import Claim, claim, has_due
 from integrations.delivery_marks import mark
-from integrations.encryption import CannotDecrypt
 from integrations.failpoints import failpoint
-from integrations.models import Delivery, Failure
+from integrations.models import Failure
 
 __all__ = ["Claim", "Drained", "attempt", "claim", "drain", "has_due", "mark"]
 
@@ -91,7 +90,7 @@ def attempt(claimed: Claim, *, now: datetime) -> Verdict:
 
 def _try(connector: Connector, claimed: Claim, *, now: datetime) -> Verdict:
     began = time.monotonic()
-    message, receiver = _message(claimed), _receiver(claimed.delivery, now=now)
+    message, receiver = _message(claimed), _receiver(claimed)
     must_look = claimed.look_first and not claimed.delivery.destination.idempotent
     patience: int = settings.DELIVERY_LOOKUP_SECONDS
     if must_look and (found := connector.find(message, receiver, now=now, deadline_seconds=patience)):
@@ -114,13 +113,11 @@ def _message(claimed: Claim) -> Message:
     )
 
 
-def _receiver(delivery: Delivery, *, now: datetime) -> Receiver:
-    destination = delivery.destination
-    try:
-        signing_secrets = destination.signing_secrets(now=now)
-    except CannotDecrypt as error:
-        raise Misconfigured("the signing secrets cannot be read; see ENCRYPTION_KEYS") from error
+def _receiver(claimed: Claim) -> Receiver:
+    destination = claimed.delivery.destination
+    if claimed.secrets is None:
+        raise Misconfigured("the signing secrets cannot be read; see ENCRYPTION_KEYS")
     return destination.receiver(
-        secrets=signing_secrets,
+        secrets=claimed.secrets,
         allow_loopback=destination.allow_loopback and settings.ENVIRONMENT != "production",
     )

@@ -7,7 +7,7 @@ the fan-out and the end, but for what people do with dead letters (dead_letters.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -18,11 +18,13 @@ from integrations import breaker
 from integrations.connectors import reads_related
 from integrations.connectors.contract import Related, Verdict
 from integrations.delivery_schedule import error_fingerprint, wait_seconds
+from integrations.encryption import CannotDecrypt
 from integrations.models import (
     AttemptOutcome,
     Delivery,
     DeliveryAttempt,
     DeliveryState,
+    Destination,
     Failure,
     breaker_of,
 )
@@ -55,7 +57,8 @@ _FROM = """
 class Claim:
     """A worker's right to one try, until its lease ends. `fence` proves it when the answer is written.
 
-    `probe`: the one try by which an open breaker finds out whether the receiver is back.
+    `secrets`: what to sign with, None where it cannot be read. `probe`: the one try by which an open breaker finds out
+    whether the receiver is back.
     """
 
     delivery: Delivery
@@ -63,6 +66,7 @@ class Claim:
     number: int
     look_first: bool
     related: tuple[Related, ...] = ()
+    secrets: tuple[str, ...] | None = field(default=(), repr=False)
     probe: bool = False
 
 
@@ -103,6 +107,8 @@ def claim(*, now: datetime, limit: int, busy: Mapping[int, int] | None = None) -
         DeliveryAttempt.objects.bulk_create(
             [DeliveryAttempt(delivery=row, number=row.tries + 1, started_at=now) for row in taken]
         )
+    # Once a receiver, and here: the record of the opening may be a row, and the threads of a drain touch none.
+    secrets = {each.pk: _signing_secrets(each, now=now) for each in {row.destination for row in taken}}
     return [
         Claim(
             delivery=row,
@@ -110,6 +116,7 @@ def claim(*, now: datetime, limit: int, busy: Mapping[int, int] | None = None) -
             number=row.tries + 1,
             look_first=row.outcome_unknown,
             related=related_to(row) if reads_related(row.destination.kind) else (),
+            secrets=secrets[row.destination_id],
             probe=row.pk in probes,
         )
         for row in taken
@@ -191,3 +198,10 @@ def _take_over(row: Delivery, *, now: datetime) -> bool:
         row.not_before = now + timedelta(seconds=wait_seconds(row.tries - row.tries_before_replay))
     row.save()
     return row.state == DeliveryState.SENDING
+
+
+def _signing_secrets(destination: Destination, *, now: datetime) -> tuple[str, ...] | None:
+    try:
+        return destination.signing_secrets(now=now)
+    except CannotDecrypt:
+        return None

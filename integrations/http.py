@@ -13,7 +13,6 @@ from types import MappingProxyType
 
 import structlog
 from django.conf import settings
-from django.db import connections
 from urllib3 import BaseHTTPResponse, HTTPConnectionPool, Timeout
 from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 from urllib3.exceptions import TimeoutError as Urllib3Timeout
@@ -28,6 +27,7 @@ from integrations.http_connections import (
     tls_context,
     total_deadline,
 )
+from integrations.transactions import TransactionOpen, refuse_open_transaction
 
 __all__ = [
     "HttpAnswer",
@@ -68,10 +68,6 @@ class OutboundFailed(Exception):
     permanent = False
 
 
-class TransactionOpen(RuntimeError):
-    """A network call was about to be made inside a database transaction: a defect of the caller. Commit first."""
-
-
 @dataclass(frozen=True, slots=True)
 class HttpAnswer:
     """What came back. Header names are lower-case; `body` is as sent, whatever its content-encoding."""
@@ -79,20 +75,6 @@ class HttpAnswer:
     status: int
     headers: Mapping[str, str]
     body: bytes
-
-
-def refuse_open_transaction() -> None:
-    """Raise TransactionOpen if this thread holds a database transaction (DESIGN.md, invariant 6).
-
-    The transaction that Django's TestCase wraps around a test does not count, as for `atomic(durable=True)`.
-    """
-    for connection in connections.all(initialized_only=True):
-        own = [block for block in connection.atomic_blocks if not getattr(block, "_from_testcase", False)]
-        by_hand = connection.connection is not None and not connection.autocommit and not connection.in_atomic_block
-        if own or by_hand:
-            raise TransactionOpen(
-                f"a network call inside a transaction on database {connection.alias!r}; commit it before calling out"
-            )
 
 
 def loopback_allowed() -> bool:

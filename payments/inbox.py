@@ -113,10 +113,20 @@ def _insertion() -> tuple[str, list[str]]:
     return statement, [field.attname for field in fields]
 
 
-def raw_body(event: ProviderEvent) -> bytes:
-    """Return the exact bytes the provider sent. Raises CannotDecrypt. Whoever shows them records who saw them and
-    why."""
-    return encryption.unseal(bytes(event.body_sealed), table=TABLE, column="body_sealed", row=event.uid)
+def raw_body(event: ProviderEvent, *, purpose: encryption.Purpose, actor: str, reason: str = "") -> bytes:
+    """Return the exact bytes the provider sent, once it is recorded who opened them and why (encryption.unseal).
+
+    Raises CannotDecrypt; for REVEAL, TransactionOpen inside a transaction.
+    """
+    return encryption.unseal(
+        bytes(event.body_sealed),
+        table=TABLE,
+        column="body_sealed",
+        row=event.uid,
+        purpose=purpose,
+        actor=actor,
+        reason=reason,
+    )
 
 
 def due(at: datetime) -> Q:

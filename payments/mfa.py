@@ -20,7 +20,7 @@ from django.conf import settings
 from django.db import transaction
 from django_otp.oath import TOTP
 
-from integrations.encryption import seal, unseal
+from integrations.encryption import Purpose, seal, unseal
 from payments.models.staff import BackupCode, BackupCodes, TotpDevice
 
 KEY_BYTES = 20
@@ -170,7 +170,9 @@ def _use_backup_code(device: BackupCodes, plain: str, at: datetime) -> bool:
 
 
 def _key(device: TotpDevice) -> bytes:
-    return unseal(bytes(device.key_sealed), **_place(device))
+    """Open the key: its owner enrols with it, or signs in."""
+    actor = f"user:{device.user_id}"
+    return unseal(bytes(device.key_sealed), **_place(device), purpose=Purpose.SIGN_IN, actor=actor)
 
 
 def _place(device: TotpDevice) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from integrations import breaker, correlation, dead_letters, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Breaker, Delivery
-from payments import calls, expiry, idempotency, inbox, sweeping
+from payments import actions, approvals, calls, expiry, idempotency, inbox, sweeping
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
@@ -56,6 +56,8 @@ def keep_house(*, clock: Clock) -> int:
     count += _tell_of_dead_deliveries(at=clock())
     count += _tell_of_the_away(at=clock())
     count += idempotency.forget(at=clock())
+    count += approvals.expire_undecided(at=clock(), most=BATCH)
+    count += actions.resume(clock=clock, most=BATCH)
     return count
 
 
@@ -84,6 +86,8 @@ def keeping_due(now: datetime) -> bool:
         or dead_letters.dead_without_case().exists()
         or breaker.away_without_case(now=now).exists()
         or idempotency.any_to_forget(at=now)
+        or approvals.has_expired(at=now)
+        or actions.any_unfinished(at=now)
     )
 
 

@@ -8,6 +8,7 @@ from datetime import UTC, datetime
 import pytest
 from django.db import connections
 
+from integrations import decryptions
 from orders.models import Order
 from tests.chromium import chromium
 from tests.factories import make_order
@@ -47,6 +48,12 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         for marker in item.iter_markers("django_db"):
             marker.kwargs.update({"databases": ["default", "owner"]})  # type: ignore[attr-defined]
+
+
+@pytest.fixture(autouse=True)
+def no_openings_covered() -> None:
+    """Each test begins as a new process does: rows of an earlier test were rolled back, and cover nothing."""
+    decryptions._covered.clear()
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """The edge as data: facts, receivers, deliveries, breakers, heartbeats: one family a file."""
 
 from integrations.failure import Failure
+from integrations.key_models import DecryptionRecord, EncryptionKey
 from integrations.models.breaker import Breaker, BreakerState, breaker_of
 from integrations.models.delivery import (
     AttemptOutcome,
@@ -19,6 +20,7 @@ __all__ = [
     "AttemptOutcome",
     "Breaker",
     "BreakerState",
+    "DecryptionRecord",
     "Delivery",
     "DeliveryAttempt",
     "DeliveryReplay",
@@ -26,6 +28,7 @@ __all__ = [
     "DeliveryState",
     "Destination",
     "DestinationKind",
+    "EncryptionKey",
     "Failure",
     "Heartbeat",
     "OutboxEvent",

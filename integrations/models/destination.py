@@ -15,6 +15,7 @@ from django.db.models import Q, Value
 
 from integrations.connectors import CONNECTORS
 from integrations.connectors.contract import Misconfigured, Receiver
+from integrations.decryptions import PROCESS, Purpose
 from integrations.encryption import seal, unseal
 from integrations.facts import MAILED_FACTS
 from integrations.models.event import FACTS
@@ -130,11 +131,23 @@ class Destination(models.Model):
             allow_loopback=self.allow_loopback if allow_loopback is None else allow_loopback,
         )
 
-    def signing_secrets(self, *, now: datetime) -> tuple[str, ...]:
-        """Return the secrets to sign with now, newest first; the older ones only until `overlap_until`."""
+    def signing_secrets(
+        self, *, now: datetime, purpose: Purpose = Purpose.SIGN, actor: str = PROCESS
+    ) -> tuple[str, ...]:
+        """Return the secrets to sign with now, newest first; the older ones only until `overlap_until`.
+
+        `purpose` and `actor` go into the record of the opening (integrations/decryptions.py). Raises CannotDecrypt.
+        """
         if self.secrets_sealed is None:
             return ()
-        clear = unseal(bytes(self.secrets_sealed), table=self._meta.db_table, column="secrets_sealed", row=self.uid)
+        clear = unseal(
+            bytes(self.secrets_sealed),
+            table=self._meta.db_table,
+            column="secrets_sealed",
+            row=self.uid,
+            purpose=purpose,
+            actor=actor,
+        )
         every: list[str] = json.loads(clear)
         overlapping = self.overlap_until is not None and now < self.overlap_until
         return tuple(every if overlapping else every[:1])
@@ -146,11 +159,10 @@ class Destination(models.Model):
         )
         self.overlap_until = overlap_until
 
-    def rotate_signing_secret(self, new: str, *, now: datetime, overlap_seconds: int) -> None:
+    def rotate_signing_secret(self, new: str, *, now: datetime, overlap_seconds: int, actor: str) -> None:
         """Put `new` first and go on signing with the present ones for `overlap_seconds`. The caller saves it."""
-        self.set_signing_secrets(
-            [new, *self.signing_secrets(now=now)], overlap_until=now + timedelta(seconds=overlap_seconds)
-        )
+        present = self.signing_secrets(now=now, purpose=Purpose.ROTATE, actor=actor)
+        self.set_signing_secrets([new, *present], overlap_until=now + timedelta(seconds=overlap_seconds))
 
 
 def _require_https(name: str, address: str, *, loopback: bool) -> None:

@@ -51,7 +51,8 @@ def figures(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def row(subject: Subject = STRIPE) -> Breaker:
-    return Breaker.objects.get(provider=subject.provider, destination_id=subject.destination_id)
+    whose = {"provider": subject.provider, "destination_id": subject.destination_id}
+    return Breaker.objects.get(**whose)
 
 
 def go_away(subject: Subject = STRIPE, *, now: datetime, times: int = 3) -> Breaker:
@@ -312,8 +313,12 @@ class TestProviders:
         """A provider whose adapter is told by `script` what to do, at a time that stands still."""
         self.now = now
         self.script: Any = lambda: None
-        adapter = Scripted(lambda: (calls.append("asked"), self.script())[1])
-        return GuardedProvider(adapter, gate=ProviderGate("stripe", clock=lambda: self.now))
+
+        def ask() -> Any:
+            calls.append("asked")
+            return self.script()
+
+        return GuardedProvider(Scripted(ask), gate=ProviderGate("stripe", clock=lambda: self.now))
 
     def lose(self, stripe: GuardedProvider, error: Exception, *, times: int = 3) -> None:
         self.script = raising(error)

@@ -426,7 +426,7 @@ def test_a_destination_keeps_its_secrets_sealed_and_signs_with_the_old_one_for_a
     destination = make_destination(now=now, secrets=("whsec_b25l",))
     assert b"whsec" not in bytes(destination.secrets_sealed or b"")
 
-    destination.rotate_signing_secret("whsec_dHdv", now=now, overlap_seconds=3600)
+    destination.rotate_signing_secret("whsec_dHdv", now=now, overlap_seconds=3600, actor="user:7")
     destination.save()
     destination.refresh_from_db()
 

@@ -12,6 +12,7 @@ from django_q.models import OrmQ
 
 from integrations import correlation
 from integrations.contract import Notification, ProviderIds
+from integrations.decryptions import PROCESS, Purpose
 from payments import inbox
 from payments.models import ProviderEvent
 from tests.fake_provider import FakeProvider
@@ -53,7 +54,7 @@ def test_what_the_row_holds(told: Notification, now: datetime) -> None:
         "received_at": event.received_at,
         "next_try_at": event.next_try_at,
         "correlation_id": event.correlation_id,
-        "body": inbox.raw_body(event),
+        "body": inbox.raw_body(event, purpose=Purpose.VERIFY, actor=PROCESS),
         "unused": (event.tries, event.fence, event.lease_until, event.finished_at, event.used_by_look, event.error),
     } == {
         "provider": told.provider,

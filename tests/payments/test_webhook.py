@@ -194,12 +194,13 @@ def test_a_flood_of_bad_signatures_is_throttled_and_verified_events_never_are(wo
 
 
 def test_the_raw_bytes_are_exact_and_encrypted(world: World) -> None:
+    from integrations.decryptions import PROCESS, Purpose
     from payments import inbox
 
     body = json.dumps(body_of(world)).encode() + b"  \n"
     post(body)
     event = ProviderEvent.objects.get()
-    assert inbox.raw_body(event) == body
+    assert inbox.raw_body(event, purpose=Purpose.VERIFY, actor=PROCESS) == body
     assert b"evt_1" not in bytes(event.body_sealed)
 
 

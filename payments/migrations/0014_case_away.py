@@ -1,33 +1,24 @@
-"""Cases of what is away; and what leaves the shop is append-only by trigger too, not by the application's role alone."""
+"""Cases of what is away; and who let facts pass a dead delivery is never rewritten."""
 
 from django.db import migrations, models
 
-TABLES = ("outboxevent", "deliveryreplay", "deliveryskip")
-
-APPEND_ONLY = "".join(
-    f"""
-CREATE TRIGGER {table}_append_only BEFORE UPDATE OR DELETE ON integrations_{table}
+APPEND_ONLY = """
+CREATE TRIGGER integrations_deliveryskip_append_only BEFORE UPDATE OR DELETE ON integrations_deliveryskip
   FOR EACH ROW EXECUTE FUNCTION shop_refuse_change();
-CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON integrations_{table}
+CREATE TRIGGER integrations_deliveryskip_no_truncate BEFORE TRUNCATE ON integrations_deliveryskip
   FOR EACH STATEMENT EXECUTE FUNCTION shop_refuse_change();
 """
-    for table in TABLES
-)
-
-UNDO = "".join(
-    f"""
-DROP TRIGGER {table}_append_only ON integrations_{table};
-DROP TRIGGER {table}_no_truncate ON integrations_{table};
+UNDO = """
+DROP TRIGGER integrations_deliveryskip_no_truncate ON integrations_deliveryskip;
+DROP TRIGGER integrations_deliveryskip_append_only ON integrations_deliveryskip;
 """
-    for table in TABLES
-)
 
 
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0007_staff_mfa'),
-        ('integrations', '0007_breakers'),
+        ('payments', '0013_action_retries'),
+        ('integrations', '0008_breakers'),
         ('orders', '0002_guards'),
     ]
 

@@ -30,7 +30,7 @@ def breakers_become_pauses(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0006_waiting_at_receivers'),
+        ('integrations', '0007_keys_and_openings'),
     ]
 
     operations = [
