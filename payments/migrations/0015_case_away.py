@@ -17,7 +17,7 @@ DROP TRIGGER integrations_deliveryskip_append_only ON integrations_deliveryskip;
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0013_action_retries'),
+        ('payments', '0014_tries'),
         ('integrations', '0008_breakers'),
         ('orders', '0002_guards'),
     ]
