@@ -21,11 +21,11 @@ from integrations import correlation
 from integrations.connectors import CONNECTORS
 from integrations.connectors.contract import Connector, Message, Misconfigured, Receiver, Verdict
 from integrations.delivery_claims import Claim, claim, has_due
-from integrations.delivery_marks import mark
+from integrations.delivery_marks import mark, mark_all
 from integrations.failpoints import failpoint
 from integrations.models import Failure
 
-__all__ = ["Claim", "Drained", "attempt", "claim", "drain", "has_due", "mark"]
+__all__ = ["Claim", "Drained", "attempt", "claim", "drain", "has_due", "mark", "mark_all"]
 
 _POLL_SECONDS = 0.25
 
@@ -65,7 +65,7 @@ def _mark_finished(results: list[tuple[Claim, Verdict]], *, now: datetime) -> li
         return []
     if any(verdict.delivered for _, verdict in results):
         failpoint("delivery.after_send")
-    done = mark(results, now=now)
+    done = mark_all(results, now=now)
     failpoint("delivery.after_mark")
     return done
 

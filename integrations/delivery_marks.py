@@ -23,7 +23,12 @@ from integrations.models import AttemptOutcome, Delivery, DeliveryState, Destina
 log = structlog.get_logger(__name__)
 
 
-def mark(results: Sequence[tuple[Claim, Verdict]], *, now: datetime) -> list[str]:
+def mark(claimed: Claim, verdict: Verdict, *, now: datetime) -> str:
+    """Mark one; see mark_all()."""
+    return mark_all([(claimed, verdict)], now=now)[0]
+
+
+def mark_all(results: Sequence[tuple[Claim, Verdict]], *, now: datetime) -> list[str]:
     """Write what each try came to, unless its lease was lost; return `delivered`, `failed`, `dead` or `stale` for each.
 
     Then tell the receivers' breakers, in transactions of their own.

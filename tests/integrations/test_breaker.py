@@ -256,7 +256,7 @@ class TestReceivers:
         assert delivery.claim(now=later, limit=9) == [], "one at a time"
         assert not delivery.has_due(later)
 
-        delivery.mark([(probe, Verdict(delivered=True))], now=later)
+        delivery.mark_all([(probe, Verdict(delivered=True))], now=later)
 
         assert row(whose).state == BreakerState.CLOSED
         assert self.drain(later).delivered >= 3
@@ -273,7 +273,7 @@ class TestReceivers:
         (lost,) = delivery.claim(now=now + 10 * SECOND, limit=9)
         after = now + 56 * SECOND
         assert self.drain(after).delivered == 7, "the probe, then all that waited"
-        assert delivery.mark([(lost, Verdict(failure=Failure.TIMEOUT))], now=after) == ["stale"]
+        assert delivery.mark_all([(lost, Verdict(failure=Failure.TIMEOUT))], now=after) == ["stale"]
         assert row(whose).state == BreakerState.CLOSED
 
     def test_others_go_on_meanwhile(self, now: datetime, connector: ScriptedConnector) -> None:

@@ -170,12 +170,12 @@ def test_an_answer_that_comes_after_the_lease_changes_nothing(now: datetime) -> 
     (second,) = delivery.claim(now=later, limit=1)
     before = Delivery.objects.filter(pk=row.pk).values().get()
 
-    assert delivery.mark([(stalled, AWAY)], now=later) == ["stale"]
-    assert delivery.mark([(stalled, Verdict(delivered=True))], now=later) == ["stale"]
+    assert delivery.mark_all([(stalled, AWAY)], now=later) == ["stale"]
+    assert delivery.mark_all([(stalled, Verdict(delivered=True))], now=later) == ["stale"]
 
     assert Delivery.objects.filter(pk=row.pk).values().get() == before
-    assert delivery.mark([(second, Verdict(delivered=True))], now=later) == ["delivered"]
-    assert delivery.mark([(stalled, AWAY)], now=later) == ["stale"]
+    assert delivery.mark_all([(second, Verdict(delivered=True))], now=later) == ["delivered"]
+    assert delivery.mark_all([(stalled, AWAY)], now=later) == ["stale"]
     assert outcomes(row) == [AttemptOutcome.UNFINISHED, AttemptOutcome.DELIVERED]
 
 
@@ -202,7 +202,7 @@ def test_an_answer_ends_the_count_of_unfinished_tries(now: datetime) -> None:
     now += timedelta(seconds=45)
     (claimed,) = delivery.claim(now=now, limit=1)
     assert fresh(row).unfinished_tries == 1
-    delivery.mark([(claimed, AWAY)], now=now)
+    delivery.mark_all([(claimed, AWAY)], now=now)
     assert fresh(row).unfinished_tries == 0
 
 

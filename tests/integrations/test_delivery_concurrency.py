@@ -71,7 +71,7 @@ def test_only_one_of_many_answers_is_written(now: datetime) -> None:
     tell(now=now)
     (claimed,) = delivery.claim(now=now, limit=1)
     verdict = Verdict(delivered=True)
-    results = all_at_once(lambda: delivery.mark([(claimed, verdict)], now=now))
+    results = all_at_once(lambda: delivery.mark_all([(claimed, verdict)], now=now))
     assert sorted(results) == [["delivered"]] + [["stale"]] * (WORKERS - 1)
 
 
@@ -79,7 +79,7 @@ def test_only_one_of_many_replays_counts(now: datetime) -> None:
     make_destination(now=now)
     (row,) = tell(now=now)
     (claimed,) = delivery.claim(now=now, limit=1)
-    delivery.mark([(claimed, Verdict(failure=Failure.PERMANENT, hopeless=True))], now=now)
+    delivery.mark_all([(claimed, Verdict(failure=Failure.PERMANENT, hopeless=True))], now=now)
     ids = all_at_once(
         lambda: dead_letters.redeliver(Delivery.objects.filter(pk=row.pk), actor="user:7", reason="x", now=now)
     )

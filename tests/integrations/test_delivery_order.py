@@ -64,7 +64,7 @@ def test_while_the_earlier_one_is_on_its_way_the_later_one_stays(now: datetime) 
     assert first.delivery == placed
     assert delivery.claim(now=now, limit=9) == []
 
-    delivery.mark([(first, Verdict(delivered=True))], now=now)
+    delivery.mark_all([(first, Verdict(delivered=True))], now=now)
 
     (second,) = delivery.claim(now=now, limit=9)
     assert second.delivery == paid
