@@ -41,6 +41,7 @@ def test_a_receiver_that_says_it_is_gone_is_believed_and_a_person_told(world: Wo
     """Fault 26, 410: it is disabled, with a dead letter and a case; the other one hears of the order. Enabled again
     and redelivered, it hears each fact once."""
     order = Order(world, returns=False)
+    wait_until(lambda: {row["state"] for row in order.deliveries()} == {"delivered"}, world)
     world.receiver_fails(mode="410", times=1)
     order.pay()
     wait_until(lambda: world.rows("SELECT 1 FROM payments_case WHERE kind = 'dead_delivery'"), world)
