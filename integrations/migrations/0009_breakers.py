@@ -30,7 +30,7 @@ def breakers_become_pauses(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0007_keys_and_openings'),
+        ('integrations', '0008_masked_openings'),
     ]
 
     operations = [

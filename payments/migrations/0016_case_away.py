@@ -17,8 +17,8 @@ DROP TRIGGER integrations_deliveryskip_append_only ON integrations_deliveryskip;
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0014_tries'),
-        ('integrations', '0008_breakers'),
+        ('payments', '0015_case_notes'),
+        ('integrations', '0009_breakers'),
         ('orders', '0002_guards'),
     ]
 

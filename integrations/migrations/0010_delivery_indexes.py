@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False  # indexes are built beside the service, which goes on writing
 
     dependencies = [
-        ("integrations", "0008_breakers"),
+        ("integrations", "0009_breakers"),
     ]
 
     operations = [
