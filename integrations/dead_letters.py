@@ -63,13 +63,21 @@ def skip(deliveries: QuerySet[Delivery], *, actor: str, reason: str, now: dateti
         )
         Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(skipped_at=now)
         for row in rows:
-            following = Delivery.objects.filter(
-                destination_id=row.destination_id, ordering_key=row.ordering_key, state=DeliveryState.QUEUED
-            )
-            following.exclude(ordering_key="").filter(pk__gt=row.pk, not_before__gt=now).update(not_before=now)
+            _wake_those_behind(row, now=now)
         if rows:
             nudge("deliver")
     return [row.pk for row in rows]
+
+
+def _wake_those_behind(row: Delivery, *, now: datetime) -> None:
+    if row.ordering_key:
+        Delivery.objects.filter(
+            destination_id=row.destination_id,
+            ordering_key=row.ordering_key,
+            state=DeliveryState.QUEUED,
+            pk__gt=row.pk,
+            not_before__gt=now,
+        ).update(not_before=now)
 
 
 def waits_for(delivery: Delivery) -> Delivery | None:

@@ -149,9 +149,10 @@ def _wake_next(rows: Sequence[Delivery], *, now: datetime) -> None:
 
 
 def _disable(destination: Destination, verdict: Verdict, *, now: datetime) -> None:
-    Destination.objects.filter(pk=destination.pk, active=True).update(
-        active=False, disabled_at=now, disabled_reason=verdict.detail[:300]
-    )
+    row = Destination.objects.select_for_update().get(pk=destination.pk)
+    if row.active:
+        row.active, row.disabled_at, row.disabled_reason = False, now, verdict.detail[:300]
+        row.save(update_fields=["active", "disabled_at", "disabled_reason"])
 
 
 def _outcome(verdict: Verdict) -> AttemptOutcome:
