@@ -17,7 +17,7 @@ DROP TRIGGER integrations_deliveryskip_append_only ON integrations_deliveryskip;
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0015_case_notes'),
+        ('payments', '0017_time_indexes'),
         ('integrations', '0009_breakers'),
         ('orders', '0002_guards'),
     ]
