@@ -78,7 +78,8 @@ def test_a_call_waits_without_being_counted_as_sent(world: World, settings: Any,
 def test_what_stays_away_becomes_one_case(world: World, settings: Any) -> None:
     receiver = make_destination(now=world.now, name="CRM")
     go_away(Subject(destination_id=receiver.pk), now=world.now, settings=settings)
-    assert not working.keeping_due(world.now)
+    working.keep_house(clock=world.clock)
+    assert not Case.objects.exists()
     world.wait(seconds=settings.BREAKER_CASE_AFTER_SECONDS)
     assert working.keeping_due(world.now)
     working.keep_house(clock=world.clock)
