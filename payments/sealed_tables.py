@@ -63,6 +63,7 @@ SEALED = (
     SealedTable(label="payments.StaffAction", final=_ACTION_FINAL),
     SealedTable(label="payments.Approval", final=_APPROVAL_FINAL),
     SealedTable(label="integrations.DeliveryReplay"),
+    SealedTable(label="integrations.DeliverySkip"),
     SealedTable(label="integrations.DecryptionRecord"),
 )
 

@@ -20,7 +20,7 @@ CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON {table}
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0017_time_indexes'),
+        ('payments', '0018_case_away'),
     ]
 
     operations = [
