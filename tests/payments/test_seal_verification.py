@@ -139,7 +139,7 @@ def test_an_action_that_is_gone_while_it_waits(now: datetime) -> None:
 
 
 class TestSealsThemselves:
-    def rewrite(self, statement: str, *values: object) -> Break:
+    def rewrite(self, statement: str, *values: Any) -> Break:
         table = "payments_sealedrows" if "sealedrows" in statement else "payments_auditseal"
         tamper(table, statement, *values)
         return first(verify(now=NOW))
