@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any, ClassVar, TypeVar
 
 from django.contrib import admin
@@ -63,7 +62,7 @@ class ReadOnlyAdmin(AreaAdmin[Row]):
         """Leave out of a list what no page shows: sealed bodies, payloads."""
         return super().get_queryset(request).defer(*(self.exclude or ()))
 
-    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Sequence[Any]:
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
         """Let all fields be text: none is ever edited, so no form is built."""
         if self.fields or self.fieldsets or self.readonly_fields:
             return super().get_readonly_fields(request, obj)
