@@ -57,6 +57,7 @@ class Env:
     secret_key: str
     secret_key_fallbacks: tuple[str, ...]
     encryption_keys: dict[str, bytes]
+    encryption_key_max_age_days: int
     public_base_url: str
     allowed_hosts: tuple[str, ...]
     trusted_proxies: TrustedProxies
@@ -107,6 +108,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         secret_key=_secret_key(read, kept),
         secret_key_fallbacks=read.items("SECRET_KEY_FALLBACKS"),
         encryption_keys=encryption_keys(read, read.text("ENCRYPTION_KEYS") or kept("encryption_keys", _new_ring)),
+        encryption_key_max_age_days=read.integer("ENCRYPTION_KEY_MAX_AGE_DAYS", 365, low=1, high=3650),
         public_base_url=public_base_url,
         allowed_hosts=read.items("ALLOWED_HOSTS"),
         trusted_proxies=trusted_proxies(read),
