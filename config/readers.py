@@ -125,6 +125,17 @@ class Reader:
             self.problem(name, "names something twice", "Keep one of each.")
         return tuple(member for member in members if member)
 
+    def limits(self, name: str) -> dict[str, int]:
+        """Return amounts by currency, in minor units: `EUR:500000,JPY:800000`."""
+        found: dict[str, int] = {}
+        for member in self.items(name):
+            currency, _, amount = member.partition(":")
+            if re.fullmatch(r"[A-Z]{3}", currency) and re.fullmatch(r"[0-9]{1,15}", amount):
+                found[currency] = int(amount)
+            else:
+                self.problem(name, f"has {member!r}", "Write minor units by currency, such as EUR:500000,JPY:800000.")
+        return found
+
     def networks(self, name: str, members: tuple[str, ...]) -> tuple[Network, ...]:
         """Return addresses and networks (`10.0.0.7`, `10.0.0.0/8`, `2001:db8::/32`)."""
         found = []

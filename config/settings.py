@@ -159,6 +159,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = _env.email_from
 # --- the shop and its providers ----------------------------------------------------------------------------
 
 ORDER_LIFETIME_MINUTES = _env.order_lifetime_minutes
+CORRECTION_CEILINGS = _env.correction_ceilings
 
 PAYMENTS_PROVIDERS = _env.payments_providers
 WEBHOOK_IP_ALLOWLISTS = _env.webhook_ip_allowlists
@@ -253,6 +254,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_USERNAME_CALLABLE = "config.signing_in.name_for_axes"
 AXES_LOCKOUT_CALLABLE = "config.errors.locked_out"
 # TrustedProxyMiddleware has put the client's own address there; no header is believed a second time.
 AXES_IPWARE_META_PRECEDENCE_ORDER = ["REMOTE_ADDR"]

@@ -9,6 +9,7 @@ urlpatterns = [
     path("livez", health.livez, name="livez"),
     path("readyz", health.readyz, name="readyz"),
     path("metrics", health.metrics, name="metrics"),
+    path("admin/", include("payments.backoffice.urls")),
     path("admin/", admin.site.urls),
     path("", include("payments.urls")),
     path("", include("orders.storefront.urls")),

@@ -107,7 +107,14 @@ STORES = (
     Variable("EMAIL_FROM", "Sender of our mail.", "`no-reply@` the host of PUBLIC_BASE_URL"),
 )
 
-SHOP = (Variable("ORDER_LIFETIME_MINUTES", "How long an order may be paid, 30 to 1440.", "`60`"),)
+SHOP = (
+    Variable("ORDER_LIFETIME_MINUTES", "How long an order may be paid, 30 to 1440.", "`60`"),
+    Variable(
+        "CORRECTION_CEILINGS",
+        "The most money a correction may move, in minor units by currency, e.g. `EUR:500000,JPY:800000`.",
+        "empty: no ceiling",
+    ),
+)
 
 PROVIDERS = (
     Variable(

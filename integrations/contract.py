@@ -144,7 +144,8 @@ class PaymentSnapshot:
     """The whole payment as the provider tells it at one moment: the only thing settlement believes.
 
     `reference` is what the provider's object carries (empty: it carries none). `amount_minor` is what the shopper was
-    asked for. `page_open` says that the provider's page may still take money. `raw` is kept after masking.
+    asked for. `page_open` says that the provider's page may still take money. `in_review`: no money has moved because
+    somebody at the provider looks at the payment first. `raw` is kept after masking.
     """
 
     provider: str
@@ -162,6 +163,7 @@ class PaymentSnapshot:
     captures: tuple[CaptureSnapshot, ...] = ()
     refunds: tuple[RefundSnapshot, ...] = ()
     disputes: tuple[DisputeSnapshot, ...] = ()
+    in_review: bool = False
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 
@@ -345,6 +347,11 @@ class Provider(Protocol):
 
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         """Make the page take no more money. Does nothing where it is closed or paid already. Raises ProviderError."""
+        ...
+
+    def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
+        """Give an uncaptured authorization back to the shopper. Does nothing where none is held. Raises
+        ProviderError."""
         ...
 
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:

@@ -89,6 +89,9 @@ class GuardedProvider:
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self._call("close", lambda: self._adapter.close(ids, idempotency_key=idempotency_key))
 
+    def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
+        self._call("release", lambda: self._adapter.release(ids, idempotency_key=idempotency_key))
+
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         """Prove a webhook. May run inside a transaction, as it is not to open a socket (http.py holds it to that)."""
         with self._line("verify"):

@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 APPROVAL_HOURS = 24
 REASON_MIN_CHARACTERS = 10
+RETRY_SECONDS = 300
+"""How long what cannot be done now waits for its next try."""
 RESUME_AFTER_SECONDS = 60
 """Nobody is still executing it in their own request after this."""
 
@@ -154,22 +156,30 @@ def execute(action_id: int, *, clock: Clock) -> StaffAction:
 def resume(*, clock: Clock, most: int) -> int:
     """Execute what was decided but not done (a crash, a provider away); return how many. For the keeper."""
     count = 0
-    for action_id in unfinished(clock()).order_by("pk").values_list("pk", flat=True)[:most]:
+    for action_id in _unfinished(clock()).order_by("pk").values_list("pk", flat=True)[:most]:
         try:
             execute(action_id, clock=clock)
         except NotPossible as error:
             log.warning("action_waits", action=action_id, why=str(error))
+            later = clock() + timedelta(seconds=RETRY_SECONDS)
+            StaffAction.objects.filter(pk=action_id, state=ActionState.REQUESTED).update(next_try_at=later)
             continue
         count += 1
     return count
 
 
-def unfinished(at: datetime) -> QuerySet[StaffAction]:
+def any_unfinished(*, at: datetime) -> bool:
+    """Say whether resume() has something to do."""
+    return _unfinished(at).exists()
+
+
+def _unfinished(at: datetime) -> QuerySet[StaffAction]:
     """Return what somebody should have executed by now: approved, or needing no approval, a minute ago."""
     before = at - timedelta(seconds=RESUME_AFTER_SECONDS)
     approved = Q(approval__decision=Decision.APPROVED, approval__decided_at__lte=before)
+    its_turn = Q(next_try_at=None) | Q(next_try_at__lte=at)
     return StaffAction.objects.filter(
-        approved | Q(approval=None, requested_at__lte=before), state=ActionState.REQUESTED
+        approved | Q(approval=None, requested_at__lte=before), its_turn, state=ActionState.REQUESTED
     )
 
 

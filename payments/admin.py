@@ -1,5 +1,15 @@
 """Where Django looks for registrations; they stand in payments/backoffice/."""
 
-from payments.backoffice import messages, money
+from payments.backoffice import (
+    approving,
+    messages,
+    money,
+    orders,
+)
 
-__all__ = ["messages", "money"]
+__all__ = [
+    "approving",
+    "messages",
+    "money",
+    "orders",
+]

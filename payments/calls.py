@@ -161,6 +161,9 @@ def _ask(call: ProviderCall) -> Started | None:
     if call.operation == Operation.CLOSE:
         provider.close(ProviderIds(**call.request), idempotency_key=call.idempotency_key)
         return None
+    if call.operation == Operation.RELEASE:
+        provider.release(ProviderIds(**call.request), idempotency_key=call.idempotency_key)
+        return None
     raise ValueError(f"no sender for {call.operation}")
 
 

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from typing import Any
 
 from django.db import IntegrityError, transaction
+from django.db.models import Q
 
 from integrations import outbox
 from orders.models import Order
 from orders.money import Money
 from payments.models import Case
-from payments.models.case import CaseKind
+from payments.models.case import CaseKind, Resolution
 
 
 def open_case(
@@ -28,7 +31,8 @@ def open_case(
     """Open the case of this kind for this subject, or note that it was seen again. Needs a transaction.
 
     `ours` and `theirs`: one sentence each, without personal data. `suggested_fix`: what a person does next. `stake`:
-    the money in question, if any. A case that is new is told to the receivers as the fact `case.opened`.
+    the money in question, if any. A case that is new is told to the receivers as the fact `case.opened`. One that a
+    person has accepted is not opened again before its acceptance ends.
     """
     case = _see_again(kind, subject_kind, subject_id, theirs, at)
     if case is not None:
@@ -72,10 +76,33 @@ def open_case(
     return case
 
 
+def close_case(
+    case: Case, *, resolution: Resolution, at: datetime, user: Any = None, accepted_until: datetime | None = None
+) -> None:
+    """End an open case. Needs a transaction and the case's row lock. `user`: who decided, none where a rule did.
+
+    `accepted_until`: of an accepted difference, when it must be looked at anew; none means never.
+    """
+    case.closed_at, case.resolution, case.closed_by, case.accepted_until = at, resolution, user, accepted_until
+    case.save(update_fields=["closed_at", "resolution", "closed_by", "accepted_until"])
+
+
+def close_cases(kinds: Collection[CaseKind], *, order: Order, at: datetime, user: Any) -> list[int]:
+    """End the open cases of these kinds about an order, as mended; return their ids. Needs a transaction."""
+    found = list(
+        Case.objects.select_for_update().filter(kind__in=list(kinds), order=order, closed_at=None).order_by("pk")
+    )
+    for case in found:
+        close_case(case, resolution=Resolution.MENDED, at=at, user=user)
+    return [case.pk for case in found]
+
+
 def _see_again(kind: CaseKind, subject_kind: str, subject_id: int, theirs: str, at: datetime) -> Case | None:
+    still_accepted = Q(resolution=Resolution.ACCEPTED) & (Q(accepted_until=None) | Q(accepted_until__gt=at))
     case = (
         Case.objects.select_for_update()
-        .filter(kind=kind, subject_kind=subject_kind, subject_id=subject_id, closed_at__isnull=True)
+        .filter(Q(closed_at=None) | still_accepted, kind=kind, subject_kind=subject_kind, subject_id=subject_id)
+        .order_by("-pk")
         .first()
     )
     if case is not None:

@@ -13,11 +13,13 @@ APPEND_ONLY = (
     "payments_ledgertransaction",
     "payments_ledgerentry",
     "payments_look",
+    "payments_note",
     "integrations_outboxevent",
     "integrations_deliveryreplay",
     "integrations_encryptionkey",
     "integrations_decryptionrecord",
     "auditlog_logentry",
+    "payments_auditrecord",
 )
 """The role inserts and reads these; UPDATE, DELETE and TRUNCATE are refused by role and by trigger."""
 

@@ -37,6 +37,19 @@ def post_capture(capture: Capture, *, at: datetime) -> LedgerTransaction:
     )
 
 
+def post_application(capture: Capture, *, at: datetime) -> LedgerTransaction:
+    """Move money that was held as unapplied to the sale it pays after all (correction “reopen with late money”)."""
+    return _post(
+        cause_kind="application",
+        cause_id=capture.pk,
+        amount=capture.amount,
+        debit=UNAPPLIED,
+        credit=SALES,
+        at=at,
+        note=f"Capture {capture.capture_id} applied to its order"[:200],
+    )
+
+
 def _post(
     *, cause_kind: str, cause_id: int, amount: Money, debit: str, credit: str, at: datetime, note: str
 ) -> LedgerTransaction:

@@ -287,6 +287,7 @@ def _adopt(attempt: PaymentAttempt, snapshot: PaymentSnapshot, *, at: datetime) 
     attempt.page_expires_at = snapshot.expires_at or attempt.page_expires_at
     attempt.decline_reason = snapshot.decline.reason if snapshot.decline else ""
     attempt.decline_code = snapshot.decline.provider_code[:100] if snapshot.decline else ""
+    attempt.in_review = snapshot.in_review
 
 
 _EVENT_FOR = {

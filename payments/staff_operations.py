@@ -79,6 +79,9 @@ class StaffOperation(ABC):
     form_class: ClassVar[type[forms.Form] | None] = None
     """The form for what the act needs beyond its subject; its cleaned data, made plain JSON, are the parameters."""
 
+    step_up: ClassVar[bool] = True
+    """Whether the person must have shown within five minutes that it is still they."""
+
     @abstractmethod
     def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
         """Return what would happen. Raises NotPossible. Reads only; inside execution, under the locks of `lock`.
@@ -101,6 +104,10 @@ class StaffOperation(ABC):
 
     def after(self, action: StaffAction, *, clock: Clock) -> None:  # noqa: B027
         """Send what was prepared, look again. A failure here undoes nothing: workers go on."""
+
+    def foresee(self, subject_id: int, parameters: Parameters, *, at: datetime) -> list[Change]:
+        """Ask the outside, changing nothing, what the act would find; shown below the preview, not fingerprinted."""
+        return []
 
     def area_for(self, preview: Preview) -> Area:
         """Return the row of the roles table that counts for this preview (limits, counts)."""

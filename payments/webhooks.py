@@ -24,7 +24,7 @@ from rest_framework.views import APIView
 
 from integrations import providers
 from integrations.contract import NotificationRejected, ProviderMisconfigured
-from payments import inbox
+from payments import inbox, signatures
 
 log = structlog.get_logger(__name__)
 
@@ -118,5 +118,6 @@ def _refuse(request: Request, provider: str, why: str) -> Response:
         count = 1
     if count > getattr(settings, "WEBHOOK_BAD_SIGNATURES_A_MINUTE", BAD_SIGNATURES_A_MINUTE):
         return Response({"error": "too many bad signatures"}, status=429, headers={"Retry-After": "60"})
+    signatures.note_refused(provider, at=timezone.now())
     log.warning("webhook_refused", provider=provider, why=why[:200])
     return Response({"error": "the signature or the body is not valid"}, status=400)

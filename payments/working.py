@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from integrations import correlation, delivery, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Delivery
-from payments import calls, expiry, idempotency, inbox, sweeping
+from payments import actions, approvals, calls, expiry, idempotency, inbox, sweeping
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
@@ -55,6 +55,8 @@ def keep_house(*, clock: Clock) -> int:
     count += inbox.tell_of_parked(at=clock(), most=BATCH)
     count += _tell_of_dead_deliveries(at=clock())
     count += idempotency.forget(at=clock())
+    count += approvals.expire_undecided(at=clock(), most=BATCH)
+    count += actions.resume(clock=clock, most=BATCH)
     return count
 
 
@@ -82,6 +84,8 @@ def keeping_due(now: datetime) -> bool:
         or inbox.has_untold_parked(at=now)
         or delivery.dead_without_case().exists()
         or idempotency.any_to_forget(at=now)
+        or approvals.has_expired(at=now)
+        or actions.any_unfinished(at=now)
     )
 
 

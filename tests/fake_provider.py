@@ -125,6 +125,12 @@ class FakeProvider:
             payment.page_open = False
             payment.status = PaymentStatus.CANCELLED
 
+    def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
+        self._begin("release", idempotency_key)
+        payment = self.find(ids)
+        if payment.status is PaymentStatus.AUTHORIZED:
+            payment.status = PaymentStatus.CANCELLED
+
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         if headers.get("Signature") != "good":
             raise NotificationRejected("bad signature")
@@ -181,6 +187,10 @@ class FakeProvider:
         """Let the shopper choose a bank debit that takes days."""
         payment.intent_id = payment.intent_id or f"pi_{payment.page_id}"
         payment.status, payment.page_open = PaymentStatus.PENDING, False
+
+    def authorize(self, payment: Payment) -> None:
+        """The money is reserved and not captured."""
+        payment.status, payment.page_open = PaymentStatus.AUTHORIZED, False
 
     def fail(self, payment: Payment) -> None:
         payment.status, payment.page_open = PaymentStatus.FAILED, False

@@ -13,14 +13,15 @@ from django.contrib.auth.models import Group
 from payments import mfa, role_groups
 from payments.roles import Role
 
+PASSWORD = "correct horse battery"
 _numbers = itertools.count(1)
 
 
 def make_staff(*roles: Role, name: str = "") -> Any:
-    """Return a person with these roles; their password is `correct horse battery`."""
+    """Return a person with these roles; their password is PASSWORD."""
     role_groups.sync()
     user = get_user_model().objects.create_user(
-        username=name or f"person-{next(_numbers)}", password="correct horse battery", is_staff=True
+        username=name or f"person-{next(_numbers)}", password=PASSWORD, is_staff=True
     )
     user.groups.set(Group.objects.filter(name__in=list(roles)))
     return user

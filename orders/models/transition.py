@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from django.db import models
 
+from integrations import correlation
+
 
 class CurrentTransactionId(models.Func):
     """PostgreSQL's number of the running transaction, so that a trigger can ask for a row of the same one."""
@@ -27,6 +29,9 @@ class Transition(models.Model):
     actor = models.CharField(max_length=100)
     cause = models.CharField(max_length=200)
     at = models.DateTimeField()
+    correlation_id = models.CharField(
+        max_length=64, blank=True, default=correlation.current, db_default="", editable=False
+    )
     transaction_id = models.BigIntegerField(db_default=CurrentTransactionId(), editable=False)
 
     class Meta:
@@ -37,6 +42,11 @@ class Transition(models.Model):
                 condition=models.Q(forbidden=True, to_state="") | models.Q(forbidden=False) & ~models.Q(to_state=""),
                 name="transition_forbidden_has_no_target",
             ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["correlation_id"], condition=~models.Q(correlation_id=""), name="transition_correlation"
+            )
         ]
 
     def __str__(self) -> str:

@@ -1,4 +1,4 @@
-"""Orders, attempts, captures, calls, ledger, transitions: read-only."""
+"""Attempts, captures, cases, ledger, transitions: read-only. And the catalogue, which may be edited."""
 
 from __future__ import annotations
 
@@ -7,50 +7,17 @@ from typing import Any
 from django.contrib import admin
 from django.http import HttpRequest
 
-from orders.models import Order, OrderLine, Price, Product, Transition
+from orders.models import Order, Price, Product, Transition
 from payments.backoffice.base import AreaAdmin, ReadOnlyAdmin, ReadOnlyInline
 from payments.backoffice.filtering import by_provider, recent_values
 from payments.models import Capture, Case, LedgerEntry, LedgerTransaction, Look, PaymentAttempt, ProviderCall
 from payments.roles import Area, Verb, may
 
 
-class LineInline(ReadOnlyInline[OrderLine]):
-    model = OrderLine
-
-
-class AttemptInline(ReadOnlyInline[PaymentAttempt]):
-    model = PaymentAttempt
-    fields = ("reference", "provider", "state", "amount", "decline_reason", "created_at")
-    readonly_fields = fields
-
-
 class CaptureInline(ReadOnlyInline[Capture]):
     model = Capture
     fields = ("capture_id", "amount", "disposition", "captured_at")
     readonly_fields = fields
-
-
-@admin.register(Order)
-class OrderAdmin(ReadOnlyAdmin[Order]):
-    """What is owed. Search by number, token, e-mail, our reference, or any id of a provider."""
-
-    area = Area.ORDER
-    list_display = ("number", "state_word", "total", "email", "placed_at", "paid_at")
-    list_filter = ("state", recent_values("currency"), "placed_at")
-    search_fields = (
-        "id",
-        "token",
-        "email",
-        "attempts__reference",
-        "attempts__page_id",
-        "attempts__intent_id",
-        "captures__capture_id",
-        "attempts__events__event_id",
-    )
-    search_help_text = "Order number, e-mail, or any id: ours, the provider's, an event's"
-    fields = ("number", "state", "total", "email", "locale", "placed_at", "expires_at", "paid_at")
-    readonly_fields = fields
-    inlines = (LineInline, AttemptInline, CaptureInline)
 
 
 class LookInline(ReadOnlyInline[Look]):

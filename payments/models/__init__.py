@@ -2,16 +2,20 @@
 
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
+from payments.models.audit import AuditRecord
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
 from payments.models.case import Case
 from payments.models.idempotency import IdempotencyRecord
 from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
+from payments.models.note import Note
+from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, StaffAccount, TotpDevice
 
 __all__ = [
     "Approval",
+    "AuditRecord",
     "BackupCode",
     "BackupCodes",
     "Capture",
@@ -20,9 +24,11 @@ __all__ = [
     "LedgerEntry",
     "LedgerTransaction",
     "Look",
+    "Note",
     "PaymentAttempt",
     "ProviderCall",
     "ProviderEvent",
+    "SignatureTrouble",
     "StaffAccount",
     "StaffAction",
     "TotpDevice",

@@ -7,6 +7,7 @@ import uuid
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
+from django.urls import reverse
 
 from orders.money import Money
 from payments import roles
@@ -46,6 +47,9 @@ class StaffAction(models.Model):
     requested_at = models.DateTimeField()
     via = models.CharField(max_length=10, help_text="admin, api or command")
     correlation_id = models.CharField(max_length=64, blank=True)
+    next_try_at = models.DateTimeField(
+        null=True, blank=True, help_text="Of an approved act that could not be done yet."
+    )
     finished_at = models.DateTimeField(null=True, blank=True)
     result = models.JSONField(default=dict, help_text="What came of it: plain JSON, without personal data.")
 
@@ -65,10 +69,15 @@ class StaffAction(models.Model):
         indexes = [
             models.Index(fields=["requested_at"], condition=Q(state="requested"), name="action_waiting"),
             models.Index(fields=["subject_kind", "subject_id"], name="action_subject"),
+            models.Index(fields=["correlation_id"], condition=~Q(correlation_id=""), name="action_correlation"),
         ]
 
     def __str__(self) -> str:
         return f"{self.operation} {self.pk}: {self.state}"
+
+    def get_absolute_url(self) -> str:
+        """Return the page where what came of it stands."""
+        return reverse("admin:payments_staffaction_change", args=[self.pk])
 
     @property
     def stake(self) -> Money | None:

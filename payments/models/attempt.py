@@ -8,6 +8,7 @@ from typing import ClassVar
 from django.db import models
 from django_fsm import RETURN_VALUE, FSMField, transition
 
+from integrations import correlation
 from integrations.contract import ProviderIds
 from orders.money import Money
 from payments.states import LIVE_STATES
@@ -31,6 +32,9 @@ class PaymentAttempt(models.Model):
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     created_at = models.DateTimeField()
+    correlation_id = models.CharField(
+        max_length=64, blank=True, default=correlation.current, db_default="", editable=False
+    )
 
     # What the provider told of itself when it answered.
     mode = models.CharField(max_length=4)
@@ -42,6 +46,9 @@ class PaymentAttempt(models.Model):
     page_open = models.BooleanField(default=False, help_text="The provider's page may still take money.")
     url_given_at = models.DateTimeField(null=True, blank=True, help_text="When the shopper first received the URL.")
     close_requested_at = models.DateTimeField(null=True, blank=True)
+    in_review = models.BooleanField(
+        default=False, db_default=False, help_text="The provider holds the payment back until somebody there decides."
+    )
 
     # Looks: the fence, and when to look next without being told to.
     look_number = models.PositiveIntegerField(default=0, help_text="Number of the last look begun.")
@@ -156,6 +163,9 @@ class Look(models.Model):
     status = models.CharField(max_length=20)
     digest = models.CharField(max_length=64, help_text="SHA-256 of what was said.")
     said = models.JSONField(help_text="The provider's objects, reduced to an allow-list of keys.")
+    correlation_id = models.CharField(
+        max_length=64, blank=True, default=correlation.current, db_default="", editable=False
+    )
 
     class Meta:
         ordering = ["attempt", "number"]

@@ -6,6 +6,7 @@ import secrets
 
 from django.db import models
 
+from integrations import correlation
 from payments.states import CallState as State
 
 
@@ -19,6 +20,7 @@ class Operation(models.TextChoices):
 
     START = "start", "Open the provider's page"
     CLOSE = "close", "Close the provider's page"
+    RELEASE = "release", "Release an authorization"
     CAPTURE = "capture", "Capture an authorization"
     REFUND = "refund", "Refund a capture"
 
@@ -28,12 +30,13 @@ class Kind(models.TextChoices):
 
     MOVES_MONEY = "moves_money", "Never abandoned, never a new key"
     OPENS_PAGE = "opens_page", "May be abandoned while no shopper has its URL"
-    CLOSES_PAGE = "closes_page", "May be abandoned: closing twice does nothing, and a look tells what happened"
+    CLOSES_PAGE = "closes_page", "May be abandoned: doing it twice does nothing, and a look tells what happened"
 
 
 KIND_OF = {
     Operation.START: Kind.OPENS_PAGE,
     Operation.CLOSE: Kind.CLOSES_PAGE,
+    Operation.RELEASE: Kind.CLOSES_PAGE,
     Operation.CAPTURE: Kind.MOVES_MONEY,
     Operation.REFUND: Kind.MOVES_MONEY,
 }
@@ -58,6 +61,9 @@ class ProviderCall(models.Model):
     answer = models.JSONField(null=True, blank=True, help_text="The answer, reduced to an allow-list of keys.")
     error_category = models.CharField(max_length=30, blank=True)
     error = models.CharField(max_length=300, blank=True)
+    correlation_id = models.CharField(
+        max_length=64, blank=True, default=correlation.current, db_default="", editable=False
+    )
 
     class Meta:
         ordering = ["-pk"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from integrations import correlation
 from orders.money import Money
 
 
@@ -29,6 +30,9 @@ class Capture(models.Model):
     captured_at = models.DateTimeField(help_text="The provider's time.")
     created_at = models.DateTimeField(help_text="Our time.")
     fee_minor = models.BigIntegerField(null=True, blank=True, help_text="The provider's fee, once it has told it.")
+    correlation_id = models.CharField(
+        max_length=64, blank=True, default=correlation.current, db_default="", editable=False
+    )
 
     class Meta:
         ordering = ["pk"]
@@ -38,6 +42,11 @@ class Capture(models.Model):
                 fields=["order"], condition=models.Q(disposition="applied"), name="capture_one_applied_an_order"
             ),
             models.CheckConstraint(condition=models.Q(amount_minor__gt=0), name="capture_amount_positive"),
+        ]
+        indexes = [
+            # What staff search for (payments/finding.py).
+            models.Index(fields=["capture_id"], name="capture_by_id"),
+            models.Index(fields=["amount_minor", "captured_at"], name="capture_amount"),
         ]
 
     def __str__(self) -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 from django.conf import settings
 from django.db import models
 
+from integrations import correlation
+from orders.money import Money
+
 
 class CaseKind(models.TextChoices):
     """What is wrong."""
@@ -27,6 +30,14 @@ class CaseKind(models.TextChoices):
     FORBIDDEN_TRANSITION = "forbidden_transition", "The provider says what our states do not allow"
 
 
+class Resolution(models.TextChoices):
+    """How a case ended."""
+
+    MENDED = "mended", "Mended: what was wrong is right now"
+    ACCEPTED = "accepted", "Accepted: it stays as it is, knowingly"
+    NO_ERROR = "no_error", "No error: it was as it should be"
+
+
 class Case(models.Model):
     """Ours against theirs, the money at stake and a suggested fix. One open case a kind and subject."""
 
@@ -43,8 +54,18 @@ class Case(models.Model):
     ours = models.TextField(help_text="What we hold true.")
     theirs = models.TextField(help_text="What the provider says.")
     suggested_fix = models.TextField()
+    closed_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    resolution = models.CharField(max_length=10, blank=True, choices=Resolution.choices)
+    accepted_until = models.DateTimeField(
+        null=True, blank=True, help_text="Seen again after this, an accepted difference is a new case."
+    )
     owner = models.ForeignKey(settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT)
     note = models.TextField(blank=True)
+    correlation_id = models.CharField(
+        max_length=64, blank=True, default=correlation.current, db_default="", editable=False
+    )
 
     class Meta:
         ordering = ["-pk"]
@@ -53,8 +74,17 @@ class Case(models.Model):
                 fields=["kind", "subject_kind", "subject_id"],
                 condition=models.Q(closed_at__isnull=True),
                 name="case_one_open_a_subject",
-            )
+            ),
+            models.CheckConstraint(
+                condition=models.Q(closed_at__isnull=True, resolution="")
+                | (models.Q(closed_at__isnull=False) & ~models.Q(resolution="")),
+                name="case_closed_with_a_resolution",
+            ),
         ]
 
     def __str__(self) -> str:
         return f"Case {self.pk}: {self.get_kind_display()}"
+
+    @property
+    def stake(self) -> Money | None:
+        return None if self.amount_minor is None or not self.currency else Money(self.amount_minor, self.currency)

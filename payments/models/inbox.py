@@ -66,6 +66,7 @@ class ProviderEvent(models.Model):
                 name="event_waiting",
             ),
             GinIndex(fields=["object_ids"], condition=models.Q(state=State.PARKED), name="event_parked_objects"),
+            models.Index(fields=["correlation_id"], condition=~models.Q(correlation_id=""), name="event_correlation"),
         ]
 
     def __str__(self) -> str:

@@ -117,6 +117,37 @@ class TestAgainstBoth:
         assert seen.capture_id == snapshot.captures[0].capture_id
         assert snapshot.status is PaymentStatus.PAID
 
+    def test_an_authorization_is_released_once(self, target: Target) -> None:
+        intent = target.client.v1.payment_intents.create(
+            {
+                "amount": 2500,
+                "currency": "eur",
+                "confirm": True,
+                "capture_method": "manual",
+                "payment_method": "pm_card_visa",
+                "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            }
+        )
+        ids, key = ProviderIds(intent_id=intent.id), new_key()
+        assert target.provider.fetch(ids).status is PaymentStatus.AUTHORIZED
+        target.provider.release(ids, idempotency_key=key)
+        target.provider.release(ids, idempotency_key=key)
+        target.provider.release(ids, idempotency_key=new_key())
+        assert target.provider.fetch(ids).status is PaymentStatus.CANCELLED
+
+    def test_what_is_captured_is_not_released(self, target: Target) -> None:
+        intent = target.client.v1.payment_intents.create(
+            {
+                "amount": 2500,
+                "currency": "eur",
+                "confirm": True,
+                "payment_method": "pm_card_visa",
+                "automatic_payment_methods": {"enabled": True, "allow_redirects": "never"},
+            }
+        )
+        target.provider.release(ProviderIds(intent_id=intent.id), idempotency_key=new_key())
+        assert target.provider.fetch(ProviderIds(intent_id=intent.id)).status is PaymentStatus.PAID
+
     def test_yen_have_no_minor_unit(self, target: Target) -> None:
         request = start_request(
             amount_minor=700, currency="JPY", lines=(PageLine(name="Tea", quantity=1, unit_amount_minor=700),)

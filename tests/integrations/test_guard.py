@@ -100,6 +100,9 @@ class Scripted:
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self.script()
 
+    def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
+        self.script()
+
     def verify(self, **kwargs: Any) -> Notification:
         return self.script() or NOTIFICATION
 

@@ -279,8 +279,9 @@ def test_what_was_approved_and_could_not_be_done_is_done_by_the_keeper(
         approvals.decide(action_id=action.pk, approve=True, note="", user=make_staff(Role.FINANCE), clock=lambda: now)
     later = now + timedelta(minutes=2)
     assert actions.resume(clock=lambda: later, most=10) == 0
+    assert not actions.any_unfinished(at=later), "it waits five minutes for its next try"
     monkeypatch.setattr(Rename, "refuse_execution", False)
-    assert actions.resume(clock=lambda: later, most=10) == 1
+    assert actions.resume(clock=lambda: later + timedelta(minutes=5), most=10) == 1
     assert email_of(order) == "new@example.com"
 
 

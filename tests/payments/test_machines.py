@@ -139,35 +139,3 @@ class TestTheDoor:
             move(order, "refunded", actor="user:1", cause="test", at=now)
         assert Order.objects.get(pk=order.pk).locale == "en_US"
         assert [row.forbidden for row in Transition.objects.filter(subject_id=order.pk)] == [True]
-
-
-@pytest.mark.django_db
-class TestAppendOnly:
-    @pytest.mark.parametrize(
-        "table",
-        [
-            "orders_transition",
-            "payments_ledgertransaction",
-            "payments_ledgerentry",
-            "payments_look",
-            "integrations_outboxevent",
-            "integrations_deliveryreplay",
-            "auditlog_logentry",
-        ],
-    )
-    @pytest.mark.parametrize("verb", ["UPDATE {} SET id = id", "DELETE FROM {}", "TRUNCATE {}"])
-    def test_the_applications_role_cannot_rewrite(self, table: str, verb: str) -> None:
-        with (
-            pytest.raises(DatabaseError, match="permission denied"),
-            transaction.atomic(),
-            connection.cursor() as cursor,
-        ):
-            cursor.execute(verb.format(table))
-
-    def test_not_even_the_owner_rewrites_a_transition(self, order: Order, now: datetime) -> None:
-        move(order, "cancelled", actor="t", cause="t", at=now)
-        with connection.cursor() as cursor:
-            cursor.execute(
-                "SELECT tgname FROM pg_trigger WHERE tgrelid = 'orders_transition'::regclass AND NOT tgisinternal"
-            )
-            assert {row[0] for row in cursor.fetchall()} == {"transition_append_only", "transition_no_truncate"}

@@ -154,6 +154,19 @@ class StripeProvider:
             if session.get("status") not in ("complete", "expired"):
                 raise
 
+    def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
+        """Cancel the intent, which gives the reserved money back. One that is captured or cancelled stays as it is."""
+        _, intent = self._session_and_intent(ids)
+        if intent is None or intent.get("status") != "requires_capture":
+            return
+        intent_id = answers.text(intent, "id")
+        cancel = self._stripe.v1.payment_intents.cancel
+        self._ask(
+            lambda *args: cancel(intent_id, *args),
+            {"cancellation_reason": "requested_by_customer"},
+            {"idempotency_key": idempotency_key},
+        )
+
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         """Prove and read a webhook; see notifications.verify."""
         return notifications.verify(

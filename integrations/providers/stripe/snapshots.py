@@ -102,6 +102,7 @@ def snapshot(payment: Payment, *, account: str) -> PaymentSnapshot:
         captures=captures,
         refunds=tuple(_refund(refund) for refund in payment.refunds),
         disputes=tuple(_dispute(dispute) for dispute in payment.disputes),
+        in_review=_in_review(intent, status, captured=bool(captures)),
         raw={
             "session": session,
             "payment_intent": intent,
@@ -167,6 +168,13 @@ def _status_of_intent(status: str, *, captured: bool) -> PaymentStatus:
         case "processing" | "requires_payment_method" | "requires_confirmation":
             return PaymentStatus.PENDING
     raise Unavailable("Stripe's payment_intent has a status we do not know", code="shape")
+
+
+def _in_review(intent: Answer | None, status: PaymentStatus, *, captured: bool) -> bool:
+    """Return whether a person at Stripe (Radar) looks at a payment that is not captured yet."""
+    if intent is None or captured or status not in (PaymentStatus.PENDING, PaymentStatus.AUTHORIZED):
+        return False
+    return bool(answers.id_of(intent, "review"))
 
 
 def _capture(charge: Answer) -> CaptureSnapshot:

@@ -310,3 +310,14 @@ def test_the_decline_is_kept_beside_the_status() -> None:
     assert seen.status is PaymentStatus.PENDING
     assert seen.decline.reason is DeclineReason.INSUFFICIENT_FUNDS
     assert seen.mode is Mode.TEST
+
+
+def test_a_review_at_stripe_is_told_while_nothing_is_captured() -> None:
+    def in_review(**changes: Any) -> bool:
+        told = {"status": "requires_capture", "review": "prv_1", **changes}
+        return snapshot(Payment(session=None, intent=intent(**told)), account="acct_1").in_review
+
+    assert in_review()
+    assert in_review(review={"id": "prv_1"}, status="processing")
+    assert not in_review(review=None)
+    assert not in_review(status="canceled")
