@@ -23,7 +23,7 @@ from integrations.decryptions import PROCESS, Purpose
 from integrations.encryption import seal, unseal
 from integrations.facts import MAILED_FACTS, Fact
 from integrations.failure import Failure
-from integrations.key_models import DecryptionRecord, EncryptionKey  # noqa: F401 - Django looks for models here
+from integrations.key_models import Credential, DecryptionRecord, EncryptionKey  # noqa: F401 - Django looks for models here
 
 _FACTS = [fact.value for fact in Fact]
 _MAILED = sorted(fact.value for fact in MAILED_FACTS)

@@ -77,6 +77,8 @@ def check_adapters(**_: Any) -> list[CheckMessage]:
     """E021: every provider that is offered can be made (an adapter's constructor is the guard's second place)."""
     found: list[CheckMessage] = []
     for name in settings.PAYMENTS_PROVIDERS:
+        if name == "stripe":  # check_stripe says it better; integration keys are rows, doctor asks for them
+            continue
         try:
             providers.get(name)
         except providers.UnknownProvider:
@@ -85,8 +87,7 @@ def check_adapters(**_: Any) -> list[CheckMessage]:
             )
             found.append(_error("E021", f"There is no adapter for the provider {name}.", hint))
         except ProviderMisconfigured as error:
-            if name != "stripe":  # check_stripe says it better
-                found.append(_error("E021", f"The provider {name} refuses its settings.", error.message))
+            found.append(_error("E021", f"The provider {name} refuses its settings.", error.message))
     return found
 
 

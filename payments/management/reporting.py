@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import logging
-import os
 import sys
 from enum import IntEnum
 from typing import Any
@@ -60,12 +58,3 @@ def usage(sentence: str) -> CommandError:
 def refused(sentence: str) -> CommandError:
     """Return the error for what this command will not do here."""
     return CommandError(sentence, returncode=Exit.REFUSED)
-
-
-def this_command(name: str) -> str:
-    """Return the actor for what a command does: its name, and the operating system's user."""
-    try:
-        user = getpass.getuser()
-    except (KeyError, OSError):  # a user without an entry, in a container
-        user = str(os.getuid())
-    return f"command:{name} {user}"[:80]

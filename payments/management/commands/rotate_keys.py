@@ -14,7 +14,8 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from integrations import encryption, encryption_keys, resealing
 from integrations.encryption_keys import KeyState
 from integrations.resealing import ColumnReport, SealedColumn
-from payments.management.reporting import Exit, ReportingCommand, this_command
+from payments.audit import command_actor
+from payments.management.reporting import Exit, ReportingCommand
 
 
 class Command(ReportingCommand):
@@ -68,7 +69,7 @@ def _telling(shown: Progress, task: TaskID) -> resealing.Progress:
 
 
 def _reseal(column: SealedColumn, *, told: resealing.Progress) -> ColumnReport:
-    return resealing.reseal_column(column, actor=this_command("rotate_keys"), told=told)
+    return resealing.reseal_column(column, actor=command_actor(), told=told)
 
 
 def _report(
