@@ -13,6 +13,7 @@ APPEND_ONLY = (
     "payments_ledgertransaction",
     "payments_ledgerentry",
     "payments_look",
+    "payments_paymenttry",
     "payments_note",
     "integrations_outboxevent",
     "integrations_deliveryreplay",

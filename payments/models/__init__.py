@@ -12,6 +12,7 @@ from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
 from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, StaffAccount, TotpDevice
+from payments.models.tries import PaymentTry
 
 __all__ = [
     "Approval",
@@ -26,6 +27,7 @@ __all__ = [
     "Look",
     "Note",
     "PaymentAttempt",
+    "PaymentTry",
     "ProviderCall",
     "ProviderEvent",
     "SignatureTrouble",

@@ -15,7 +15,7 @@ from payments.backoffice import step_up
 from payments.models import StaffAction
 from payments.models.action import ActionState
 from payments.roles import Role
-from tests.staff import make_staff
+from tests.staff import make_staff, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -38,11 +38,6 @@ def signed_in(*roles: Role) -> Client:
     client = Client(enforce_csrf_checks=False)
     sign_in(client, make_staff(*roles))
     return client
-
-
-def sign_in(client: Client, user: Any) -> None:
-    """Sign in as the admin asks for it: with a verified second factor."""
-    client.force_login(user)
 
 
 def url_of(order: Order, name: str = "cancel_unpaid_order") -> str:
