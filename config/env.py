@@ -27,7 +27,7 @@ from config.readers import (
     trusted_proxies,
     webhook_allowlists,
 )
-from config.variables import DEPLOYED, PROVIDER_KEYS, TABLE
+from config.variables import DEPLOYED, KEYS_MAY_BE_ROWS, PROVIDER_KEYS, TABLE
 
 ENVIRONMENTS = ("demo", "test", "staging", "production")
 SECRET_KEY_MIN_CHARACTERS = 50
@@ -264,7 +264,7 @@ def _providers(read: Reader, stripe: StripeEnv) -> tuple[str, ...]:
     )
     for provider in asked:
         missing = [name for name in PROVIDER_KEYS.get(provider, ()) if not read.is_set(name)]
-        if missing and provider not in with_keys:
+        if missing and provider not in with_keys and provider not in KEYS_MAY_BE_ROWS:
             read.problem("PAYMENTS_PROVIDERS", f"offers {provider} without its keys", f"Set {', '.join(missing)}.")
     return asked or with_keys
 

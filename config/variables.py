@@ -160,3 +160,7 @@ PROVIDER_KEYS = {
     "nmi": ("NMI_SECURITY_KEY", "NMI_WEBHOOK_SIGNING_KEYS"),
 }
 """The variables that make a provider usable. Setting any of them ends the silent demo (DESIGN.md, ENVIRONMENT)."""
+
+KEYS_MAY_BE_ROWS = ("stripe",)
+"""Providers whose keys may stand as integration keys instead (integrations/credentials.py): name them in
+PAYMENTS_PROVIDERS."""

@@ -43,18 +43,18 @@ def _production() -> bool:
 
 
 _STRIPE_NUMBERS = {
-    "stripe.key_missing": "E001",
     "stripe.key_shape": "E001",
     "stripe.test_key_in_production": "E001",
     "stripe.live_key_outside_production": "E001",
     "stripe.live_key_unofficial_host": "E002",
     "stripe.unofficial_host_in_production": "E002",
     "stripe.host_shape": "E002",
-    "stripe.webhook_secret_missing": "E003",
     "stripe.webhook_secret_shape": "E003",
     "stripe.webhook_secret_weak": "E003",
     "stripe.three_d_secure": "E004",
 }
+
+_MAY_BE_ROWS = ("stripe.key_missing", "stripe.webhook_secret_missing")
 
 
 @register("payments")
@@ -69,7 +69,24 @@ def check_stripe(**_: Any) -> list[CheckMessage]:
         api_base=settings.STRIPE_API_BASE,
         three_d_secure=settings.STRIPE_THREE_D_SECURE,
     )
-    return [_error(_STRIPE_NUMBERS[problem.code], f"{problem.code}.", problem.remedy) for problem in problems]
+    return [
+        _error(_STRIPE_NUMBERS[problem.code], f"{problem.code}.", problem.remedy)
+        for problem in problems
+        if problem.code not in _MAY_BE_ROWS
+    ]
+
+
+@register("payments")
+def check_keys_in_environment(**_: Any) -> list[CheckMessage]:
+    """W023: what the environment does not hold must be an integration key; the processes ask for it when they start."""
+    if "stripe" not in settings.PAYMENTS_PROVIDERS:
+        return []
+    wanted = {"STRIPE_API_KEY": settings.STRIPE_API_KEY, "STRIPE_WEBHOOK_SECRETS": settings.STRIPE_WEBHOOK_SECRETS}
+    missing = [name for name, value in wanted.items() if not value]
+    if not missing:
+        return []
+    hint = "Set them, or add an integration key (docs/keys.md) and silence this check: `doctor` proves the key."
+    return [_warning("W023", f"Not in the environment: {', '.join(missing)}.", hint)]
 
 
 @register("payments")
