@@ -10,6 +10,7 @@ from django.db.models.signals import post_migrate
 STAFF_OPERATIONS = (
     "payments.case_work",
     "payments.corrections",
+    "payments.payloads",
 )
 """The modules whose kinds of dangerous acts register themselves (payments/staff_operations.py)."""
 

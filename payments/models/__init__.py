@@ -5,7 +5,7 @@ from payments.models.attempt import Look, PaymentAttempt
 from payments.models.audit import AuditRecord
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
-from payments.models.case import Case
+from payments.models.case import Case, CaseNote
 from payments.models.idempotency import IdempotencyRecord
 from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
@@ -21,6 +21,7 @@ __all__ = [
     "BackupCodes",
     "Capture",
     "Case",
+    "CaseNote",
     "IdempotencyRecord",
     "LedgerEntry",
     "LedgerTransaction",
