@@ -239,6 +239,19 @@ def revoke_environment(*, provider: str, name: str, mark: str, actor: str, reaso
         )
 
 
+def state_of(row: Credential, *, at: datetime) -> str:
+    """Return a row's state in one word: staged, active, overlap, expired, ended or revoked."""
+    if row.revoked_at is not None:
+        return "revoked"
+    if row.value_sealed is None or (row.overlap_until is not None and row.overlap_until <= at):
+        return "ended"
+    if row.active_from is None:
+        return "staged"
+    if row.expires_at is not None and row.expires_at <= at:
+        return "expired"
+    return "active" if row.overlap_until is None else "overlap"
+
+
 def forget_ended(*, at: datetime) -> int:
     """Erase the values that are accepted no more (overlap over) and those staged that nobody activated; return how
     many."""
