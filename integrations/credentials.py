@@ -177,7 +177,11 @@ def activate(*, uid: uuid.UUID, overlap_seconds: int, actor: str, at: datetime) 
             raise CredentialRefused("This key is not waiting to be activated: stage it again.")
         check(staged.provider, staged.name, open_value(staged, purpose=Purpose.COMPARE, actor=actor))
         until = at + timedelta(seconds=overlap_seconds)
-        if not _current(staged.provider, staged.name).update(overlap_until=until) and overlap_seconds:
+        present = _current(staged.provider, staged.name).select_for_update().first()
+        if present is not None:
+            present.overlap_until = until
+            present.save(update_fields=["overlap_until"])
+        elif overlap_seconds:
             _take_over_environment(staged, until=until, actor=actor, at=at)
         staged.active_from = at
         try:

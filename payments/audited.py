@@ -33,6 +33,8 @@ class Watched:
 WATCHED: Mapping[str, Watched] = {
     "orders.Product": Watched(),
     "orders.Price": Watched(),
+    # When it was last used, and of what its expiry was told, the processes write.
+    "integrations.Credential": Watched(never=("value_sealed", "last_used_at", "expiry_told_days")),
     "integrations.Destination": Watched(never=("secrets_sealed",)),
     # Last sign-ins are events. A new password is told, its hash is not.
     "auth.User": Watched(never=("last_login",), masked=("password",), many=("groups", "user_permissions")),
