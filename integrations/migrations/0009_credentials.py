@@ -1,4 +1,4 @@
-"""Integration keys; payments/0016 adds what the database refuses."""
+"""Integration keys; payments/0018 adds what the database refuses."""
 
 import uuid
 from django.db import migrations, models

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0016_credential_guards'),
+        ('payments', '0018_credential_guards'),
     ]
 
     operations = [
