@@ -13,7 +13,7 @@ from django.db import DatabaseError
 
 from integrations.contract import Mode
 from integrations.credentials import KINDS, environment_values, environments_mode
-from integrations.key_models import Credential
+from integrations.models.keys import Credential
 from integrations.providers.stripe.credentials import is_official
 
 log = structlog.get_logger(__name__)

@@ -22,7 +22,7 @@ from django.db.models import Q, QuerySet
 
 from integrations.contract import Mode, SettingProblem
 from integrations.encryption import Purpose, seal, unseal
-from integrations.key_models import Credential
+from integrations.models.keys import Credential
 from integrations.providers.stripe import credentials as stripe
 
 MIN_CHARACTERS = 16

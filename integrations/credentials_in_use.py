@@ -23,7 +23,7 @@ from integrations.contract import SettingProblem
 from integrations.credentials import KINDS, environment_values, fingerprint, open_value
 from integrations.decryptions import PROCESS
 from integrations.encryption import CannotDecrypt
-from integrations.key_models import Credential
+from integrations.models.keys import Credential
 from integrations.transactions import in_own_transaction
 
 REFRESH_SECONDS = 3

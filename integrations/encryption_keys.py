@@ -9,7 +9,7 @@ from enum import StrEnum
 from django.conf import settings
 
 from integrations import encryption
-from integrations.key_models import EncryptionKey
+from integrations.models.keys import EncryptionKey
 
 
 class Use(StrEnum):

@@ -12,7 +12,7 @@ from django.db.models import Q
 
 from integrations import credentials, encryption_keys
 from integrations.encryption_keys import KeyState
-from integrations.key_models import Credential
+from integrations.models.keys import Credential
 from payments.cases import open_case
 from payments.models import Case
 from payments.models.case import CaseKind

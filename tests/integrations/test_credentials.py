@@ -13,7 +13,7 @@ from integrations import credentials
 from integrations.credential_guard import forbids_start
 from integrations.credentials import CredentialRefused
 from integrations.encryption import Purpose
-from integrations.key_models import Credential, DecryptionRecord
+from integrations.models.keys import Credential, DecryptionRecord
 
 pytestmark = pytest.mark.django_db
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 
 from integrations import credentials, credentials_in_use, providers
 from integrations.contract import Mode, ProviderMisconfigured
-from integrations.key_models import Credential, DecryptionRecord
+from integrations.models.keys import Credential, DecryptionRecord
 from integrations.providers.stripe.loopback import signed_event
 from payments.models import ProviderEvent
 

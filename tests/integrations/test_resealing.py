@@ -16,8 +16,8 @@ from django.db import models
 from integrations import encryption, encryption_keys, resealing
 from integrations.encryption import Purpose, seal
 from integrations.encryption_keys import Use
-from integrations.key_models import DecryptionRecord
 from integrations.models import Destination
+from integrations.models.keys import DecryptionRecord
 from payments import inbox
 from payments.models import ProviderEvent
 from payments.states import EventState

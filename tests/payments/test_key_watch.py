@@ -10,7 +10,7 @@ import pytest
 from django.conf import settings as django_settings
 
 from integrations import credentials
-from integrations.key_models import Credential, EncryptionKey
+from integrations.models.keys import Credential, EncryptionKey
 from payments import key_watch, working
 from payments.cases import close_case
 from payments.models import Case

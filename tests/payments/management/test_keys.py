@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from integrations import credentials
-from integrations.key_models import Credential
+from integrations.models.keys import Credential
 
 pytestmark = pytest.mark.django_db
 

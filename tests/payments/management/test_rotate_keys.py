@@ -14,7 +14,7 @@ import pytest
 from django.core.management import call_command
 
 from integrations import encryption, resealing
-from integrations.key_models import EncryptionKey
+from integrations.models.keys import EncryptionKey
 from payments.models import ProviderEvent
 from tests.integrations.test_resealing import NEW, OLD, body, event
 from tests.processes import ROOT, environment

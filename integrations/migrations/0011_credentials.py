@@ -1,4 +1,4 @@
-"""Integration keys; payments/0018 adds what the database refuses."""
+"""Integration keys; payments/0019 adds what the database refuses."""
 
 import uuid
 from django.db import migrations, models
@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0008_masked_openings'),
+        ('integrations', '0010_delivery_indexes'),
     ]
 
     operations = [
