@@ -80,6 +80,8 @@ NOT_WATCHED: Mapping[str, str] = {
     "payments.PeriodFigures": _OF_WORKERS,
     "payments.KeeperRound": _OF_WORKERS,
     "payments.AuditRecord": _APPEND_ONLY,
+    "payments.AuditSeal": _APPEND_ONLY,
+    "payments.SealedRows": _APPEND_ONLY,
     "payments.BackupCode": "A digest that is used up at a sign-in, which is an AuditRecord; a new set is watched.",
     "integrations.OutboxEvent": _APPEND_ONLY,
     "integrations.DeliveryReplay": _APPEND_ONLY,
