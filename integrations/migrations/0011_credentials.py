@@ -1,4 +1,4 @@
-"""Integration keys; payments/0019 adds what the database refuses."""
+"""Integration keys; payments/0020 adds what the database refuses."""
 
 import uuid
 from django.db import migrations, models

@@ -66,7 +66,7 @@ class Credential(models.Model):
 
     Staged (no `active_from`) it has no effect. One is current a provider and name; the one before it stays accepted up
     to `overlap_until`. A revoked one is not accepted from that moment, and its value is gone. Written by
-    integrations/credentials.py only; the database refuses to change or delete what a row once said (payments/0019).
+    integrations/credentials.py only; the database refuses to change or delete what a row once said (payments/0020).
     """
 
     uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)

@@ -37,5 +37,5 @@ DROP FUNCTION payments_guard_credential();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0018_case_away"), ("integrations", "0011_credentials")]
+    dependencies = [("payments", "0019_audit_seals"), ("integrations", "0011_credentials")]
     operations = [migrations.RunSQL(GUARD, UNDO)]

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0019_credential_guards'),
+        ('payments', '0020_credential_guards'),
     ]
 
     operations = [
