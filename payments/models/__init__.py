@@ -2,14 +2,15 @@
 
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
-from payments.models.audit import AuditRecord
+from payments.models.audit import AuditRecord, AuditSeal, SealedRows
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
-from payments.models.case import Case
+from payments.models.case import Case, CaseNote
 from payments.models.idempotency import IdempotencyRecord
 from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
+from payments.models.period import KeeperRound, PeriodFigures
 from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, StaffAccount, TotpDevice
 from payments.models.tries import PaymentTry
@@ -17,19 +18,24 @@ from payments.models.tries import PaymentTry
 __all__ = [
     "Approval",
     "AuditRecord",
+    "AuditSeal",
     "BackupCode",
     "BackupCodes",
     "Capture",
     "Case",
+    "CaseNote",
     "IdempotencyRecord",
+    "KeeperRound",
     "LedgerEntry",
     "LedgerTransaction",
     "Look",
     "Note",
     "PaymentAttempt",
     "PaymentTry",
+    "PeriodFigures",
     "ProviderCall",
     "ProviderEvent",
+    "SealedRows",
     "SignatureTrouble",
     "StaffAccount",
     "StaffAction",
