@@ -2,6 +2,7 @@
 
 from payments.backoffice import (
     approving,
+    audit_log,
     cases,
     inbox,
     messages,
@@ -11,6 +12,7 @@ from payments.backoffice import (
 
 __all__ = [
     "approving",
+    "audit_log",
     "cases",
     "inbox",
     "messages",

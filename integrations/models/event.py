@@ -33,6 +33,7 @@ class OutboxEvent(models.Model):
         indexes = [
             models.Index(fields=["subject_kind", "subject_id"], name="outbox_subject"),
             BrinIndex(fields=["created_at"], name="outbox_time"),
+            models.Index(fields=["correlation_id"], condition=~Q(correlation_id=""), name="outbox_correlation"),
         ]
 
     def __str__(self) -> str:
