@@ -60,6 +60,7 @@ class Env:
     encryption_keys: dict[str, bytes]
     public_base_url: str
     allowed_hosts: tuple[str, ...]
+    private_receivers: frozenset[str]
     trusted_proxies: TrustedProxies
     metrics_token: str
     log_level: str
@@ -112,6 +113,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         encryption_keys=encryption_keys(read, read.text("ENCRYPTION_KEYS") or kept("encryption_keys", _new_ring)),
         public_base_url=public_base_url,
         allowed_hosts=read.items("ALLOWED_HOSTS"),
+        private_receivers=read.host_names("PRIVATE_RECEIVERS"),
         trusted_proxies=trusted_proxies(read),
         metrics_token=read.text("METRICS_TOKEN"),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),

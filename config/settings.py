@@ -42,6 +42,7 @@ SECRET_KEY_FALLBACKS = list(_env.secret_key_fallbacks)
 ENCRYPTION_KEYS = _env.encryption_keys
 PUBLIC_BASE_URL = _env.public_base_url
 TRUSTED_PROXIES = _env.trusted_proxies
+PRIVATE_RECEIVERS = _env.private_receivers
 METRICS_TOKEN = _env.metrics_token
 
 # Loopback is for probes and for people on this machine; no page builds a link from the request's host.
