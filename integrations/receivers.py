@@ -1,0 +1,89 @@
+"""Receivers from the outside: add one, change it, rotate its secret. Each refuses what nothing could be sent with."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+
+from integrations.connectors import CONNECTORS
+from integrations.connectors.contract import Misconfigured
+from integrations.models import Destination, DestinationKind
+
+CHANGEABLE = frozenset(
+    {"address", "lookup_address", "facts", "options", "owner", "public_key", "idempotent", "ordered", "active"}
+)
+
+
+class ReceiverRefused(Exception):
+    """The receiver cannot be as asked; the sentence says what to give instead. Nothing changed."""
+
+
+def add(*, name: str, kind: str, facts: Sequence[str], secret: str, now: datetime, **fields: Any) -> Destination:
+    """Keep a new receiver. `secret` in the form of its kind, empty for mail. Raises ReceiverRefused."""
+    if Destination.objects.filter(name=name).exists():
+        raise ReceiverRefused(f"There is a receiver {name!r} already.")
+    destination = Destination(name=name, kind=kind, facts=sorted(facts), created_at=now, **_known(fields))
+    _require_usable(destination, secret=secret)
+    if secret:
+        destination.set_signing_secrets([secret])
+    elif kind != DestinationKind.MAIL:
+        raise ReceiverRefused("This kind of receiver needs a secret.")
+    destination.save()
+    return destination
+
+
+def change(*, name: str, **fields: Any) -> Destination:
+    """Change what `fields` names (CHANGEABLE); deliveries on their way go by it from their next try on.
+
+    Raises ReceiverRefused.
+    """
+    with transaction.atomic():
+        destination = _named(name)
+        for field, value in _known(fields).items():
+            setattr(destination, field, sorted(value) if field == "facts" else value)
+        _require_usable(destination, secret="")
+        destination.save()
+    return destination
+
+
+def rotate(*, name: str, secret: str, overlap_seconds: int, actor: str, now: datetime) -> Destination:
+    """Put `secret` first; where the kind signs, the present ones go on signing beside it for `overlap_seconds`.
+
+    Raises ReceiverRefused, and CannotDecrypt where the present ones cannot be read.
+    """
+    with transaction.atomic():
+        destination = _named(name)
+        if not secret:
+            raise ReceiverRefused("There is no secret to rotate to.")
+        _require_usable(destination, secret=secret)
+        destination.rotate_signing_secret(secret, now=now, overlap_seconds=overlap_seconds, actor=actor)
+        destination.save()
+    return destination
+
+
+def _named(name: str) -> Destination:
+    destination = Destination.objects.select_for_update().filter(name=name).first()
+    if destination is None:
+        raise ReceiverRefused(f"There is no receiver {name!r}.")
+    return destination
+
+
+def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
+    if unknown := sorted(set(fields) - CHANGEABLE):
+        raise TypeError(f"a receiver has no {', '.join(unknown)} to set")
+    return dict(fields)
+
+
+def _require_usable(destination: Destination, *, secret: str) -> None:
+    try:
+        destination.full_clean()
+        if secret:
+            CONNECTORS[destination.kind].check(destination.receiver(secrets=(secret,)))
+    except ValidationError as error:
+        raise ReceiverRefused(" ".join(error.messages)) from error
+    except Misconfigured as error:
+        raise ReceiverRefused(str(error)) from error
