@@ -1,4 +1,4 @@
-"""`manage.py receivers`: who is told what, and how: list, add, change, rotate (docs/connectors.md).
+"""`manage.py receivers`: who is told what: list, add, change, rotate, disable, enable (docs/connectors.md).
 
 Threats: a secret on the command line stands in the shell's history and in the list of processes, so none is taken
 there: it is typed unseen, or comes on standard input. It is shown nowhere. What a receiver is told is the shopper's
@@ -15,7 +15,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from integrations import receivers
+from integrations import destinations, receivers
+from integrations.destinations import DestinationRefused
 from integrations.models import Destination, DestinationKind
 from integrations.receivers import ReceiverRefused
 from payments.audit import command_actor
@@ -25,7 +26,7 @@ from payments.management.reporting import ReportingCommand, refused, usage
 class Command(ReportingCommand):
     """Exit codes: 0 done; 2 usage; 5 refused, with what to give instead."""
 
-    help = "List, add or change receivers, or rotate a secret. A secret is typed unseen or read from standard input."
+    help = "List, set up, disable or enable receivers. A secret is typed unseen or read from standard input."
 
     def add_arguments(self, parser: CommandParser) -> None:
         self.add_json(parser)
@@ -36,23 +37,27 @@ class Command(ReportingCommand):
         adding.add_argument("--kind", required=True, choices=DestinationKind.values)
         changing = doing.add_parser("change", help="change what is given, and leave the rest")
         changing.add_argument("name")
-        changing.add_argument("--active", choices=["yes", "no"], help="no: it gets no new facts, and those it has wait")
         for each in (adding, changing):
             _add_fields(each, needed=each is adding)
         rotating = doing.add_parser("rotate", help="put a new secret in the place of the present one")
         rotating.add_argument("name")
         rotating.add_argument("--overlap-hours", type=int, default=24, help="how long the old one signs too (24)")
-        for each in (adding, changing, rotating):
+        disabling = doing.add_parser("disable", help="tell it nothing more; what is on its way waits")
+        disabling.add_argument("name")
+        enabling = doing.add_parser("enable", help="tell it again, what has waited first")
+        enabling.add_argument("name")
+        enabling.add_argument("--catch-up", action="store_true", help="also of what was recorded while it was disabled")
+        for each in (adding, changing, rotating, disabling, enabling):
             each.add_argument("--reason", required=True, help="why; kept in the audit log")
 
     def handle(self, *_: Any, doing: str, json: bool, **options: Any) -> None:
         try:
             rows: list[Destination] = getattr(self, f"_{doing}")(**options)
-        except ReceiverRefused as refusal:
+        except (DestinationRefused, ReceiverRefused) as refusal:
             raise refused(str(refusal)) from refusal
         told = [_told(row) for row in rows]
-        lines = [*(f"{one['name']} ({one['kind']}) {one['address']}: {', '.join(one['facts'])}" for one in told)]
-        summary = {"list": "receivers", "add": "added", "change": "changed", "rotate": "rotated"}[doing]
+        lines = [f"{one['name']} ({one['kind']}) {one['address']}: {', '.join(one['facts'])}" for one in told]
+        summary = "receivers" if doing == "list" else f"{doing.removesuffix('e')}ed"
         self.finish({"receivers": told}, lines=[*lines, f"{len(rows)} {summary}"], as_json=json)
 
     def _list(self, **_: Any) -> list[Destination]:
@@ -60,17 +65,27 @@ class Command(ReportingCommand):
 
     def _add(self, *, name: str, kind: str, **options: Any) -> list[Destination]:
         secret = "" if kind == DestinationKind.MAIL else _secret(f"secret of {name}: ")
-        return [receivers.add(name=name, kind=kind, secret=secret, now=timezone.now(), **_fields(**options))]
+        return [destinations.add(name=name, kind=kind, secret=secret, now=timezone.now(), **_fields(**options))]
 
     def _change(self, *, name: str, **options: Any) -> list[Destination]:
-        return [receivers.change(name=name, **_fields(**options))]
+        return [destinations.change(name=name, **_fields(**options))]
 
     def _rotate(self, *, name: str, overlap_hours: int, **_: Any) -> list[Destination]:
-        secret, overlap_seconds = _secret(f"new secret of {name}: "), overlap_hours * 3600
-        actor = command_actor()
-        return [
-            receivers.rotate(name=name, secret=secret, overlap_seconds=overlap_seconds, actor=actor, now=timezone.now())
-        ]
+        row = destinations.rotate(
+            name=name,
+            secret=_secret(f"new secret of {name}: "),
+            overlap_seconds=overlap_hours * 3600,
+            actor=command_actor(),
+            now=timezone.now(),
+        )
+        return [row]
+
+    def _disable(self, *, name: str, reason: str, **_: Any) -> list[Destination]:
+        return [receivers.disable(destinations.named(name).pk, reason=reason, now=timezone.now())]
+
+    def _enable(self, *, name: str, catch_up: bool, **_: Any) -> list[Destination]:
+        receivers.enable(destinations.named(name).pk, catch_up=catch_up, now=timezone.now())
+        return [destinations.named(name)]
 
 
 def _add_fields(parser: Any, *, needed: bool) -> None:
@@ -96,7 +111,7 @@ def _fields(**options: Any) -> dict[str, Any]:
         found["options"] = dict(_pair(text) for text in options["option"])
     if options["public_key_file"] is not None:
         found["public_key"] = _text(options["public_key_file"])
-    flags = {name: options.get(name) for name in ("idempotent", "ordered", "active")}
+    flags = {name: options[name] for name in ("idempotent", "ordered")}
     return {**found, **{name: value == "yes" for name, value in flags.items() if value is not None}}
 
 

@@ -76,10 +76,21 @@ def test_only_what_is_given_changes(run: Any, tmp_path: Path) -> None:
     run(*WEBHOOK, secret=SECRET)
     key = tmp_path / "key.pem"
     key.write_text(as_pem(RSA))
-    run("change", "CRM", "--public-key-file", str(key), "--active", "no", *WHY)
+    run("change", "CRM", "--public-key-file", str(key), *WHY)
     found = kept("CRM")
-    assert (found.active, found.public_key.startswith("-----BEGIN PUBLIC KEY")) == (False, True)
+    assert found.public_key.startswith("-----BEGIN PUBLIC KEY")
     assert (found.facts, found.idempotent, secrets_of("CRM")) == (["order.paid"], True, (SECRET,))
+
+
+def test_it_is_disabled_and_enabled(run: Any) -> None:
+    run(*WEBHOOK, secret=SECRET)
+    (told,) = run("disable", "CRM", "--reason", "it moves house")["receivers"]
+    assert (told["active"], kept("CRM").disabled_reason) == (False, "it moves house")
+    with pytest.raises(CommandError, match="disabled already") as caught:
+        run("disable", "CRM", *WHY)
+    assert caught.value.returncode == 5
+    (told,) = run("enable", "CRM", "--catch-up", *WHY)["receivers"]
+    assert told["active"]
 
 
 def test_each_change_stands_in_the_audit_log_with_its_reason_and_no_secret(run: Any) -> None:
