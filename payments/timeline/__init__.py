@@ -25,10 +25,10 @@ PAGE_SIZE = 50
 
 _BY_KIND = {source.kind: source for source in (*money.SOURCES, *messages.SOURCES, *people.SOURCES)}
 _RANKED = (
-    *("order", "attempt", "call", "page_given", "event", "look", "capture", "transition", "case", "fact", "try"),
-    *("dead_letter", "note", "action", "approval", "replay", "audit", "case_closed"),
+    *("order", "attempt", "call", "page_given", "event", "look", "action", "approval", "capture", "transition", "case"),
+    *("fact", "try", "dead_letter", "note", "replay", "audit", "case_closed"),
 )
-"""Among rows of one moment, the later kind stands above: a look before what it moved, a case before its fact."""
+"""Among rows of one moment, the later kind stands above: what was looked at or agreed to before what it moved."""
 SOURCES: tuple[Source, ...] = tuple(_BY_KIND[kind] for kind in _RANKED)
 
 _POSITION = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}\+00:00)~(\d{1,2})~(\d{1,18})", re.ASCII)

@@ -208,8 +208,8 @@ def test_dangerous_acts_and_their_approval(world: World) -> None:
     world.wait(minutes=1)
     approvals.decide(action_id=action.pk, approve=True, note="Seen.", user=finance, clock=world.clock)
     people = timeline_of(world.order, chip=Chip.PEOPLE)
-    assert [entry.kind for entry in people.entries] == ["approval", "transition", "action"]
-    approval, _, asked = people.entries
+    assert [entry.kind for entry in people.entries] == ["transition", "approval", "action"]
+    _, approval, asked = people.entries
     assert (people.actor_of(approval), people.actor_of(asked)) == ("fin", "lea")
     assert approval.text == "Seen."
     assert dict(asked.details)["In words"] == "The customer wrote to us."
