@@ -53,7 +53,7 @@ INSTALLED_APPS = [
     "payments",
     "orders",
     "integrations",
-    "django.contrib.admin",
+    "payments.backoffice.apps.BackofficeConfig",
     "django.contrib.auth",
     "django.contrib.contenttypes",
     "django.contrib.sessions",
@@ -81,7 +81,9 @@ MIDDLEWARE = [
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django_otp.middleware.OTPMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
+    "payments.backoffice.sessions.StaffSessionMiddleware",
     "config.middleware.AuditMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "axes.middleware.AxesMiddleware",
@@ -205,6 +207,7 @@ SESSION_COOKIE_HTTPONLY = True
 SESSION_COOKIE_SAMESITE = "Lax"
 SESSION_COOKIE_AGE = 14 * 24 * 3600
 STAFF_SESSION_SECONDS = 8 * 3600
+STAFF_IDLE_SECONDS = 30 * 60
 CSRF_COOKIE_NAME = f"{_COOKIE_PREFIX}csrf"
 CSRF_COOKIE_SECURE = DEPLOYED
 CSRF_COOKIE_HTTPONLY = True
@@ -253,6 +256,7 @@ AXES_COOLOFF_TIME = timedelta(minutes=15)
 AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
 AXES_RESET_ON_SUCCESS = True
 AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_HANDLER = "payments.backoffice.lockout.CountingHandler"
 AXES_USERNAME_CALLABLE = "config.signing_in.name_for_axes"
 AXES_LOCKOUT_CALLABLE = "config.errors.locked_out"
 # TrustedProxyMiddleware has put the client's own address there; no header is believed a second time.

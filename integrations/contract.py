@@ -140,12 +140,29 @@ class DisputeSnapshot:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class TrySnapshot:
+    """One time the shopper gave a means of payment on the page, taken or refused; it moves nothing here.
+
+    `method` is the provider's word for the kind (`card`). `fingerprint` is the provider's own name for this one card or
+    account, the same each time, from which no number can be made; empty where it has none. Never a card number.
+    """
+
+    try_id: str
+    at: datetime
+    succeeded: bool
+    decline: Decline | None = None
+    method: str = ""
+    fingerprint: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class PaymentSnapshot:
     """The whole payment as the provider tells it at one moment: the only thing settlement believes.
 
     `reference` is what the provider's object carries (empty: it carries none). `amount_minor` is what the shopper was
     asked for. `page_open` says that the provider's page may still take money. `in_review`: no money has moved because
-    somebody at the provider looks at the payment first. `raw` is kept after masking.
+    somebody at the provider looks at the payment first. `tries` are those the provider told with this answer, maybe not
+    all there were. `raw` is kept after masking.
     """
 
     provider: str
@@ -164,6 +181,7 @@ class PaymentSnapshot:
     refunds: tuple[RefundSnapshot, ...] = ()
     disputes: tuple[DisputeSnapshot, ...] = ()
     in_review: bool = False
+    tries: tuple[TrySnapshot, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=dict)
 
 

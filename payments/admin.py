@@ -2,6 +2,8 @@
 
 from payments.backoffice import (
     approving,
+    cases,
+    inbox,
     messages,
     money,
     orders,
@@ -9,6 +11,8 @@ from payments.backoffice import (
 
 __all__ = [
     "approving",
+    "cases",
+    "inbox",
     "messages",
     "money",
     "orders",

@@ -10,6 +10,7 @@ from django.db.models.signals import post_migrate
 STAFF_OPERATIONS = (
     "payments.case_work",
     "payments.corrections",
+    "payments.payloads",
 )
 """The modules whose kinds of dangerous acts register themselves (payments/staff_operations.py)."""
 
@@ -26,10 +27,12 @@ class PaymentsConfig(AppConfig):
 
     def ready(self) -> None:
         from payments import audit, checks  # noqa: F401  checks register themselves
+        from payments.backoffice import sessions
 
         for module in STAFF_OPERATIONS:
             import_module(module)
         audit.connect()
+        sessions.connect()
 
         # All migrations of a run are done before the first post_migrate signal is sent.
         post_migrate.connect(_grant, sender=self, dispatch_uid="payments.grant_application_role")

@@ -17,6 +17,7 @@ from orders.models import Order
 from orders.states import OrderState
 from payments import calls, expiry
 from payments.clock import Clock
+from payments.keyed_hashes import client_key
 from payments.models import PaymentAttempt, ProviderCall
 from payments.models.call import Operation
 from payments.retrying import made_again
@@ -51,14 +52,21 @@ class Opening:
 
 
 def open_attempt(
-    *, order_id: int, provider: str, clock: Clock, actor: str, anew: bool = False, bind: Bind | None = None
+    *,
+    order_id: int,
+    provider: str,
+    clock: Clock,
+    actor: str,
+    anew: bool = False,
+    bind: Bind | None = None,
+    client: str = "",
 ) -> Opening:
     """Open the provider's page for an order, or go on with the one that stands open.
 
     `provider`: one of the enabled ones. `anew`: the shopper wants another page, even of the same provider. Two tabs
     and double clicks get the same page. An earlier attempt is first asked about, and closed where another provider or
-    page is wanted. What `bind` raises undoes the attempt and is passed on. Raises CannotPay; opens its own
-    transactions, never inside one.
+    page is wanted. What `bind` raises undoes the attempt and is passed on. `client`: the shopper's network address,
+    where it is theirs; only a keyed hash is kept. Raises CannotPay; opens its own transactions, never inside one.
     """
     if provider not in providers.enabled():
         raise CannotPay("unknown_provider", "Please choose one of the offered ways to pay.", http_status=400)
@@ -67,7 +75,7 @@ def open_attempt(
     except ProviderError as unusable:
         raise _refused() from unusable
     _settle_earlier(order_id, provider=provider, anew=anew, clock=clock, actor=actor)
-    attempt, call = _write_down(order_id, provider=provider, at=clock(), actor=actor, bind=bind)
+    attempt, call = _write_down(order_id, provider=provider, at=clock(), client=client, bind=bind)
     failpoint("attempt.committed")
     attempt = _have_page_opened(attempt, call, clock=clock)
     opening = _hand_out(attempt.pk, at=clock())
@@ -128,7 +136,7 @@ def _is_stuck(attempt: PaymentAttempt) -> bool:
 
 @made_again
 def _write_down(
-    order_id: int, *, provider: str, at: datetime, actor: str, bind: Bind | None
+    order_id: int, *, provider: str, at: datetime, client: str, bind: Bind | None
 ) -> tuple[PaymentAttempt, ProviderCall]:
     """Commit the attempt and its prepared call together, or return those that stand."""
     with transaction.atomic(durable=True):
@@ -138,7 +146,7 @@ def _write_down(
             raise CannotPay("order_expired", "The time to pay this order has run out. Please order again.")
         attempt = PaymentAttempt.objects.filter(order=order, state__in=LIVE_STATES).first()
         if attempt is None:
-            attempt, call = _new_attempt(order, provider=provider, at=at)
+            attempt, call = _new_attempt(order, provider=provider, at=at, client=client)
         elif attempt.provider == provider:
             call = attempt.calls.get(operation=Operation.START)
         else:
@@ -153,13 +161,14 @@ def _refuse_unless_placed(order: Order) -> None:
         raise CannotPay(f"order_{order.state}", f"This order is {order.state.replace('_', ' ')}.")
 
 
-def _new_attempt(order: Order, *, provider: str, at: datetime) -> tuple[PaymentAttempt, ProviderCall]:
+def _new_attempt(order: Order, *, provider: str, at: datetime, client: str) -> tuple[PaymentAttempt, ProviderCall]:
     attempt = PaymentAttempt.objects.create(
         order=order,
         provider=provider,
         amount_minor=order.total_minor,
         currency=order.currency,
         created_at=at,
+        client_key=client_key(client),
         mode=providers.get(provider).mode,
         next_look_at=at + timedelta(seconds=30),
     )

@@ -41,6 +41,7 @@ from payments.models.case import CaseKind
 from payments.retrying import made_again
 from payments.shop.decline_texts import decline_text
 from payments.states import AttemptState, EventState
+from payments.tries import record_tries
 
 log = structlog.get_logger(__name__)
 
@@ -138,6 +139,7 @@ def settle(
         trusted = _is_ours(order, attempt, snapshot, at)
         if trusted:
             _adopt(attempt, snapshot, at=at)
+            record_tries(attempt, snapshot, at=at)
             cause = f"look:{number}"
             trusted = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
             if trusted:

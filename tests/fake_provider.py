@@ -23,6 +23,7 @@ from integrations.contract import (
     ProviderIds,
     Started,
     StartRequest,
+    TrySnapshot,
     UnknownObject,
 )
 
@@ -40,6 +41,7 @@ class Payment:
     intent_id: str = ""
     decline: Decline | None = None
     captures: list[CaptureSnapshot] = field(default_factory=list)
+    tries: list[TrySnapshot] = field(default_factory=list)
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
@@ -108,6 +110,7 @@ class FakeProvider:
             "expires_at": payment.request.expires_at,
             "decline": payment.decline,
             "captures": tuple(payment.captures),
+            "tries": tuple(payment.tries),
         }
         said.update(payment.overrides)
         raw = {
@@ -163,6 +166,7 @@ class FakeProvider:
         )
         payment.intent_id = payment.intent_id or f"pi_{payment.page_id}"
         payment.captures.append(capture)
+        payment.tries.append(self._try(None, card="card-1"))
         payment.status, payment.page_open, payment.decline = PaymentStatus.PAID, False, None
         return capture
 
@@ -174,10 +178,13 @@ class FakeProvider:
         self.pay(second)
         return second
 
-    def refuse_card(self, payment: Payment, reason: DeclineReason = DeclineReason.INSUFFICIENT_FUNDS) -> None:
-        """Let the bank decline; the page stays open."""
+    def refuse_card(
+        self, payment: Payment, reason: DeclineReason = DeclineReason.INSUFFICIENT_FUNDS, *, card: str = "card-1"
+    ) -> None:
+        """Let the bank decline; the page stays open. `card`: which one the shopper gave."""
         payment.intent_id = payment.intent_id or f"pi_{payment.page_id}"
         payment.decline = Decline(reason=reason, provider_code=reason)
+        payment.tries.append(self._try(payment.decline, card=card))
 
     def ask_for_action(self, payment: Payment) -> None:
         payment.intent_id = payment.intent_id or f"pi_{payment.page_id}"
@@ -216,6 +223,16 @@ class FakeProvider:
             changes["ids"] = ProviderIds(**changes["ids"])
         told.update(changes)
         return Notification(**told)
+
+    def _try(self, decline: Decline | None, *, card: str) -> TrySnapshot:
+        return TrySnapshot(
+            try_id=f"try_{next(self._number)}",
+            at=MOMENT,
+            succeeded=decline is None,
+            decline=decline,
+            method="card",
+            fingerprint=card,
+        )
 
     def _begin(self, verb: str, what: str) -> None:
         self.calls.append((verb, what))

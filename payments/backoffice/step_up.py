@@ -11,6 +11,7 @@ used a second time (payments/mfa.py).
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from axes.handlers.proxy import AxesProxyHandler
 from django import forms
@@ -21,6 +22,7 @@ from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
 from payments import mfa, staff_events
+from payments.audit_events import Event
 
 _KEY = "staff_step_up"
 
@@ -81,24 +83,24 @@ def check(request: HttpRequest, *, password: str, code: str, now: datetime) -> N
     name = user.get_username()
     known = authenticate(request, username=name, password=password)
     if known is None or known.pk != user.pk:
-        raise _refusal(request, "password")
+        raise _refusal(request, "password", now=now)
     if mfa.verify(user=user, code=code, at=now) is None:
         user_login_failed.send(sender=__name__, credentials={"username": name}, request=request)
-        raise _refusal(request, "code")
+        raise _refusal(request, "code", now=now)
     AxesProxyHandler.reset_attempts(username=name, ip_address=request.META.get("REMOTE_ADDR"))
-    remember(request, now=now)
-    staff_events.record("step_up", user_id=user.pk, request=request)
+    remember(request, user=user, now=now)
+    staff_events.record(Event.STEPPED_UP, user=user, at=now)
 
 
-def remember(request: HttpRequest, *, now: datetime) -> None:
-    """Write into the session that password and code were given now."""
-    request.session[_KEY] = (request.user.pk, now.timestamp())
+def remember(request: HttpRequest, *, user: Any, now: datetime) -> None:
+    """Write into the session that this person gave password and code now."""
+    request.session[_KEY] = (user.pk, now.timestamp())
 
 
-def _refusal(request: HttpRequest, what: str) -> StepUpRefused:
+def _refusal(request: HttpRequest, what: str, *, now: datetime) -> StepUpRefused:
     """Record it, end the session at a lockout (axes answers the request then), and return what to raise."""
     locked = bool(getattr(request, "axes_locked_out", False))
-    staff_events.record("step_up_failed", user_id=request.user.pk, request=request, wrong=what, locked_out=locked)
+    staff_events.record(Event.STEP_UP_FAILED, user=request.user, at=now, wrong=what, locked_out=locked)
     if locked:
         logout(request)
     return StepUpRefused(

@@ -5,13 +5,14 @@ from payments.models.attempt import Look, PaymentAttempt
 from payments.models.audit import AuditRecord
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
-from payments.models.case import Case
+from payments.models.case import Case, CaseNote
 from payments.models.idempotency import IdempotencyRecord
 from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
 from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, StaffAccount, TotpDevice
+from payments.models.tries import PaymentTry
 
 __all__ = [
     "Approval",
@@ -20,12 +21,14 @@ __all__ = [
     "BackupCodes",
     "Capture",
     "Case",
+    "CaseNote",
     "IdempotencyRecord",
     "LedgerEntry",
     "LedgerTransaction",
     "Look",
     "Note",
     "PaymentAttempt",
+    "PaymentTry",
     "ProviderCall",
     "ProviderEvent",
     "SignatureTrouble",

@@ -36,6 +36,15 @@ class PaymentAttempt(models.Model):
         max_length=64, blank=True, default=correlation.current, db_default="", editable=False
     )
 
+    client_key = models.CharField(
+        max_length=32,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+        help_text="Keyed hash of the network address that asked for it (payments/keyed_hashes.py).",
+    )
+
     # What the provider told of itself when it answered.
     mode = models.CharField(max_length=4)
     account = models.CharField(max_length=64, blank=True)

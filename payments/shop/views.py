@@ -102,6 +102,7 @@ def _start(request: HttpRequest, order: Order) -> HttpResponseBase:
             clock=timezone.now,
             actor="shopper",
             anew=request.POST.get("action") == "another",
+            client=request.META.get("REMOTE_ADDR", ""),
         )
     except checkout.CannotPay as refused:
         if refused.http_status in (400, 502):

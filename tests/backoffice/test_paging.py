@@ -16,7 +16,7 @@ from payments.backoffice.paging import NEWER, OLDER, Position, page_of, position
 from payments.models import ProviderEvent
 from payments.roles import Role
 from payments.states import EventState
-from tests.staff import make_staff
+from tests.staff import make_staff, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -50,7 +50,7 @@ def events(now: datetime) -> Callable[..., list[ProviderEvent]]:
 
 @pytest.fixture
 def staff(client: Client) -> Client:
-    client.force_login(make_staff(Role.INTEGRATIONS))
+    sign_in(client, make_staff(Role.INTEGRATIONS))
     return client
 
 

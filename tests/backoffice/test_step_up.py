@@ -46,7 +46,7 @@ def test_password_and_code_open_five_minutes(person: Any, key: bytes, now: datet
     assert step_up.fields_needed(request, now)
     with capture_logs() as lines:
         step_up.check(request, password=PASSWORD, code=mfa.code_at(key, now), now=now)
-    assert [(line["event"], line["user_id"]) for line in lines] == [("step_up", person.pk)]
+    assert [(line["event"], line["user_id"]) for line in lines] == [("stepped_up", person.pk)]
     assert PASSWORD not in str(lines)
     assert step_up.is_recent(request, now=now)
     assert step_up.is_recent(request, now=now + timedelta(minutes=5))

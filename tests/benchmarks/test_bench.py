@@ -7,12 +7,10 @@ from __future__ import annotations
 
 import logging
 import os
-import platform
 import random
 import statistics
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +19,7 @@ from django.db import connection
 
 from payments.management.demo.place import new_stripe_webhook_secret
 from payments.models import ProviderEvent
+from tests.benchmarks.figures import Figure, figure, missed, print_table
 from tests.benchmarks.load import Outcome
 from tests.benchmarks.stand import Stand, Template
 from tests.processes import eventually, running
@@ -42,37 +41,6 @@ RATE_CONNECTIONS = 64
 """So many that a request waits for a free one only when the service is far behind."""
 
 PAYMENTS_A_ROUND = 4
-
-
-@dataclass(frozen=True, slots=True)
-class Figure:
-    """One line of the table. `goal`: what `measured` must reach (a ratio) or stay under (milliseconds); None: told
-    only."""
-
-    name: str
-    measured: float
-    unit: str = ""
-    at_least: float | None = None
-    at_most: float | None = None
-    rounds: tuple[float, ...] = ()
-
-    @property
-    def is_met(self) -> bool:
-        return (self.at_least is None or self.measured >= self.at_least) and (
-            self.at_most is None or self.measured <= self.at_most
-        )
-
-    @property
-    def goal(self) -> str:
-        if self.at_least is not None:
-            return f"≥ {self.at_least:g}{self.unit}"
-        return f"≤ {self.at_most:g}{self.unit}" if self.at_most is not None else ""
-
-    def row(self) -> list[str]:
-        places = 2 if self.unit == "" else 1
-        said = [f"{value:.{places}f}" for value in self.rounds]
-        verdict = ("met" if self.is_met else "MISSED") if self.goal else ""
-        return [self.name, self.goal, f"{self.measured:.{places}f}{self.unit}", verdict, " ".join(said)]
 
 
 @pytest.fixture
@@ -97,9 +65,8 @@ def test_the_goals_are_met(stand: Stand) -> None:
     with stand.workers():
         figures = [*_webhook_to_paid(stand), *_latency(stand, template)]
     figures += _intake(stand, template)
-    _print_table(figures, before=before)
-    missed = [figure.name for figure in figures if not figure.is_met]
-    assert not missed, f"missed: {'; '.join(missed)}"
+    print_table(figures, before=before)
+    assert not missed(figures), f"missed: {'; '.join(missed(figures))}"
 
 
 # --- the figures ---------------------------------------------------------------------------------------------
@@ -119,8 +86,8 @@ def _webhook_to_paid(stand: Stand) -> list[Figure]:
         theirs.append(statistics.median(provider))
         ours.append(statistics.median(a - b for a, b in zip(whole, provider, strict=True)))
     return [
-        _figure("webhook → paid, beyond the provider's time, p50", ours, " ms", at_most=500),
-        _figure("  the provider's own time of a look", theirs, " ms"),
+        figure("webhook → paid, beyond the provider's time, p50", ours, " ms", at_most=500),
+        figure("  the provider's own time of a look", theirs, " ms"),
     ]
 
 
@@ -136,10 +103,10 @@ def _latency(stand: Stand, template: Template) -> list[Figure]:
         late.append(outcome.late_milliseconds)
         eventually(_inbox_is_quiet, seconds=120)
     return [
-        _figure("ack at 200 webhooks a second, p99", p99, " ms", at_most=200),
-        _figure("  p50", p50, " ms"),
-        _figure("  slowest", worst, " ms"),
-        _figure("  the load itself late by, at worst", late, " ms"),
+        figure("ack at 200 webhooks a second, p99", p99, " ms", at_most=200),
+        figure("  p50", p50, " ms"),
+        figure("  slowest", worst, " ms"),
+        figure("  the load itself late by, at worst", late, " ms"),
     ]
 
 
@@ -163,21 +130,17 @@ def _intake(stand: Stand, template: Template) -> list[Figure]:
         for path in (BEHIND_MIDDLEWARE, BARE)
     }
     return [
-        _figure("webhook intake ÷ null view behind all middleware", ratio[BEHIND_MIDDLEWARE], at_least=0.35),
-        _figure("webhook intake ÷ null view of bare Django", ratio[BARE]),
-        _figure("  webhooks", rates[WEBHOOKS], " /s"),
-        _figure("  null view behind all middleware", rates[BEHIND_MIDDLEWARE], " /s"),
-        _figure("  null view of bare Django", rates[BARE], " /s"),
-        *(_figure(f"  load's share of a core, {path}", busy[path]) for path in rates),
+        figure("webhook intake ÷ null view behind all middleware", ratio[BEHIND_MIDDLEWARE], at_least=0.35),
+        figure("webhook intake ÷ null view of bare Django", ratio[BARE]),
+        figure("  webhooks", rates[WEBHOOKS], " /s"),
+        figure("  null view behind all middleware", rates[BEHIND_MIDDLEWARE], " /s"),
+        figure("  null view of bare Django", rates[BARE], " /s"),
+        *(figure(f"  load's share of a core, {path}", busy[path]) for path in rates),
     ]
 
 
 def _saturate(stand: Stand, template: Template, path: str) -> Outcome:
     return stand.load(path, template, connections=INTAKE_CONNECTIONS, seconds=INTAKE_SECONDS, most=INTAKE_MOST)
-
-
-def _figure(name: str, rounds: list[float], unit: str = "", **goal: float) -> Figure:
-    return Figure(name, statistics.median(rounds), unit, rounds=tuple(rounds), **goal)
 
 
 # --- the circumstances ---------------------------------------------------------------------------------------
@@ -193,27 +156,3 @@ def _refuse_an_unsafe_database() -> None:
 
 def _inbox_is_quiet() -> bool:
     return not ProviderEvent.objects.filter(state__in=["received", "failed"]).exists()
-
-
-def _print_table(figures: list[Figure], *, before: tuple[float, float, float]) -> None:
-    rows = [["figure (medians of 5)", "goal", "measured", "", "rounds"], *(figure.row() for figure in figures)]
-    widths = [max(len(row[column]) for row in rows) for column in range(4)]
-    print()
-    for row in rows:
-        print("  ".join([*(cell.ljust(width) for cell, width in zip(row, widths, strict=False)), row[-1]]).rstrip())
-    print(f"machine: {_machine()}; load average {before[0]:.1f} at the start, {os.getloadavg()[0]:.1f} at the end")
-
-
-def _machine() -> str:
-    cpu = next(
-        (
-            line.partition(":")[2].strip()
-            for line in (Path("/proc/cpuinfo").read_text().splitlines() if Path("/proc/cpuinfo").exists() else [])
-            if line.startswith("model name")
-        ),
-        platform.processor() or platform.machine(),
-    )
-    with connection.cursor() as cursor:
-        cursor.execute("SHOW server_version")
-        [version] = cursor.fetchone() or ("?",)
-    return f"{os.cpu_count()} × {cpu}, Python {platform.python_version()}, PostgreSQL {version}"

@@ -8,6 +8,7 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.looks import AXE, NARROW, WIDE, check_width, take_picture
+from tests.browser.staff_sign_in import sign_in_by_form
 from tests.browser.whole import WholeShop
 
 pytestmark = pytest.mark.timeout(300)
@@ -43,9 +44,13 @@ def test_the_admin_from_signing_in_to_an_order(shop: WholeShop, visitor: Visitor
     page = visitor(viewport=WIDE)
     page.goto(f"{shop.url}/admin/")
     look_at(page, "admin sign in", known=set())
-    page.get_by_label("Username").fill("admin")
-    page.get_by_label("Password").fill(shop.admin_password)
+    page.get_by_label("Username").fill("auditor")
+    page.get_by_label("Password").fill(shop.staff_password("auditor"))
+    page.get_by_label("Code").fill("000000")
     page.get_by_role("button", name="Log in").click()
+    expect(page.get_by_role("alert")).to_contain_text("Name, password and code do not go together")
+    look_at(page, "admin sign in refused", known=set())
+    sign_in_by_form(page, shop, "auditor")
     expect(page.get_by_role("heading", level=1)).to_have_text("Site administration")
     look_at(page, "admin home", known=set())
     page.locator("a[href='/admin/orders/order/']").first.click()

@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 
 import stripe
+from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Page, expect
 
 from integrations.sandbox.control import SandboxControl
@@ -36,10 +37,16 @@ class WholeShop:
         self.url = running.addresses.shop
         self.provider_url = running.addresses.sandbox
         self.provider = SandboxControl(self.provider_url)
+        self.staff_cookies: dict[str, list[SetCookieParam]] = {}
+        """Of sessions of staff that stand open, by name (tests/browser/staff_sign_in.py)."""
 
-    @property
-    def admin_password(self) -> str:
-        return self._secret("admin_password")
+    def staff_password(self, name: str) -> str:
+        """Return the password of one of the demo's people: support, lead, finance, integrations, auditor, admin."""
+        return self._secret(f"{name}_password")
+
+    def staff_code(self, name: str) -> str:
+        """Return a code that opens now; waits half a minute where the last ones are used up."""
+        return str(told(self._running.checkout, "demo_code", name, "--json")["code"])
 
     def place_order(self, page: Page, *, product: str = "Stoneware mug") -> Placed:
         """Go from the products to *Ready to pay*."""

@@ -9,12 +9,16 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
+from django.utils import timezone
 from django.utils.functional import SimpleLazyObject
 from structlog.testing import capture_logs
 
 from config.middleware import FORWARDED_MARK, RequestLogMiddleware, TrustedProxyMiddleware
 from config.readers import Reader, trusted_proxies
 from integrations import correlation
+from payments import mfa
+from payments.roles import Role
+from tests.staff import PASSWORD, enrol, make_staff
 
 
 @pytest.fixture(autouse=True)
@@ -130,22 +134,26 @@ class TestOneLine:
 class TestSigningIn:
     @pytest.fixture
     def staff(self) -> Any:
-        return get_user_model().objects.create_user("clerk", password="correct horse", is_staff=True)
+        return make_staff(Role.SUPPORT, name="clerk")
+
+    @pytest.fixture(autouse=True)
+    def key(self, staff: Any) -> None:
+        self._key = enrol(staff, at=timezone.now())
 
     def sign_in(self, client: Client, password: str, **extra: str) -> HttpResponse:
-        said = {"username": "clerk", "password": password}
+        said = {"username": "clerk", "password": password, "code": mfa.code_at(self._key, timezone.now())}
         return client.post("/admin/login/?next=/admin/", said, **extra)  # type: ignore[return-value, arg-type]
 
     def test_in_and_out_are_lines_without_names(self, client: Client, staff: Any) -> None:
         with capture_logs() as said:
-            assert self.sign_in(client, "correct horse").status_code == 302
+            assert self.sign_in(client, PASSWORD).status_code == 302
             client.post("/admin/logout/")
         events = [(line["event"], line["user_id"]) for line in said if line["event"].startswith("signed")]
         assert events == [("signed in", staff.pk), ("signed out", staff.pk)]
         assert "clerk" not in str(said)
 
     def test_staff_sessions_are_short(self, client: Client, staff: Any) -> None:
-        self.sign_in(client, "correct horse")
+        self.sign_in(client, PASSWORD)
         assert client.session.get_expiry_age() == 8 * 3600
 
     def test_a_failure_is_a_line_without_what_was_typed(self, client: Client, staff: Any) -> None:
@@ -158,16 +166,16 @@ class TestSigningIn:
     def test_five_failures_lock_this_name_from_this_address_alone(self, client: Client, staff: Any) -> None:
         answers = [self.sign_in(client, "wrong").status_code for _ in range(5)]
         assert answers == [200, 200, 200, 200, 429]
-        locked = self.sign_in(client, "correct horse")
+        locked = self.sign_in(client, PASSWORD)
         assert locked.status_code == 429
         assert locked.headers["Retry-After"] == "900"
         assert b"15 minutes" in locked.content
-        assert self.sign_in(client, "correct horse", REMOTE_ADDR="203.0.113.77").status_code == 302
+        assert self.sign_in(client, PASSWORD, REMOTE_ADDR="203.0.113.77").status_code == 302
 
     def test_a_forged_forwarded_for_does_not_reset_the_count(self, client: Client, staff: Any) -> None:
         for last in range(5):
             self.sign_in(client, "wrong", HTTP_X_FORWARDED_FOR=f"203.0.113.{last}")
-        assert self.sign_in(client, "correct horse", HTTP_X_FORWARDED_FOR="203.0.113.99").status_code == 429
+        assert self.sign_in(client, PASSWORD, HTTP_X_FORWARDED_FOR="203.0.113.99").status_code == 429
 
 
 class TestBodies:

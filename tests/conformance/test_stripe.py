@@ -253,6 +253,26 @@ class TestPaying:
         assert len(snapshot.captures) == 1
         assert snapshot.decline is None
 
+    def test_refused_tries_are_told_one_by_one(self, provider: GuardedProvider, sandbox: SandboxProcess) -> None:
+        """Also where several were made between two looks; the same card has the same fingerprint."""
+        ids = self.start(provider)
+        for card in ("4000000000009995", "4000000000000002", "4000000000009995"):
+            sandbox.control.pay(ids.page_id, card=card)
+        tries = sorted(provider.fetch(ids).tries, key=lambda told: told.at)
+        assert len({told.try_id for told in tries}) == 3
+        assert not any(told.succeeded for told in tries)
+        assert sorted(told.decline.reason for told in tries if told.decline) == [
+            DeclineReason.DO_NOT_HONOR,
+            DeclineReason.INSUFFICIENT_FUNDS,
+            DeclineReason.INSUFFICIENT_FUNDS,
+        ]
+        assert len({told.fingerprint for told in tries}) == 2
+
+        sandbox.control.pay(ids.page_id)
+        [taken] = [told for told in provider.fetch(ids).tries if told.succeeded]
+        assert taken.decline is None
+        assert taken.method == "card"
+
     def test_three_d_secure(self, provider: GuardedProvider, sandbox: SandboxProcess) -> None:
         ids = self.start(provider)
         sandbox.control.pay(ids.page_id, card="4000002760003184")

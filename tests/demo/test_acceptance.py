@@ -146,7 +146,7 @@ def test_it_tells_how_to_sign_in_and_what_to_try(running: Running) -> None:
     deadline = time.monotonic() + PATIENCE_SECONDS
     while "A TOUR" not in running.said() and time.monotonic() < deadline:
         time.sleep(0.1)
-    for words in (running.addresses.shop, running.addresses.receiver, "password:", "trigger lost", "redeliver"):
+    for words in (running.addresses.shop, running.addresses.receiver, "demo_code NAME", "trigger lost", "redeliver"):
         assert words in running.said()
     assert status_of(f"{running.addresses.shop}/readyz") == 200
     assert Place(running.checkout).secret("admin_password", str) in running.said()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth import authenticate, get_user_model
-from django.test import RequestFactory
+import time_machine
+from django.contrib.auth import get_user_model
+from django.test import Client
 
 from integrations.models import Destination
 from orders.models import Order, Product
-from payments.management.demo import once, seed
+from payments import mfa
+from payments.management.demo import once, people, seed
 from payments.management.demo.parts import Secrets
+from payments.management.demo.people import PEOPLE, SignIn
 from payments.management.demo.place import Addresses
+from payments.roles import roles_of
 from tests.fake_provider import FakeProvider
 from tests.world import World
 
@@ -23,7 +27,7 @@ KNOWN = Secrets(
     stripe_key="sk_" + "test_x",
     stripe_webhook_secret="whsec_" + "x" * 24,
     receiver_secret="whsec_" + "eA" * 22,
-    admin_password="abcde-fghjk-mnpqr-stuvw",
+    staff={name: SignIn("abcde-fghjk-mnpqr-stuvw", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP") for name in PEOPLE},
 )
 
 
@@ -34,7 +38,7 @@ class TestRows:
             seed.rows(ADDRESSES, KNOWN, now=now)
         assert sorted(Destination.objects.values_list("name", flat=True)) == [seed.RECEIVER, seed.MAIL]
         assert Product.objects.filter(active=True).count() >= 10
-        assert get_user_model().objects.count() == 1
+        assert get_user_model().objects.count() == len(PEOPLE)
         assert seed.is_empty()
 
     def test_a_receiver_that_listens_elsewhere_now_is_found(self, now: datetime) -> None:
@@ -50,18 +54,36 @@ class TestRows:
         seed.rows(ADDRESSES, KNOWN, now=now)
         assert Destination.objects.get(name=seed.RECEIVER).paused
 
-    def test_the_password_that_is_printed_signs_in(self, now: datetime) -> None:
+    def test_what_is_printed_signs_in_with_its_role(self, client: Client, now: datetime) -> None:
         seed.rows(ADDRESSES, KNOWN, now=now)
-        user = get_user_model().objects.get()
-        user.set_password("changed by somebody")
-        user.is_active = False
-        user.save()
+        admin: Any = get_user_model().objects.get(username="admin")
+        admin.set_password("changed by somebody")
+        admin.is_active = False
+        admin.is_superuser = True
+        admin.save()
+        mfa.begin(user=admin, at=now)
+        admin.groups.clear()
         seed.rows(ADDRESSES, KNOWN, now=now)
-        signed_in = authenticate(
-            request=RequestFactory().post("/admin/login/"), username=seed.ADMIN, password=KNOWN.admin_password
-        )
-        assert signed_in is not None
-        assert signed_in.is_superuser
+        for name, sign_in in KNOWN.staff.items():
+            with time_machine.travel(now, tick=False):
+                said = {"username": name, "password": sign_in.password, "code": mfa.code_at(sign_in.key, now)}
+                assert client.post("/admin/login/", said).status_code == 302
+                assert client.get("/admin/").status_code == 200
+            user = get_user_model().objects.get(username=name)
+            assert (roles_of(user), user.is_superuser) == ([PEOPLE[name]], False)
+
+    def test_the_code_that_is_told_is_never_a_used_one(self, now: datetime) -> None:
+        seed.rows(ADDRESSES, KNOWN, now=now)
+        user = get_user_model().objects.get(username="lead")
+        told = []
+        for _ in range(2):
+            code = people.code_of("lead", KNOWN.staff["lead"], at=now)
+            assert code is not None
+            assert mfa.verify(user=user, code=code, at=now) is not None
+            told.append(code)
+        assert told[0] != told[1]
+        assert people.code_of("lead", KNOWN.staff["lead"], at=now) is None
+        assert people.code_of("lead", KNOWN.staff["lead"], at=now + timedelta(seconds=30)) is not None
 
 
 def test_time_runs_out_for_one_order_alone(fake: FakeProvider, order: Order, now: datetime) -> None:

@@ -15,15 +15,16 @@ from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.db import DatabaseError, connections
 from django.test import Client
+from django.utils import timezone
 
 from integrations import correlation
 from orders.models import Product
-from payments import audit
+from payments import audit, mfa
 from payments.audit_events import Event, label_of
 from payments.models import AuditRecord
 from payments.roles import Role
 from tests.factories import make_product
-from tests.staff import PASSWORD, make_staff
+from tests.staff import PASSWORD, enrol, make_staff, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -137,7 +138,7 @@ class TestRecord:
 class TestRequests:
     def test_a_change_in_the_admin_names_the_person_and_the_address(self, client: Client, product: Product) -> None:
         person = make_staff(Role.LEAD)
-        client.force_login(person)
+        sign_in(client, person)
         form = {"sku": product.sku, "slug": product.slug, "name": "Renamed", "max_quantity": 3, "active": "on"}
         prices = {f"prices-{name}": value for name, value in (("TOTAL_FORMS", 0), ("INITIAL_FORMS", 0))}
         answer = client.post(
@@ -151,7 +152,7 @@ class TestRequests:
 
     def test_what_staff_are_refused_is_recorded(self, client: Client) -> None:
         person = make_staff(Role.SUPPORT)
-        client.force_login(person)
+        sign_in(client, person)
         assert client.get("/admin/payments/case/").status_code == 403
         row = AuditRecord.objects.get(event=Event.PERMISSION_REFUSED)
         assert row.actor == f"user:{person.pk}"
@@ -163,16 +164,18 @@ class TestRequests:
 
 
 class TestSigningIn:
-    def sign_in(self, client: Client, name: str, password: str) -> Any:
-        return client.post("/admin/login/", {"username": name, "password": password}, REMOTE_ADDR="203.0.113.9")
+    def sign_in(self, client: Client, name: str, password: str, code: str = "000000") -> Any:
+        said = {"username": name, "password": password, "code": code}
+        return client.post("/admin/login/", said, REMOTE_ADDR="203.0.113.9")
 
     def told(self) -> list[tuple[str, str, int]]:
         return [(row.event, row.actor, row.subject_id) for row in AuditRecord.objects.order_by("pk")]
 
     def test_in_out_and_failed(self, client: Client) -> None:
         person = make_staff(Role.SUPPORT, name="ann")
+        key = enrol(person, at=timezone.now())
         self.sign_in(client, "ann", "wrong")
-        self.sign_in(client, "ann", PASSWORD)
+        self.sign_in(client, "ann", PASSWORD, mfa.code_at(key, timezone.now()))
         client.post("/admin/logout/")
         me = f"user:{person.pk}"
         assert self.told() == [
@@ -203,10 +206,11 @@ class TestNothingHappensUnrecorded:
     """FAULTS.md, 35: the row cannot be written, so the act fails."""
 
     def test_no_sign_in(self, client: Client) -> None:
-        make_staff(Role.SUPPORT, name="ann")
+        key = enrol(make_staff(Role.SUPPORT, name="ann"), at=timezone.now())
         client.raise_request_exception = False
         with audit_away():
-            answer = client.post("/admin/login/", {"username": "ann", "password": PASSWORD})
+            said = {"username": "ann", "password": PASSWORD, "code": mfa.code_at(key, timezone.now())}
+            answer = client.post("/admin/login/", said)
         assert answer.status_code == 500
         assert client.get("/admin/").status_code == 302  # to the sign-in page
 
@@ -215,7 +219,7 @@ class TestNothingHappensUnrecorded:
             audit.record(Event.REVEALED, actor="user:1", at=now)
 
     def test_a_refusal_stays_a_refusal(self, client: Client) -> None:
-        client.force_login(make_staff(Role.SUPPORT), "django.contrib.auth.backends.ModelBackend")
+        sign_in(client, make_staff(Role.SUPPORT))
         with audit_away():
             assert client.get("/admin/payments/case/").status_code == 403
         assert not AuditRecord.objects.filter(event=Event.PERMISSION_REFUSED).exists()

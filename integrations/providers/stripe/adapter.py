@@ -218,12 +218,14 @@ class StripeProvider:
         return None, self._ask(lambda *args: intents.retrieve(intent_id, *args), {"expand": [_EXPAND_INTENT]})
 
     def _charges(self, intent: Answer) -> list[Answer]:
-        """Return the intent's charges: the latest, and all of them where it does not account for what was received."""
+        """Return the intent's charges: the latest, and all of them where it was refused (each refusal is a try) or does
+        not account for what was received."""
         latest = answers.inner(intent, "latest_charge")
         if latest is None:
             return []
         received = answers.whole(latest, "amount_captured") if snapshots.is_captured(latest) else 0
-        if received == answers.whole(intent, "amount_received"):
+        refused = latest.get("status") == "failed"
+        if received == answers.whole(intent, "amount_received") and not refused:
             return [latest]
         of_intent = {
             "payment_intent": answers.text(intent, "id"),

@@ -13,6 +13,7 @@ from integrations.contract import (
     ProviderIds,
     RefundSnapshot,
     Started,
+    TrySnapshot,
     Unavailable,
 )
 from integrations.providers.stripe import answers
@@ -23,6 +24,8 @@ from integrations.providers.stripe.money import from_stripe
 # Our reference travels under this metadata key; refunds of ours carry theirs under the other.
 REFERENCE_KEY = "attempt"
 REFUND_REFERENCE_KEY = "refund"
+
+_LONGEST_METHOD = 40
 
 # Intents that wait for the shopper's payment method; the page is where it is given.
 _WAITING = frozenset({"", "requires_payment_method", "requires_confirmation"})
@@ -103,6 +106,7 @@ def snapshot(payment: Payment, *, account: str) -> PaymentSnapshot:
         refunds=tuple(_refund(refund) for refund in payment.refunds),
         disputes=tuple(_dispute(dispute) for dispute in payment.disputes),
         in_review=_in_review(intent, status, captured=bool(captures)),
+        tries=tuple(told for charge in payment.charges if (told := _try(charge)) is not None),
         raw={
             "session": session,
             "payment_intent": intent,
@@ -191,6 +195,29 @@ def _capture(charge: Answer) -> CaptureSnapshot:
         captured_at=answers.moment(charge if entry is None else entry, "created"),
         fee_minor=fee_minor,
     )
+
+
+def _try(charge: Answer) -> TrySnapshot | None:
+    """Read a charge as a try. Only statistics hang on it: one that cannot be read, or is not decided, is none."""
+    status = charge.get("status")
+    if status not in ("succeeded", "failed"):
+        return None
+    try:
+        outcome = answers.inner(charge, "outcome") or {}
+        details = answers.inner(charge, "payment_method_details") or {}
+        method = answers.text_or_empty(details, "type")[:_LONGEST_METHOD]
+        of_method = answers.inner(details, method) or {} if method else {}
+        refused = {"decline_code": outcome.get("reason"), "code": charge.get("failure_code")}
+        return TrySnapshot(
+            try_id=answers.text(charge, "id"),
+            at=answers.moment(charge, "created"),
+            succeeded=status == "succeeded",
+            decline=decline_of(refused) if status == "failed" else None,
+            method=method,
+            fingerprint=answers.text_or_empty(of_method, "fingerprint"),
+        )
+    except Unavailable:
+        return None
 
 
 def _refund(refund: Answer) -> RefundSnapshot:

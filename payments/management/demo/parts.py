@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from integrations.sandbox.loopback import HOST, free_port
-from payments.management.demo.place import Addresses, Place, new_password, new_stripe_key, new_stripe_webhook_secret
+from payments.management.demo import people
+from payments.management.demo.people import SignIn
+from payments.management.demo.place import Addresses, Place, new_stripe_key, new_stripe_webhook_secret
 from payments.management.demo.processes import Program
 
 SHOP_PORT, SANDBOX_PORT, RECEIVER_PORT = 8000, 4010, 4020
@@ -32,7 +34,7 @@ class Secrets:
     stripe_key: str
     stripe_webhook_secret: str
     receiver_secret: str
-    admin_password: str
+    staff: Mapping[str, SignIn]
 
 
 def secrets_of(place: Place) -> Secrets:
@@ -41,7 +43,7 @@ def secrets_of(place: Place) -> Secrets:
         stripe_key=place.secret("stripe_key", new_stripe_key),
         stripe_webhook_secret=place.secret("stripe_webhook_secret", new_stripe_webhook_secret),
         receiver_secret=place.secret("receiver_secret", _new_receiver_secret),
-        admin_password=place.secret("admin_password", new_password),
+        staff=people.sign_ins_of(place),
     )
 
 

@@ -1,11 +1,8 @@
-"""First data: products, receivers and a sign-in as rows; orders through the shop's own pages, as shoppers make them."""
+"""First data: products, receivers and people as rows; orders through the shop's own pages, as shoppers make them."""
 
 from __future__ import annotations
 
 from datetime import datetime
-
-from django.contrib.auth import get_user_model
-from django.contrib.auth.models import Group
 
 from integrations.decryptions import Purpose
 from integrations.facts import MAILED_FACTS, Fact
@@ -13,13 +10,11 @@ from integrations.models import Destination, DestinationKind
 from integrations.sandbox.shopper import Shopper
 from orders import seed as catalogue
 from orders.models import Order
-from payments import role_groups
+from payments.management.demo import people
 from payments.management.demo.parts import Secrets
 from payments.management.demo.place import Addresses
 from payments.models import PaymentAttempt
-from payments.roles import Role
 
-ADMIN = "admin"
 RECEIVER = "Demo receiver"
 MAIL = "Mail to shoppers"
 DECLINED_CARD = "4000000000009995"  # Stripe's test card for insufficient funds
@@ -37,7 +32,7 @@ def rows(addresses: Addresses, known: Secrets, *, now: datetime) -> None:
             "created_at": now,
         },
     )
-    _administrator(known.admin_password)
+    people.make(known.staff, now=now)
 
 
 def is_empty() -> bool:
@@ -83,14 +78,3 @@ def _receiver(addresses: Addresses, known: Secrets, *, now: datetime) -> None:
     if present != (known.receiver_secret,):
         destination.set_signing_secrets([known.receiver_secret])
     destination.save()
-
-
-def _administrator(password: str) -> None:
-    users = get_user_model()
-    user, _ = users.objects.get_or_create(username=ADMIN, defaults={"email": "admin@example.com"})
-    if not (user.is_active and user.is_superuser and user.is_staff and user.check_password(password)):
-        user.is_active = user.is_superuser = user.is_staff = True
-        user.set_password(password)
-        user.save()
-    role_groups.sync()
-    user.groups.set(Group.objects.filter(name__in=list(Role)))

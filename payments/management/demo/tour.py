@@ -6,7 +6,7 @@ from django.urls import NoReverseMatch, reverse
 
 from payments.management.demo.parts import Secrets
 from payments.management.demo.place import Addresses, Place
-from payments.management.demo.seed import ADMIN, DECLINED_CARD
+from payments.management.demo.seed import DECLINED_CARD
 
 MANAGE = ".venv/bin/python manage.py"
 
@@ -15,8 +15,8 @@ _TOUR = """\
  Ready in {seconds:.0f} s. Ctrl-C stops every process; data stay in var/.
 
    Shop       {shop}/
-   Admin      {shop}/admin/   name: {admin}   password: {password}
-{api}   Receiver   {receiver}/   what a CRM or an ERP was told
+   Admin      {shop}/admin/   a code for any NAME: {manage} demo_code NAME
+{staff}{api}   Receiver   {receiver}/   what a CRM or an ERP was told
    Mail       a line here for each; whole in {deliver_log}
    Logs       {logs}/
    Provider   a stand-in for Stripe on {sandbox}: no account, no network, no money
@@ -57,8 +57,7 @@ def text(addresses: Addresses, known: Secrets, place: Place, *, seconds: float) 
         shop=addresses.shop,
         sandbox=addresses.sandbox,
         receiver=addresses.receiver,
-        admin=ADMIN,
-        password=known.admin_password,
+        staff=_staff(known),
         api=_api(addresses),
         deliver_log=_short(place, "deliver.log"),
         logs=_short(place, "").rstrip("/"),
@@ -66,6 +65,13 @@ def text(addresses: Addresses, known: Secrets, place: Place, *, seconds: float) 
         declined=" ".join(DECLINED_CARD[start : start + 4] for start in range(0, 16, 4)),
         manage=MANAGE,
     )
+
+
+def _staff(known: Secrets) -> str:
+    """Return the lines with everybody's name and password, two on a line."""
+    told = [f"{name:<13}{sign_in.password}" for name, sign_in in known.staff.items()]
+    pairs = [told[start : start + 2] for start in range(0, len(told), 2)]
+    return "".join(f"              {'     '.join(pair)}\n" for pair in pairs)
 
 
 def _api(addresses: Addresses) -> str:

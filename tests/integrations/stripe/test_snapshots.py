@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from integrations.contract import DeclineReason, Mode, PaymentStatus, ProviderIds, Unavailable
+from integrations.contract import Decline, DeclineReason, Mode, PaymentStatus, ProviderIds, Unavailable
 from integrations.providers.stripe.snapshots import Payment, snapshot, started
 
 AT = 1795262400
@@ -321,3 +321,52 @@ def test_a_review_at_stripe_is_told_while_nothing_is_captured() -> None:
     assert in_review(review={"id": "prv_1"}, status="processing")
     assert not in_review(review=None)
     assert not in_review(status="canceled")
+
+
+def declined_charge(**changes: Any) -> dict[str, Any]:
+    return charge(
+        **{
+            "paid": False,
+            "captured": False,
+            "status": "failed",
+            "amount_captured": 0,
+            "failure_code": "card_declined",
+            "outcome": {"type": "issuer_declined", "reason": "insufficient_funds"},
+            "payment_method_details": {"type": "card", "card": {"fingerprint": "Xt5EWLLDS7FJjR1c", "last4": "9995"}},
+            **changes,
+        }
+    )
+
+
+def test_each_decided_charge_is_a_try() -> None:
+    seen = look(session(), intent(status="requires_payment_method"), charges=[declined_charge(), charge(id="ch_2")])
+    refused, taken = seen.tries
+    assert (refused.try_id, refused.succeeded, refused.method) == ("ch_1", False, "card")
+    assert refused.decline == Decline(reason=DeclineReason.INSUFFICIENT_FUNDS, provider_code="insufficient_funds")
+    assert refused.fingerprint == "Xt5EWLLDS7FJjR1c"
+    assert (taken.succeeded, taken.decline, taken.method, taken.fingerprint) == (True, None, "", "")
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"status": "pending"},
+        {"status": 7},
+        {"id": None},
+        {"created": -1},
+        {"outcome": "text"},
+        {"payment_method_details": []},
+        {"payment_method_details": {"type": ["card"]}},
+        {"payment_method_details": {"type": "card", "card": "text"}},
+        {"payment_method_details": {"type": "card", "card": {"fingerprint": 4}}},
+    ],
+)
+def test_a_charge_that_cannot_be_read_is_no_try_and_no_trouble(change: dict[str, Any]) -> None:
+    assert look(session(), intent(status="processing"), charges=[declined_charge(**change)]).tries == ()
+
+
+@pytest.mark.parametrize("change", [{"outcome": None, "failure_code": None}, {"outcome": {"reason": {"x": 1}}}])
+def test_a_refusal_without_a_known_reason_is_unknown_or_its_code(change: dict[str, Any]) -> None:
+    [told] = look(session(), intent(status="processing"), charges=[declined_charge(**change)]).tries
+    assert told.decline is not None
+    assert told.decline.reason in (DeclineReason.UNKNOWN, DeclineReason.DO_NOT_HONOR)
