@@ -110,7 +110,7 @@ def _numbered(kind: str, key: int) -> Iterator[Hit]:
 def _by_id(word: str) -> Iterator[Hit]:
     words = {word, word.lower()}
     for label, rows in _IDS:
-        for row in rows(words)[:_MOST_OF_ONE_ID]:
+        for row in rows(words).order_by()[:_MOST_OF_ONE_ID]:
             yield _hit(row, f"{label} {word}")
     for identifier in _uuids(word):
         for row in OutboxEvent.objects.filter(uid=identifier):
@@ -118,7 +118,7 @@ def _by_id(word: str) -> Iterator[Hit]:
         for row in StaffAction.objects.filter(uid=identifier):
             yield _hit(row, f"act {word}")
     for model in (ProviderEvent, OutboxEvent, Transition, StaffAction, AuditRecord):
-        for row in model._default_manager.filter(correlation_id__in=words).order_by("-pk")[:_MOST_OF_ONE_ID]:
+        for row in model._default_manager.filter(correlation_id__in=words).order_by()[:_MOST_OF_ONE_ID]:
             hit = _hit(row, f"correlation id {word}")
             yield Hit(hit.by, hit.order_id, hit.page, row.correlation_id)
 
@@ -146,7 +146,7 @@ _IDS: tuple[tuple[str, Lookup], ...] = (
     ),
     (
         "event about",
-        lambda words: ProviderEvent.objects.filter(reference__in=words, attempt=None).order_by("-pk"),
+        lambda words: ProviderEvent.objects.filter(reference__in=words, attempt=None),
     ),
     ("delivery", lambda words: Delivery.objects.filter(key__in=words).select_related("event")),
     ("our call", lambda words: ProviderCall.objects.filter(idempotency_key__in=words).select_related("attempt")),

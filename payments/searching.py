@@ -37,9 +37,9 @@ KINDS = {
 
 _KIND_OF = {prefix: kind for kind, prefixes in KINDS.items() for prefix in prefixes}
 _NUMBERED = re.compile(
-    rf"({'|'.join(sorted(_KIND_OF, key=len, reverse=True))})\s?[ :#№-]?\s?([0-9]{{1,19}})", re.IGNORECASE
+    rf"({'|'.join(sorted(_KIND_OF, key=len, reverse=True))})\s?[ :#-]?\s?([0-9]{{1,19}})", re.IGNORECASE
 )
-_NUMBER = re.compile(r"[#№]?\s?([0-9]{1,19})")
+_NUMBER = re.compile(r"(?:#|no\.?)?\s?([0-9]{1,19})", re.IGNORECASE)
 _ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9_:.~+/=-]{2,199}|[0-9]{1,19}")
 _LINK = re.compile(r"/(?:orders|pay)/([A-Za-z0-9_-]{8,64})(?:/|$)")
 _ADDRESS = re.compile(r"[^\s@]{1,64}@[^\s@]{0,190}")
@@ -54,7 +54,8 @@ _CODE = re.compile(rf"(?<![A-Za-z])({'|'.join(EXPONENTS)})(?![A-Za-z])", re.IGNO
 _SIGNS = {"€": "EUR", "£": "GBP", "zł": "PLN", "Kč": "CZK", "₺": "TRY", "₹": "INR", "₩": "KRW", "₫": "VND", "₪": "ILS"}
 """Signs of one currency only; any other (`$`, `kr`, `¥`) leaves the currency open."""
 _DIGITS = re.compile(r"\d[\d.,'’\s]{0,40}\d|\d")
-_NOTHING_ELSE = re.compile(r"[^\W\d_]{0,4}[^\w\s]{0,4}[^\W\d_]{0,4}[^\w\s]{0,4}")
+_MOST_LETTERS_BESIDE = 4
+"""An amount stands alone, but for a currency's sign and a word such as `on`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +130,7 @@ def _amounts_and_days(text: str, *, today: date) -> tuple[tuple[Amount, ...], tu
     rest, days = _without_day(text, today=today)
     rest, code = _without_currency(rest)
     digits = _DIGITS.search(rest)
-    if digits is None or not _NOTHING_ELSE.fullmatch("".join((rest[: digits.start()] + rest[digits.end() :]).split())):
+    if digits is None or not _stands_alone(rest[: digits.start()] + rest[digits.end() :]):
         return (), ()
     currencies = frozenset({code}) if code else frozenset(EXPONENTS)
     found: dict[int, frozenset[str]] = {}
@@ -140,6 +141,11 @@ def _amounts_and_days(text: str, *, today: date) -> tuple[tuple[Amount, ...], tu
                 fitting = frozenset(each for each in currencies if EXPONENTS[each] == exponent)
                 found[int(minor)] = found.get(int(minor), frozenset()) | fitting
     return tuple(Amount(minor, found[minor]) for minor in sorted(found)), days
+
+
+def _stands_alone(beside: str) -> bool:
+    letters = re.sub(r"\W", "", beside)
+    return len(letters) <= _MOST_LETTERS_BESIDE and (not letters or letters.isalpha())
 
 
 def _without_day(text: str, *, today: date) -> tuple[str, tuple[date, ...]]:

@@ -42,7 +42,7 @@ def numbers(typed: str) -> list[int]:
 def world(fake: FakeProvider, order: Order, now: datetime) -> World:
     """A paid order, told to a receiver; and another order that nobody looks for."""
     make_destination(now=now)
-    make_order(now=now - timedelta(days=9), price_minor=777)
+    make_order(now=now - timedelta(days=9), price_minor=777, minutes=60 * 24 * 30)
     world = World(provider=fake, order=order, now=now)
     world.press_pay()
     payment = fake.the_payment()
@@ -59,7 +59,7 @@ IDS: dict[str, Callable[[], object]] = {
     "token": lambda: Order.objects.get(total_minor=2000).token,
     "link": lambda: f"https://shop.example/orders/{Order.objects.get(total_minor=2000).token}/",
     "attempt": lambda: PaymentAttempt.objects.get().reference,
-    "attempt in capitals": lambda: PaymentAttempt.objects.get().reference.upper(),
+    "attempt in capitals": lambda: f"{PaymentAttempt.objects.get().reference.upper()} ",
     "attempt's key": lambda: f"attempt {PaymentAttempt.objects.get().pk}",
     "page": lambda: PaymentAttempt.objects.get().page_id,
     "payment": lambda: PaymentAttempt.objects.get().intent_id,
@@ -154,14 +154,23 @@ def test_an_order_whose_money_differs_is_found_by_what_was_taken(
 # --- by index --------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", [*IDS, "nothing"])
-def test_every_query_has_an_index_for_its_condition(world: World, name: str) -> None:
-    """With sequential scans priced out, each scan of a table must go through an index that fits its condition."""
-    typed = "x_nothing_of_this_name" if name == "nothing" else str(IDS[name]())
+def test_every_query_has_an_index_for_its_condition(world: World) -> None:
+    """With sequential scans priced out, each scan of a table must go through an index that fits its condition.
+
+    Rows are added first: where a table is one page, any index is as good as another.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO orders_order (token, state, currency, total_minor, email, locale, placed_at, expires_at)"
+            " SELECT 'filler-' || n, 'placed', 'EUR', 4990, 'filler' || n || '@example.com', 'en_US', now(), now()"
+            " FROM generate_series(1, 20000) AS n"
+        )
+    asked = [*(str(typed()) for typed in IDS.values()), "x_nothing_of_this_name", "filler777@", "49.90"]
     with CaptureQueriesContext(connection) as seen:
-        found(typed)
-    statements = [query["sql"] for query in seen if query["sql"].startswith("SELECT")]
-    assert statements
+        for typed in asked:
+            found(typed)
+    statements = {query["sql"] for query in seen if query["sql"].startswith("SELECT")}
+    assert len(statements) > 100
     with connection.cursor() as cursor:
         cursor.execute("SET LOCAL enable_seqscan = off")
         for statement in statements:

@@ -66,7 +66,7 @@ def test_examples_of_amounts(typed: str, amounts: set[tuple[int, str]], found_da
     assert question.days == found_days
 
 
-@pytest.mark.parametrize("typed", ["49.90 EUR USD XXX", "0.00 EUR", "1.999 EUR", "99999999999999999999 JPY", "12..5"])
+@pytest.mark.parametrize("typed", ["49.90 EUR USD XXX", "0.00 EUR", "99999999999999999999 JPY", "12..5"])
 def test_what_is_no_amount(typed: str) -> None:
     assert not [each for each in asked(typed).amounts if "EUR" in each.currencies or "JPY" in each.currencies]
 
@@ -89,7 +89,8 @@ def test_numbers_with_their_kind(named: tuple[str, str], number: int) -> None:
     "typed",
     [
         new_reference(), "cs_test_a1B2c3", "pi_3OqX", "ch_3OqXyZ", "evt_1OqX", "msg_0123456789abcdef0123456789abcdef",
-        "0123456789abcdef0123456789abcdef", "5O190127TN364715T", "-aZ_09tokenTokenTokenToken0", "8a6f1c1e-9d0c-4d3c-8f8e-0123456789ab",
+        "0123456789abcdef0123456789abcdef", "5O190127TN364715T", "-aZ_09tokenTokenTokenToken0",
+        "8a6f1c1e-9d0c-4d3c-8f8e-0123456789ab",
     ],
 )  # fmt: skip
 def test_ids_are_words(typed: str) -> None:
