@@ -3,10 +3,11 @@
 from django.contrib import admin
 from django.urls import path
 
-from payments.backoffice import acting, cases, inbox, order_acts, search_page
+from payments.backoffice import acting, cases, inbox, monitoring, order_acts, search_page
 
 app_name = "backoffice"
 urlpatterns = [
+    path("monitoring/", admin.site.admin_view(monitoring.monitoring), name="monitoring"),
     path("act/<slug:operation>/<int:subject_id>/", admin.site.admin_view(acting.act), name="act"),
     path("actions/<int:action_id>/decide/", admin.site.admin_view(acting.decide), name="decide"),
     path("actions/<int:action_id>/withdraw/", admin.site.admin_view(acting.withdraw), name="withdraw"),

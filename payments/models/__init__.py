@@ -10,6 +10,7 @@ from payments.models.idempotency import IdempotencyRecord
 from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
+from payments.models.period import KeeperRound, PeriodFigures
 from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, StaffAccount, TotpDevice
 from payments.models.tries import PaymentTry
@@ -23,12 +24,14 @@ __all__ = [
     "Case",
     "CaseNote",
     "IdempotencyRecord",
+    "KeeperRound",
     "LedgerEntry",
     "LedgerTransaction",
     "Look",
     "Note",
     "PaymentAttempt",
     "PaymentTry",
+    "PeriodFigures",
     "ProviderCall",
     "ProviderEvent",
     "SignatureTrouble",
