@@ -148,8 +148,8 @@ _IDS: tuple[tuple[str, Lookup], ...] = (
         "event about",
         lambda words: ProviderEvent.objects.filter(reference__in=words, attempt=None),
     ),
-    ("delivery", lambda words: Delivery.objects.filter(key__in=words).select_related("event")),
-    ("our call", lambda words: ProviderCall.objects.filter(idempotency_key__in=words).select_related("attempt")),
+    ("delivery", lambda words: Delivery.objects.filter(key__in=words)),
+    ("our call", lambda words: ProviderCall.objects.filter(idempotency_key__in=words)),
 )
 
 _BY_NUMBER: dict[str, type[Any]] = {
