@@ -117,7 +117,7 @@ def _by_id(word: str) -> Iterator[Hit]:
             yield _hit(row, f"fact {word}")
         for row in StaffAction.objects.filter(uid=identifier):
             yield _hit(row, f"act {word}")
-    for model in (ProviderEvent, Transition, StaffAction, AuditRecord):
+    for model in (ProviderEvent, OutboxEvent, Transition, StaffAction, AuditRecord):
         for row in model._default_manager.filter(correlation_id__in=words).order_by()[:_MOST_OF_ONE_ID]:
             hit = _hit(row, f"correlation id {word}")
             yield Hit(hit.by, hit.order_id, hit.page, row.correlation_id)

@@ -29,7 +29,10 @@ class OutboxEvent(models.Model):
     class Meta:
         ordering = ["-pk"]
         constraints = [models.CheckConstraint(condition=Q(fact__in=FACTS), name="outbox_fact_known")]
-        indexes = [models.Index(fields=["subject_kind", "subject_id"], name="outbox_subject")]
+        indexes = [
+            models.Index(fields=["subject_kind", "subject_id"], name="outbox_subject"),
+            models.Index(fields=["correlation_id"], condition=~Q(correlation_id=""), name="outbox_correlation"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.fact} of {self.subject_kind} {self.subject_id}"

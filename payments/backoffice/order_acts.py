@@ -1,4 +1,4 @@
-"""The simple acts of an order's page: keep a note, ask the provider now. And the one look at a revealed address.
+"""The simple acts of an order's page: note, mail again, ask the provider. And the one look at a revealed address.
 
 Each is a POST with its token (CSRF), calls one operation, says what came of it, and goes back to the page.
 """
@@ -15,10 +15,11 @@ from django.utils import timezone
 from django.views.decorators.http import require_http_methods, require_POST
 
 from orders.models import Order
-from payments import asking, notes, revealing
+from payments import asking, notes, resending, revealing
 from payments.backoffice.order_page import url_of_order
 from payments.models import StaffAction
 from payments.notes import EmptyNote
+from payments.resending import NoReason
 from payments.staff_operations import NotPossible
 
 
@@ -35,6 +36,26 @@ def note(request: HttpRequest, order_id: int) -> HttpResponse:
         messages.error(request, "This form was not complete. Nothing was kept; please write the note again.")
     else:
         messages.success(request, "The note is kept.")
+    return redirect(url_of_order(order_id))
+
+
+@require_POST
+def resend(request: HttpRequest, order_id: int) -> HttpResponse:
+    """Send a mail to the shopper again."""
+    order = get_object_or_404(Order, pk=order_id)
+    chosen = request.POST.get("delivery", "")
+    try:
+        done = resending.resend(
+            order,
+            delivery_id=int(chosen) if chosen.isascii() and chosen.isdigit() else 0,
+            user=request.user,
+            reason=request.POST.get("reason", ""),
+            at=timezone.now(),
+        )
+    except (NotPossible, NoReason) as error:
+        messages.error(request, str(error))
+    else:
+        messages.success(request, done)
     return redirect(url_of_order(order_id))
 
 

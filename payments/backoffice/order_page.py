@@ -22,7 +22,7 @@ from django.utils import timezone
 
 from orders import locales
 from orders.models import Order
-from payments import asking, notes, replies, staff_operations
+from payments import asking, notes, replies, resending, staff_operations
 from payments.backoffice.buttons import Button, buttons
 from payments.masking import masked_address
 from payments.models import PaymentAttempt
@@ -121,6 +121,8 @@ def _acts(request: HttpRequest, order: Order) -> dict[str, object]:
         "note": _simple("Keep the note", "note", order, lambda: notes.check_may_note(request.user)),
         "note_uid": uuid.uuid4(),
         "note_characters": notes.LONGEST_CHARACTERS,
+        "resend": _simple("Send it again", "resend", order, lambda: resending.check_resend(order, user=request.user)),
+        "letters": resending.letters(order),
         "buttons": buttons(request, names, order.pk),
     }
 

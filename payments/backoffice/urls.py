@@ -16,6 +16,7 @@ urlpatterns = [
     path("cases/<int:case_id>/note/", admin.site.admin_view(cases.note), name="note_case"),
     path("actions/<int:action_id>/person/", admin.site.admin_view(order_acts.person), name="person"),
     path("orders/<int:order_id>/note/", admin.site.admin_view(order_acts.note), name="note"),
+    path("orders/<int:order_id>/resend/", admin.site.admin_view(order_acts.resend), name="resend"),
     path("orders/<int:order_id>/ask/", admin.site.admin_view(order_acts.ask), name="ask"),
     path("search/", admin.site.admin_view(search_page.search), name="search"),
 ]

@@ -26,7 +26,7 @@ PAGE_SIZE = 50
 _BY_KIND = {source.kind: source for source in (*money.SOURCES, *messages.SOURCES, *people.SOURCES)}
 _RANKED = (
     *("order", "attempt", "call", "page_given", "event", "look", "action", "approval", "capture", "transition", "case"),
-    *("fact", "try", "dead_letter", "note", "replay", "audit", "case_closed"),
+    *("fact", "try", "dead_letter", "note", "replay", "repeat", "skip", "audit", "case_closed"),
 )
 """Among rows of one moment, the later kind stands above: what was looked at or agreed to before what it moved."""
 SOURCES: tuple[Source, ...] = tuple(_BY_KIND[kind] for kind in _RANKED)

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from django.db.models import Q
+from collections.abc import Callable
+from typing import Any
+
+from django.db.models import Q, QuerySet
 
 from integrations.models import (
     AttemptOutcome,
     Delivery,
     DeliveryAttempt,
+    DeliveryRepeat,
     DeliveryReplay,
+    DeliverySkip,
     DeliveryState,
     DestinationKind,
     OutboxEvent,
@@ -131,6 +136,33 @@ def _replay(row: DeliveryReplay, scope: Scope) -> Entry:
     )
 
 
+def _repeat(row: DeliveryRepeat, scope: Scope) -> Entry:
+    return Entry(
+        kind="repeat",
+        pk=row.pk,
+        at=row.at,
+        title=f"Mail “{row.delivery.event.fact}” to be sent once more",
+        actor=row.actor,
+        correlation_id=row.delivery.event.correlation_id,
+        tags=("mail",),
+        details=known(("Reason", row.reason), ("Key", row.delivery.key)),
+        page=_page_of(row.delivery_id),
+    )
+
+
+def _skip(row: DeliverySkip, scope: Scope) -> Entry:
+    return Entry(
+        kind="skip",
+        pk=row.pk,
+        at=row.at,
+        title=f"Let later ones pass: {row.delivery.event.fact} to {row.delivery.destination.name}",
+        actor=row.actor,
+        correlation_id=row.delivery.event.correlation_id,
+        details=known(("Reason", row.reason)),
+        page=_page_of(row.delivery_id),
+    )
+
+
 def _page_of(delivery_id: int) -> OwnPage:
     return OwnPage("integrations.delivery", delivery_id)
 
@@ -139,6 +171,12 @@ def _about(scope: Scope, path: str = "") -> Q:
     """Return the filter for facts of this order, and of its cases. `path`: from the row to its fact."""
     of_order = Q(**{f"{path}subject_kind": Order.SUBJECT_KIND, f"{path}subject_id": scope.order.pk})
     return of_order | Q(**{f"{path}subject_kind": "case", f"{path}subject_id__in": scope.cases})
+
+
+def _of_deliveries(model: type[Any]) -> Callable[[Scope], QuerySet[Any]]:
+    return lambda scope: model.objects.filter(_about(scope, "delivery__event__")).select_related(
+        "delivery__event", "delivery__destination"
+    )
 
 
 SOURCES = (
@@ -161,9 +199,7 @@ SOURCES = (
     Source(
         kind="try",
         time="started_at",
-        rows=lambda scope: DeliveryAttempt.objects.filter(_about(scope, "delivery__event__")).select_related(
-            "delivery__event", "delivery__destination"
-        ),
+        rows=_of_deliveries(DeliveryAttempt),
         entry=_try,
         chips={Chip.MESSAGES: EVERY, Chip.PROBLEMS: Q(outcome__in=_NOT_CONFIRMED)},
         correlation="delivery__event__correlation_id",
@@ -178,14 +214,19 @@ SOURCES = (
         chips={Chip.MESSAGES: EVERY, Chip.PROBLEMS: EVERY},
         correlation="event__correlation_id",
     ),
-    Source(
-        kind="replay",
-        time="at",
-        rows=lambda scope: DeliveryReplay.objects.filter(_about(scope, "delivery__event__")).select_related(
-            "delivery__event", "delivery__destination"
-        ),
-        entry=_replay,
-        chips={Chip.MESSAGES: EVERY, Chip.PEOPLE: EVERY},
-        correlation="delivery__event__correlation_id",
+    *(
+        Source(
+            kind=kind,
+            time="at",
+            rows=_of_deliveries(model),
+            entry=entry,
+            chips={Chip.MESSAGES: EVERY, Chip.PEOPLE: EVERY},
+            correlation="delivery__event__correlation_id",
+        )
+        for kind, model, entry in (
+            ("replay", DeliveryReplay, _replay),
+            ("repeat", DeliveryRepeat, _repeat),
+            ("skip", DeliverySkip, _skip),
+        )
     ),
 )

@@ -13,7 +13,10 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
+from integrations import delivery
+from integrations.connectors.contract import Verdict
 from integrations.contract import Unavailable
+from integrations.models import Delivery
 from orders.models import Order
 from payments.asking import ASK_EVERY_SECONDS
 from payments.models import AuditRecord, Note, PaymentAttempt, StaffAction
@@ -22,6 +25,7 @@ from payments.roles import Area, Role, Verb, who_may
 from tests.backoffice.people import client_of, signed_in
 from tests.factories import make_order
 from tests.fake_provider import FakeProvider
+from tests.integrations.deliveries import make_mailbox
 from tests.staff import make_staff
 from tests.world import World
 
@@ -151,6 +155,30 @@ def test_a_note_needs_role_words_and_a_whole_form(world: World) -> None:
     assert "Write what the next" in support.post(address, {**form, "text": " "}, follow=True).content.decode()
     assert Client(enforce_csrf_checks=True).post(address, form).status_code == 403
     assert not Note.objects.exists()
+
+
+# --- mails -----------------------------------------------------------------------------------------------------
+
+
+def test_a_mail_is_sent_again_from_the_page(world: World, fake: FakeProvider) -> None:
+    make_mailbox(now=world.now)
+    client = signed_in(Role.SUPPORT)
+    assert "No mail to the shopper was ever due for this order." in text_of(client, world.order)
+    fake.pay(fake.the_payment())
+    world.wait(minutes=1)
+    world.work()
+    for claimed in delivery.claim(now=world.now, limit=9):
+        delivery.mark(claimed, Verdict(delivered=True), now=world.now)
+    address = reverse("backoffice:resend", args=[world.order_id])
+    page = text_of(client, world.order)
+    assert address in page
+    chosen = re.search(r'<option value="(\d+)">', page)
+    assert chosen
+    form = {"delivery": chosen[1], "reason": "She never got it."}
+    assert signed_in(Role.AUDITOR).post(address, form).status_code == 403
+    assert "Say in a few words why" in client.post(address, {"delivery": "x"}, follow=True).content.decode()
+    assert "The mail is sent once more." in client.post(address, form, follow=True).content.decode()
+    assert Delivery.objects.filter(repeats__isnull=False).count() == 1
 
 
 # --- ask the provider ------------------------------------------------------------------------------------------

@@ -12,7 +12,7 @@ from django.core.cache import cache
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from integrations import correlation, delivery
+from integrations import correlation, dead_letters, delivery
 from integrations.connectors.contract import Verdict
 from integrations.contract import DeclineReason
 from integrations.facts import Fact
@@ -69,7 +69,7 @@ def story(world: World) -> World:
     ann = make_staff(Role.SUPPORT, name="ann")
     notes.add(order=world.order, user=ann, text="She called.\nTwice.", uid=uuid.uuid4(), at=world.now)
     audit.record(Event.PROVIDER_ASKED, actor=ann, subject_kind="order", subject_id=world.order_id, at=world.now)
-    delivery.redeliver(Delivery.objects.all(), actor=f"user:{ann.pk}", reason="mended", now=world.now)
+    dead_letters.redeliver(Delivery.objects.all(), actor=f"user:{ann.pk}", reason="mended", now=world.now)
     move_again(world)
     return world
 
@@ -125,7 +125,7 @@ def test_what_moved_stands_above_the_look_that_moved_it(story: World) -> None:
 
 
 def test_each_kind_of_row_has_one_source() -> None:
-    assert len({source.kind for source in SOURCES}) == len(SOURCES) == 18
+    assert len({source.kind for source in SOURCES}) == len(SOURCES) == 20
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])
