@@ -140,9 +140,7 @@ _IDS: tuple[tuple[str, Lookup], ...] = (
     ("capture", lambda words: Capture.objects.filter(capture_id__in=words)),
     (
         "event",
-        lambda words: ProviderEvent.objects.filter(provider__in=_provider_names(), event_id__in=words).select_related(
-            "attempt"
-        ),
+        lambda words: ProviderEvent.objects.filter(provider__in=_provider_names(), event_id__in=words),
     ),
     (
         "event about",
