@@ -33,7 +33,7 @@ DROP FUNCTION delivery_repeats();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("integrations", "0010_delivery_indexes")]
+    dependencies = [("integrations", "0011_credentials")]
     operations = [
         migrations.AddField(
             model_name="delivery",
