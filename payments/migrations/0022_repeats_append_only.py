@@ -15,5 +15,5 @@ DROP TRIGGER integrations_deliveryrepeat_append_only ON integrations_deliveryrep
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0021_key_cases"), ("integrations", "0012_repeats"), ("orders", "0002_guards")]
+    dependencies = [("payments", "0021_key_cases"), ("integrations", "0013_repeats"), ("orders", "0002_guards")]
     operations = [migrations.RunSQL(APPEND_ONLY, UNDO)]

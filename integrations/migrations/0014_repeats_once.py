@@ -12,7 +12,7 @@ ONCE = "(event_id, destination_id) WHERE repeats_id IS NULL"
 class Migration(migrations.Migration):
     atomic = False
 
-    dependencies = [("integrations", "0012_repeats")]
+    dependencies = [("integrations", "0013_repeats")]
     operations = [
         migrations.SeparateDatabaseAndState(
             database_operations=[

@@ -33,7 +33,7 @@ DROP FUNCTION delivery_repeats();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("integrations", "0011_credentials")]
+    dependencies = [("integrations", "0012_facts_by_time")]
     operations = [
         migrations.AddField(
             model_name="delivery",
