@@ -3,7 +3,7 @@
 from django.contrib import admin
 from django.urls import path
 
-from payments.backoffice import acting, cases, inbox, monitoring
+from payments.backoffice import acting, cases, dead_letters, inbox, keys, monitoring, receiver_secrets
 
 app_name = "backoffice"
 urlpatterns = [
@@ -13,5 +13,12 @@ urlpatterns = [
     path("actions/<int:action_id>/withdraw/", admin.site.admin_view(acting.withdraw), name="withdraw"),
     path("actions/<int:action_id>/payload/", admin.site.admin_view(inbox.payload), name="payload"),
     path("cases/<int:case_id>/take/", admin.site.admin_view(cases.take), name="take_case"),
+    path("dead-letters/", admin.site.admin_view(dead_letters.page), name="dead_letters"),
+    path("keys/new/", admin.site.admin_view(keys.stage), name="stage_key"),
+    path(
+        "receivers/<int:destination_id>/secret/",
+        admin.site.admin_view(receiver_secrets.stage),
+        name="stage_receiver_secret",
+    ),
     path("cases/<int:case_id>/note/", admin.site.admin_view(cases.note), name="note_case"),
 ]
