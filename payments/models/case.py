@@ -30,6 +30,8 @@ class CaseKind(models.TextChoices):
     UNKNOWN_OBJECT = "unknown_object", "The provider does not know this payment"
     CALL_REFUSED = "call_refused", "The provider refused our request"
     PROVIDER_CONFIGURATION = "provider_configuration", "The provider refuses our keys"
+    CREDENTIAL_EXPIRY = "credential_expiry", "An integration key expires"
+    ENCRYPTION_KEY = "encryption_key", "An encryption key is old, or was changed"
     FORBIDDEN_TRANSITION = "forbidden_transition", "The provider says what our states do not allow"
 
 
