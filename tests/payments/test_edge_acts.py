@@ -1,4 +1,4 @@
-"""Acts at the edge: replays with their canary, pauses, receivers, integration keys. Rows only; workers do the sending."""
+"""Acts at the edge: replays with their canary, pauses, receivers, integration keys. Rows only; workers send."""
 
 from __future__ import annotations
 
@@ -262,7 +262,8 @@ class TestReceivers:
 class TestKeys:
     def stage(self, now: datetime, value: str = "sk_test_" + "a" * 24) -> Credential:
         return credentials.stage(
-            provider="stripe", name="api_key", value=value, owner="Payments", actor="user:1", reason="Planned rotation.",
+            provider="stripe", name="api_key", value=value, owner="Payments", actor="user:1",
+            reason="Planned rotation.",
             at=now,
         )  # fmt: skip
 
