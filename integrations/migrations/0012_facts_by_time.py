@@ -10,7 +10,7 @@ class Migration(migrations.Migration):
     atomic = False  # built beside the service, which goes on writing
 
     dependencies = [
-        ("integrations", "0010_delivery_indexes"),
+        ("integrations", "0011_credentials"),
     ]
 
     operations = [
