@@ -175,7 +175,7 @@ class ActivateReceiverSecret(_OfReceivers):
         return Preview(
             summary=f"{receiver.name} gets messages under its new secret.",
             changes=(Change(what="messages", before=before, after=after),),
-            basis={"staged": receiver.staged_mark},
+            basis={"staged": str(receiver.staged_mark)},
         )
 
     def lock(self, subject_id: int, parameters: Parameters) -> None:
