@@ -15,6 +15,7 @@ STAFF_OPERATIONS = (
     "payments.pausing",
     "payments.receiver_acts",
     "payments.payloads",
+    "payments.revealing",
 )
 """The modules whose kinds of dangerous acts register themselves (payments/staff_operations.py)."""
 

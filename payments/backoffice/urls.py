@@ -3,7 +3,17 @@
 from django.contrib import admin
 from django.urls import path
 
-from payments.backoffice import acting, cases, dead_letters, inbox, keys, monitoring, receiver_secrets
+from payments.backoffice import (
+    acting,
+    cases,
+    dead_letters,
+    inbox,
+    keys,
+    monitoring,
+    order_acts,
+    receiver_secrets,
+    search_page,
+)
 
 app_name = "backoffice"
 urlpatterns = [
@@ -21,4 +31,9 @@ urlpatterns = [
         name="stage_receiver_secret",
     ),
     path("cases/<int:case_id>/note/", admin.site.admin_view(cases.note), name="note_case"),
+    path("actions/<int:action_id>/person/", admin.site.admin_view(order_acts.person), name="person"),
+    path("orders/<int:order_id>/note/", admin.site.admin_view(order_acts.note), name="note"),
+    path("orders/<int:order_id>/resend/", admin.site.admin_view(order_acts.resend), name="resend"),
+    path("orders/<int:order_id>/ask/", admin.site.admin_view(order_acts.ask), name="ask"),
+    path("search/", admin.site.admin_view(search_page.search), name="search"),
 ]
