@@ -10,6 +10,10 @@ from django.db.models.signals import post_migrate
 STAFF_OPERATIONS = (
     "payments.case_work",
     "payments.corrections",
+    "payments.dead_letter_acts",
+    "payments.key_acts",
+    "payments.pausing",
+    "payments.receiver_acts",
     "payments.payloads",
     "payments.revealing",
 )
