@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0014_repeats_once'),
+        ('integrations', '0015_staged_secrets'),
     ]
 
     operations = [
