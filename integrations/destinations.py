@@ -48,7 +48,7 @@ def change(*, name: str, **fields: Any) -> Destination:
         destination = named(name, lock=True)
         for field, value in _known(fields).items():
             setattr(destination, field, sorted(value) if field == "facts" else value)
-        _require_usable(destination, secret="")
+        _require_usable(destination)
         destination.save()
     return destination
 
@@ -83,7 +83,7 @@ def _known(fields: Mapping[str, Any]) -> dict[str, Any]:
     return dict(fields)
 
 
-def _require_usable(destination: Destination, *, secret: str) -> None:
+def _require_usable(destination: Destination, *, secret: str | None = None) -> None:
     try:
         destination.full_clean()
         if secret:
