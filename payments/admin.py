@@ -5,6 +5,7 @@ from payments.backoffice import (
     messages,
     money,
     orders,
+    people,
 )
 
 __all__ = [
@@ -12,4 +13,5 @@ __all__ = [
     "messages",
     "money",
     "orders",
+    "people",
 ]

@@ -11,7 +11,7 @@ from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
 from payments.models.signature_trouble import SignatureTrouble
-from payments.models.staff import BackupCode, BackupCodes, StaffAccount, TotpDevice
+from payments.models.staff import BackupCode, BackupCodes, Invitation, StaffAccount, StaffToken, TotpDevice
 from payments.models.tries import PaymentTry
 
 __all__ = [
@@ -22,6 +22,7 @@ __all__ = [
     "Capture",
     "Case",
     "IdempotencyRecord",
+    "Invitation",
     "LedgerEntry",
     "LedgerTransaction",
     "Look",
@@ -33,5 +34,6 @@ __all__ = [
     "SignatureTrouble",
     "StaffAccount",
     "StaffAction",
+    "StaffToken",
     "TotpDevice",
 ]
