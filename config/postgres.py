@@ -120,7 +120,10 @@ def postmaster_pid(base_dir: Path) -> int | None:
     place = place_of(base_dir)
     if _server_is_down(place):
         return None
-    return int((place.data / "postmaster.pid").read_text().splitlines()[0])
+    try:
+        return int((place.data / "postmaster.pid").read_text().splitlines()[0])
+    except FileNotFoundError:  # it has just ended; its back ends are on their way out
+        return None
 
 
 def remove(base_dir: Path) -> None:

@@ -41,6 +41,7 @@ class Purpose(models.TextChoices):
     """What a sealed value was opened for."""
 
     REVEAL = "reveal", "Shown to a person"
+    MASKED = "masked", "Shown to a person, masked"
     ROTATE = "rotate", "Sealed anew with another key"
     CHECK = "check", "Proved by doctor"
     COMPARE = "compare", "Compared with a new value"

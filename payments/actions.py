@@ -23,7 +23,7 @@ from django.db.models import Q, QuerySet
 
 from integrations import correlation
 from orders.transitions import operation as durable_operation
-from payments import staff_operations
+from payments import audit, staff_operations
 from payments.clock import Clock
 from payments.models.action import ActionState, Approval, Decision, StaffAction
 from payments.roles import Verb, may, may_any, who_may
@@ -147,7 +147,7 @@ def execute(action_id: int, *, clock: Clock) -> StaffAction:
         if _was_overtaken(operation, action, at=at):
             finish(action, ActionState.OVERTAKEN, at=at)
         else:
-            action.result = operation.execute(action, at=at)
+            action.result = _do(operation, action, at=at)
             finish(action, ActionState.EXECUTED, at=at)
     log.info("action_finished", action=action.pk, operation=action.operation, state=action.state)
     if action.state == ActionState.EXECUTED:
@@ -217,6 +217,18 @@ def _require_approval(action: StaffAction) -> None:
     approval = Approval.objects.filter(action=action).first()
     if approval is not None and approval.decision != Decision.APPROVED:
         raise NotPossible("A second person has not agreed yet.")
+
+
+def _do(operation: StaffOperation, action: StaffAction, *, at: datetime) -> dict[str, Any]:
+    """Execute; whatever rows change by it stand in the audit log with who asked for it and why."""
+    with audit.acting(
+        actor=action.requested_by,
+        reason_code=action.reason_code,
+        reason=action.reason,
+        action_id=action.pk,
+        correlation_id=action.correlation_id,
+    ):
+        return operation.execute(action, at=at)
 
 
 def _was_overtaken(operation: StaffOperation, action: StaffAction, *, at: datetime) -> bool:

@@ -2,6 +2,8 @@
 
 from payments.backoffice import (
     approving,
+    cases,
+    inbox,
     messages,
     money,
     orders,
@@ -10,6 +12,8 @@ from payments.backoffice import (
 
 __all__ = [
     "approving",
+    "cases",
+    "inbox",
     "messages",
     "money",
     "orders",

@@ -12,6 +12,7 @@ STAFF_OPERATIONS = (
     "payments.corrections",
     "payments.people_operations",
     "payments.token_operations",
+    "payments.payloads",
 )
 """The modules whose kinds of dangerous acts register themselves (payments/staff_operations.py)."""
 
@@ -33,12 +34,13 @@ class PaymentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from payments import audit, checks  # noqa: F401  checks register themselves
+        from payments import audit, audited, checks  # noqa: F401  checks register themselves
         from payments.backoffice import sessions
 
         for module in STAFF_OPERATIONS:
             import_module(module)
         audit.connect()
+        audited.register()
         sessions.connect()
 
         # All migrations of a run are done before the first post_migrate signal is sent.

@@ -89,8 +89,8 @@ def acting(
 
 
 def current() -> Acting:
-    """Return who is acting. Outside any block it is whoever started this process: a command, or a shell."""
-    return _acting.get() or Acting(actor=command_actor(), command=_command_line_name())
+    """Return who is acting. Outside any block it is this process: a worker, or the command somebody started."""
+    return _acting.get() or Acting(actor=worker_actor() or command_actor(), command=_command_line_name())
 
 
 def name_of(actor: Actor) -> str:
@@ -102,6 +102,12 @@ def name_of(actor: Actor) -> str:
     if actor is None or not getattr(actor, "is_authenticated", False):
         return ANONYMOUS
     return f"user:{actor.pk}"
+
+
+def worker_actor() -> str:
+    """Return the actor of a worker's process, `worker:` and its cluster's name; empty in any other process."""
+    cluster = os.environ.get("Q_CLUSTER_NAME", "")
+    return f"worker:{cluster}" if cluster else ""
 
 
 def command_actor() -> str:

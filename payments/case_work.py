@@ -48,12 +48,11 @@ class CloseCase(StaffOperation):
         "written_off": "Written off",
     }
 
+    def check(self, subject_id: int, *, at: datetime) -> None:
+        _open_case(subject_id)
+
     def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
-        case = Case.objects.select_related("order").filter(pk=subject_id).first()
-        if case is None:
-            raise NotPossible(f"There is no case {subject_id}.")
-        if case.closed_at is not None:
-            raise NotPossible("This case is closed already.")
+        case = _open_case(subject_id)
         return Preview(
             summary=f"{case} is closed: {Resolution(parameters['resolution']).label.lower()}.",
             changes=(Change(what="case", before="open", after=str(parameters["resolution"])),),
@@ -113,6 +112,15 @@ class RequeueEvent(StaffOperation):
         if attempt is None:
             return [Change(what="match", before="no attempt has its reference or ids", after="parked again")]
         return _what_a_look_would_find(attempt)
+
+
+def _open_case(case_id: int) -> Case:
+    case = Case.objects.select_related("order").filter(pk=case_id).first()
+    if case is None:
+        raise NotPossible(f"There is no case {case_id}.")
+    if case.closed_at is not None:
+        raise NotPossible("This case is closed already.")
+    return case
 
 
 def _event(event_id: int) -> ProviderEvent:

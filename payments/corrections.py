@@ -201,11 +201,15 @@ class AcceptOfflinePayment(OrderCorrection):
         "provider_down": "The providers were down",
     }
 
-    def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
+    def check(self, subject_id: int, *, at: datetime) -> None:
         order = _order(subject_id)
         if order.state not in (OrderState.PLACED, OrderState.EXPIRED, OrderState.CANCELLED):
             raise NotPossible(f"The order owes nothing: it is {_word(order)}.")
         _check_ceiling(order.total)
+
+    def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
+        self.check(subject_id, at=at)
+        order = _order(subject_id)
         _require_exactly(order.total, str(parameters["amount"]))
         received = date.fromisoformat(str(parameters["received_on"]))
         if received > at.date():

@@ -15,6 +15,7 @@ APPEND_ONLY = (
     "payments_look",
     "payments_paymenttry",
     "payments_note",
+    "payments_casenote",
     "integrations_outboxevent",
     "integrations_deliveryreplay",
     "integrations_encryptionkey",

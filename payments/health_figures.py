@@ -117,6 +117,11 @@ def inbox() -> tuple[Waiting, ...]:
     return _waiting(ProviderEvent.objects.all(), WAITING_EVENTS, since="received_at")
 
 
+def waiting_events(by_state: Iterable[Waiting]) -> Waiting:
+    """Sum up what `inbox()` told of the events that workers have yet to take up."""
+    return _sum("waiting", [each for each in by_state if each.state in (EventState.RECEIVED, EventState.FAILED)])
+
+
 def provider_calls() -> tuple[Waiting, ...]:
     """Return the calls to providers without a stored answer, by state."""
     return _waiting(ProviderCall.objects.all(), UNFINISHED_CALLS, since="created_at")

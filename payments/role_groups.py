@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from auditlog.context import disable_auditlog
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 
@@ -50,7 +51,8 @@ def create_missing(*, using: str) -> list[str]:
     if len(known) < len(PERMISSIONS):  # migrated in part
         return []
     made = []
-    with transaction.atomic(using=using):
+    # Written by `migrate`, as the tables' owner: the audit log is the application's, and may not be there yet.
+    with disable_auditlog(), transaction.atomic(using=using):
         present = set(Group.objects.using(using).filter(name__in=list(Role)).values_list("name", flat=True))
         for role in (role for role in Role if role not in present):
             group = Group.objects.using(using).create(name=role)

@@ -109,6 +109,11 @@ class StaffOperation(ABC):
         """Ask the outside, changing nothing, what the act would find; shown below the preview, not fingerprinted."""
         return []
 
+    def check(self, subject_id: int, *, at: datetime) -> None:
+        """Raise NotPossible where the act is out of the question, whatever its form will say."""
+        if self.form_class is None:
+            self.preview(subject_id, {}, at=at)
+
     def area_for(self, preview: Preview) -> Area:
         """Return the row of the roles table that counts for this preview (limits, counts)."""
         return self.area

@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from integrations import correlation, delivery, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Delivery
-from payments import actions, approvals, calls, expiry, idempotency, inbox, sweeping
+from payments import actions, approvals, calls, expiry, idempotency, inbox, sweeping, watch
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
@@ -57,6 +57,7 @@ def keep_house(*, clock: Clock) -> int:
     count += idempotency.forget(at=clock())
     count += approvals.expire_undecided(at=clock(), most=BATCH)
     count += actions.resume(clock=clock, most=BATCH)
+    count += watch.once_a_minute(clock())
     return count
 
 
@@ -86,6 +87,7 @@ def keeping_due(now: datetime) -> bool:
         or idempotency.any_to_forget(at=now)
         or approvals.has_expired(at=now)
         or actions.any_unfinished(at=now)
+        or watch.is_due(now)
     )
 
 

@@ -1,10 +1,15 @@
 """The connectors, by the kind of receiver they speak to."""
 
 from integrations.connectors.contract import Connector
+from integrations.connectors.fiskaly import FiskalyConnector
+from integrations.connectors.hubspot import HubSpotConnector
 from integrations.connectors.mail import MailConnector
+from integrations.connectors.tryton import TrytonConnector
 from integrations.connectors.webhook import WebhookConnector
 
-CONNECTORS: dict[str, Connector] = {connector.kind: connector for connector in (WebhookConnector(), MailConnector())}
+_ALL = (WebhookConnector(), MailConnector(), HubSpotConnector(), TrytonConnector(), FiskalyConnector())
+
+CONNECTORS: dict[str, Connector] = {connector.kind: connector for connector in _ALL}
 
 
 def reads_related(kind: str) -> bool:

@@ -37,8 +37,8 @@ class Message:
     fact: str
     event_id: str
     occurred_at: datetime
-    payload: Mapping[str, Any]
-    related: tuple[Related, ...] = ()
+    payload: Mapping[str, Any] = field(repr=False)
+    related: tuple[Related, ...] = field(default=(), repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,6 +87,10 @@ class Verdict:
 
 class Misconfigured(Exception):
     """Address, secret or access is not as it must be, seen before anything was sent. Mend the destination."""
+
+
+class CannotTell(Exception):
+    """The message lacks what this receiver must be told, or is nothing it can take. No other try can succeed."""
 
 
 class CannotLookUp(Exception):

@@ -61,6 +61,11 @@ def act(request: HttpRequest, operation: str, subject_id: int) -> HttpResponse:
     """Show the form, the preview, or the outcome of confirming it."""
     kind = _operation_or_404(operation)
     actions.check_may_ask(request.user, kind)
+    if request.method != "POST":
+        try:
+            kind.check(subject_id, at=timezone.now())
+        except NotPossible as error:
+            return _not_possible(request, kind, error)
     stage = request.POST.get("stage", "") if request.method == "POST" else ""
     form = _parameters_form(request, kind, subject_id, sent=bool(stage))
     if form is not None and not (stage and form.is_valid()):
@@ -75,7 +80,7 @@ def act(request: HttpRequest, operation: str, subject_id: int) -> HttpResponse:
     except NotPossible as error:
         if known := _known(request):  # the same form again: what it asked for is done, and so not possible any more
             return redirect(known)
-        return _page(request, "not_possible", kind, {"why": str(error), "subject_id": subject_id}, status=409)
+        return _not_possible(request, kind, error)
 
 
 @require_POST
@@ -171,6 +176,10 @@ def _show_preview(
         "foreseen": kind.foresee(subject_id, form.cleaned_data if form else {}, at=at),
     }
     return _page(request, "preview", kind, context, status=422 if confirm else 200)
+
+
+def _not_possible(request: HttpRequest, kind: StaffOperation, why: NotPossible) -> HttpResponse:
+    return _page(request, "not_possible", kind, {"why": str(why)}, status=409)
 
 
 def _parameters_form(request: HttpRequest, kind: StaffOperation, subject_id: int, *, sent: bool) -> forms.Form | None:

@@ -61,12 +61,16 @@ class StaffActionAdmin(ReadOnlyAdmin[StaffAction]):
             raise PermissionDenied
         kind = _kind(obj)
         context |= {
+            "subtitle": None,
             "title": f"{kind.label if kind else obj.operation} (act {obj.pk})",
             "action": obj,
             "approval": getattr(obj, "approval", None),
             "preview": preview_of(obj),
             "reason_label": kind.reasons.get(obj.reason_code, obj.reason_code) if kind else obj.reason_code,
             "results": [(key, value) for key, value in obj.result.items() if not isinstance(value, dict)],
+            "shows_payload": obj.operation == "reveal_payload"
+            and obj.state == ActionState.EXECUTED
+            and obj.requested_by_id == request.user.pk,
             **_decision(request, obj),
         }
         return super().render_change_form(request, context, add, change, form_url, obj)

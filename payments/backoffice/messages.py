@@ -1,33 +1,14 @@
-"""What came in and what goes out: inbox, facts, deliveries, receivers. Read-only; no raw payload is shown here."""
+"""What goes out: facts, deliveries, receivers. Read-only."""
 
 from __future__ import annotations
-
-from typing import Any
 
 from django.contrib import admin
 
 from integrations.facts import Fact
 from integrations.models import Delivery, DeliveryAttempt, Destination, OutboxEvent
 from payments.backoffice.base import ReadOnlyAdmin, ReadOnlyInline
-from payments.backoffice.filtering import by_provider, known_values, provider_names, recent_values
-from payments.models import ProviderEvent
+from payments.backoffice.filtering import known_values
 from payments.roles import Area
-
-
-@admin.register(ProviderEvent)
-class ProviderEventAdmin(ReadOnlyAdmin[ProviderEvent]):
-    """The inbox. The raw bytes are encrypted; showing them takes a permission and a reason (issue B)."""
-
-    area = Area.MESSAGES
-    list_display = ("event_id", "provider", "type", "state_word", "attempt", "received_at", "tries", "error")
-    list_filter = (by_provider(), "state", recent_values("type"))
-    search_fields = ("event_id", "reference", "attempt__reference", "attempt__page_id", "attempt__intent_id")
-    search_help_text = "An event's id, our reference, or the id of a page or payment"
-    exclude = ("body_sealed", "headers_sealed")
-    list_select_related = ("attempt",)
-
-    def leading_search_lookups(self) -> dict[str, Any]:
-        return {"provider__in": provider_names()}
 
 
 class DeliveryInline(ReadOnlyInline[Delivery]):

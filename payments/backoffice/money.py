@@ -10,7 +10,7 @@ from django.http import HttpRequest
 from orders.models import Order, Price, Product, Transition
 from payments.backoffice.base import AreaAdmin, ReadOnlyAdmin, ReadOnlyInline
 from payments.backoffice.filtering import by_provider, recent_values
-from payments.models import Capture, Case, LedgerEntry, LedgerTransaction, Look, PaymentAttempt, ProviderCall
+from payments.models import Capture, LedgerEntry, LedgerTransaction, Look, PaymentAttempt, ProviderCall
 from payments.roles import Area, Verb, may
 
 
@@ -49,17 +49,6 @@ class CaptureAdmin(ReadOnlyAdmin[Capture]):
     list_display = ("capture_id", "order", "provider", "amount", "disposition", "captured_at", "fee_minor")
     list_filter = (by_provider(), "disposition", recent_values("currency"))
     search_fields = ("capture_id", "order__id")
-    list_select_related = ("order",)
-
-
-@admin.register(Case)
-class CaseAdmin(ReadOnlyAdmin[Case]):
-    """What a person must know, with its suggested fix."""
-
-    area = Area.FINANCE
-    list_display = ("id", "kind", "order", "opened_at", "times_seen", "closed_at")
-    list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter))
-    search_fields = ("id", "order__id")
     list_select_related = ("order",)
 
 

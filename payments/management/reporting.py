@@ -5,10 +5,14 @@ from __future__ import annotations
 import json
 import logging
 import sys
+from datetime import datetime
 from enum import IntEnum
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
+
+from payments import audit
+from payments.audit_events import Event
 
 
 class Exit(IntEnum):
@@ -23,7 +27,7 @@ class Exit(IntEnum):
 
 
 class ReportingCommand(BaseCommand):
-    """A command with `--json`, `progress()` and `finish()`.
+    """A command with `--json`, `progress()` and `finish()`; what it changes stands in the audit log under its name.
 
     To a person at a terminal it shows its report, and of the log only what is wrong; elsewhere the whole log goes to
     stderr.
@@ -32,7 +36,27 @@ class ReportingCommand(BaseCommand):
     def execute(self, *args: Any, **options: Any) -> str | None:
         if sys.stderr.isatty():
             logging.getLogger().setLevel(logging.WARNING)
-        return super().execute(*args, **options)
+        reason = str(options.get("reason") or "")
+        with audit.acting(actor=audit.command_actor(), command=f"manage.py {self.name}", reason=reason):
+            return super().execute(*args, **options)
+
+    @property
+    def name(self) -> str:
+        """The command's name: its file's."""
+        return type(self).__module__.rpartition(".")[2]
+
+    def record_run(self, *, at: datetime, subject_kind: str = "", subject_id: int = 0, **details: Any) -> None:
+        """Write into the audit log that this command is about to change something. Call it before the first change."""
+        now = audit.current()
+        audit.record(
+            Event.COMMAND_RUN,
+            actor=now.actor,
+            subject_kind=subject_kind,
+            subject_id=subject_id,
+            reason=now.reason,
+            details={"command": self.name, **details},
+            at=at,
+        )
 
     def add_json(self, parser: Any) -> None:
         """Add the option `--json`."""

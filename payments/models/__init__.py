@@ -5,11 +5,12 @@ from payments.models.attempt import Look, PaymentAttempt
 from payments.models.audit import AuditRecord
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
-from payments.models.case import Case
+from payments.models.case import Case, CaseNote
 from payments.models.idempotency import IdempotencyRecord
 from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
+from payments.models.period import KeeperRound, PeriodFigures
 from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, Invitation, StaffAccount, StaffToken, TotpDevice
 from payments.models.tries import PaymentTry
@@ -21,14 +22,17 @@ __all__ = [
     "BackupCodes",
     "Capture",
     "Case",
+    "CaseNote",
     "IdempotencyRecord",
     "Invitation",
+    "KeeperRound",
     "LedgerEntry",
     "LedgerTransaction",
     "Look",
     "Note",
     "PaymentAttempt",
     "PaymentTry",
+    "PeriodFigures",
     "ProviderCall",
     "ProviderEvent",
     "SignatureTrouble",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import uuid
+
 from django.conf import settings
 from django.db import models
 
@@ -88,3 +90,21 @@ class Case(models.Model):
     @property
     def stake(self) -> Money | None:
         return None if self.amount_minor is None or not self.currency else Money(self.amount_minor, self.currency)
+
+
+class CaseNote(models.Model):
+    """What somebody found out about a case. Append-only; its form carries `uid`: sent twice, it is written once."""
+
+    uid = models.UUIDField(default=uuid.uuid4, unique=True, editable=False)
+    case = models.ForeignKey(Case, on_delete=models.PROTECT, related_name="notes")
+    author = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    text = models.TextField(max_length=2000)
+    at = models.DateTimeField()
+
+    class Meta:
+        ordering = ["-pk"]
+        default_permissions = ()
+        constraints = [models.CheckConstraint(condition=~models.Q(text=""), name="case_note_has_text")]
+
+    def __str__(self) -> str:
+        return f"note {self.pk} on case {self.case_id}"

@@ -3,41 +3,18 @@
 from __future__ import annotations
 
 import re
-from datetime import datetime
-from typing import Any
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
 from orders.models import Order
-from payments.backoffice import step_up
 from payments.models import StaffAction
 from payments.models.action import ActionState
 from payments.roles import Role
-from tests.staff import make_staff, sign_in
+from tests.backoffice.people import signed_in
 
-pytestmark = pytest.mark.django_db(transaction=True)
-
-
-@pytest.fixture(autouse=True)
-def recent_step_up(monkeypatch: pytest.MonkeyPatch) -> dict[str, bool]:
-    """Step-up has tests of its own; here it is either recent or refused."""
-    state = {"recent": True}
-    monkeypatch.setattr(step_up, "fields_needed", lambda request, now: not state["recent"])
-
-    def confirm(request: Any, form: step_up.StepUpForm, *, now: datetime) -> bool:
-        form.is_valid()
-        return state["recent"]
-
-    monkeypatch.setattr(step_up, "confirm", confirm)
-    return state
-
-
-def signed_in(*roles: Role) -> Client:
-    client = Client(enforce_csrf_checks=False)
-    sign_in(client, make_staff(*roles))
-    return client
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("recent_step_up")]
 
 
 def url_of(order: Order, name: str = "cancel_unpaid_order") -> str:

@@ -12,7 +12,7 @@ from django.test import Client
 from payments.roles import Role
 from tests.benchmarks.figures import Figure, figure, missed, print_table
 from tests.benchmarks.filling import MILLION, fill
-from tests.staff import make_staff
+from tests.staff import make_staff, sign_in
 
 pytestmark = [pytest.mark.bench, pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
@@ -61,7 +61,7 @@ PAGES: dict[str, int | None] = {
 
 @pytest.fixture
 def staff(client: Client) -> Client:
-    client.force_login(make_staff(*Role))
+    sign_in(client, make_staff(*Role))
     fill()
     return client
 

@@ -9,6 +9,7 @@ import pytest
 
 from tests.faults import oracle
 from tests.faults.world import World
+from tests.processes import ROOT
 
 DEFECTS = ("event_failed", "sweep_failed", "call_crashed", "return_look_failed", "adapter_defect", "delivery_defect")
 """What the service logs of an error that it did not expect."""
@@ -32,19 +33,27 @@ def world(shared_world: World) -> Iterator[World]:
     sizes = {log: log.stat().st_size for log in shared_world.logs()}
     shared_world.calm_down()
     yield shared_world
+    expected = list(shared_world.expected)
     shared_world.calm_down()
-    found = "\n".join(_defects(log, since=sizes.get(log, 0)) for log in shared_world.logs())
-    assert not found.strip(), found
+    found = [error for log in shared_world.logs() for error in _unexpected(log, since=sizes.get(log, 0))]
+    found = [error for error in found if not any(words in "\n".join(error) for words in expected)]
+    assert not found, "\n\n".join("\n".join(error) for error in found[:5])
 
 
-def _defects(log: Path, *, since: int) -> str:
-    """Return what a log tells of unexpected errors, each with its traceback, which is indented."""
+def _unexpected(log: Path, *, since: int) -> list[list[str]]:
+    """Return what a log tells of unexpected errors: each one's line, our places in its traceback, and what it says."""
     with log.open("rb") as stream:
         stream.seek(since)
         lines = stream.read().decode("utf-8", "replace").splitlines()
-    found, shown = [], False
-    for line in lines:
-        shown = any(f" {defect} " in line for defect in DEFECTS) or (shown and line.startswith("    |"))
-        if shown and "site-packages" not in line:
-            found.append(line)
-    return "\n".join(found)
+    found: list[list[str]] = []
+    traceback: list[str] = []
+    for line in [*lines, ""]:
+        if line.startswith("    |"):
+            traceback.append(line)
+            continue
+        if traceback and found and len(found[-1]) == 1:
+            found[-1] += [each for each in traceback if str(ROOT) in each or not each.startswith("    |  ")]
+        traceback = []
+        if any(f" {defect} " in line for defect in DEFECTS):
+            found.append([line])
+    return found

@@ -87,6 +87,7 @@ def begin(world: World, history: History) -> None:
     control = world.control
     world.disarm()
     control.reset()
+    world.note_events()
     _set_webhooks(world, history.webhooks)
     if history.reply_lost:
         control.fault("drop", method="POST", path_prefix="/v1/checkout/sessions", after=True)

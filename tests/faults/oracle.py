@@ -33,12 +33,14 @@ def waiting(world: World, order_id: int) -> list[str]:
             WHERE {_OF_ORDER} AND state NOT IN ('answered', 'abandoned')
             UNION ALL
             SELECT 'event', id, state FROM payments_providerevent
-            WHERE state NOT IN ('processed', 'ignored')
+            WHERE state NOT IN ('processed', 'ignored') AND id > %s
             UNION ALL
             SELECT 'delivery', d.id, d.state FROM integrations_delivery d JOIN integrations_outboxevent e
             ON e.id = d.event_id WHERE e.subject_kind = 'order' AND e.subject_id = %s AND d.state <> 'delivered'
             """,
-            *[order_id] * 4,
+            *[order_id] * 3,
+            world.events_before,
+            order_id,
         )
     ]
     if queued := world.control.health()["webhooks_queued"]:

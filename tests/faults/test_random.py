@@ -9,7 +9,6 @@ from __future__ import annotations
 import os
 import secrets
 from collections import Counter
-from collections.abc import Callable
 
 import pytest
 
@@ -23,7 +22,7 @@ SECONDS_A_HISTORY = 60
 
 @pytest.mark.faults
 @pytest.mark.timeout(SECONDS_A_HISTORY * HISTORIES)
-def test_nothing_is_lost_doubled_or_wrong(world: World, record_property: Callable[[str, object], None]) -> None:
+def test_nothing_is_lost_doubled_or_wrong(world: World) -> None:
     died: Counter[str] = Counter()
     first = int(SEED) if SEED else secrets.randbelow(10**9)
     failed = []
@@ -41,6 +40,5 @@ def test_nothing_is_lost_doubled_or_wrong(world: World, record_property: Callabl
         )
     for name, count in sorted(died.items()):
         print(f"{count:6} killed at {name}")
-    record_property("kills", dict(died))
     print(f"{HISTORIES} histories, {died.total()} kills, {len(failed)} failed")
     assert not failed, "\n".join(failed)

@@ -6,6 +6,7 @@ parent (gunicorn, qcluster), a whole program by `tend()`.
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import sqlite3
@@ -16,14 +17,17 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote, urlencode
+from urllib.request import Request, urlopen
 
 import psycopg
 from psycopg.rows import dict_row
 
 from config import postgres
+from config.postgres_place import SUPERUSER, passwords_of, place_of
 from integrations import failpoints
 from integrations.sandbox.control import SandboxControl
-from integrations.sandbox.loopback import HOST, ReceiverControl, free_port, status_of
+from integrations.sandbox.loopback import HOST, free_port, status_of
+from tests.faults import times
 from tests.processes import ROOT, Process, eventually
 
 API_KEY = "sk_test_" + "f" * 24
@@ -45,6 +49,10 @@ class World:
     sandbox: str = ""
     receiver: str = ""
     ended: list[str] = field(default_factory=list)
+    events_before: int = 0
+    """The newest event when the present history began: those of an earlier one, which may have failed, do not count."""
+    expected: list[str] = field(default_factory=list)
+    """Errors that the present test brings about on purpose: words of their last line."""
     _running: dict[str, Process] = field(default_factory=dict)
     _buried: set[int] = field(default_factory=set)
 
@@ -86,6 +94,18 @@ class World:
         )
         self._running[name] = process
         return process
+
+    def manage(self, *arguments: str) -> str:
+        """Run `manage.py …` to its end; return what it said. Raises CalledProcessError where it failed."""
+        return subprocess.run(
+            [sys.executable, "manage.py", *arguments],
+            cwd=ROOT,
+            env=self._environment("manage"),
+            check=True,
+            timeout=60,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
 
     def tend(self) -> None:
         """Start again each program that has ended, as a supervisor would."""
@@ -151,11 +171,12 @@ class World:
 
     def calm_down(self) -> None:
         """Take back all that makes things fail, and start again whatever has ended."""
+        self.expected.clear()
         self.disarm()
         self.tend()
         self.control.clear_faults()
         self.control.clear_webhook_rules()
-        ReceiverControl(self.receiver).behave("ok")
+        self.receiver_fails(mode="ok")
 
     # --- the database ----------------------------------------------------------------------------------------
 
@@ -171,18 +192,34 @@ class World:
         (only,) = row.values()
         return only
 
-    def connect(self) -> psycopg.Connection[dict[str, Any]]:
-        """Return a connection of the owner, each statement its own transaction."""
+    def kill_database(self) -> None:
+        """End PostgreSQL as `pg_ctl stop -m immediate` does."""
+        pid = postgres.postmaster_pid(self.directory)
+        assert pid is not None
+        os.kill(pid, signal.SIGQUIT)
+        eventually(lambda: postgres.postmaster_pid(self.directory) is None)
+
+    def bring_database_back(self) -> None:
+        """Start PostgreSQL again; returns once it takes connections."""
+        postgres.ensure_running(self.directory)
+
+    def connect(self, *, superuser: bool = False) -> psycopg.Connection[dict[str, Any]]:
+        """Return a connection of the owner, or of one who sees all others; each statement is its own transaction."""
         keys = self._where.owner
+        passwords = passwords_of(place_of(self.directory))
         return psycopg.connect(
             host=keys["HOST"],
             port=keys["PORT"],
             dbname=keys["NAME"],
-            user=keys["USER"],
-            password=keys["PASSWORD"],
+            user=SUPERUSER if superuser else keys["USER"],
+            password=passwords[SUPERUSER] if superuser else keys["PASSWORD"],
             autocommit=True,
             row_factory=dict_row,
         )
+
+    def note_events(self) -> None:
+        """Let a history begin: events up to now are not its own."""
+        self.events_before = self.value("SELECT coalesce(max(id), 0) FROM payments_providerevent")
 
     def let_time_pass(self, order_id: int) -> None:
         """Make everything about an order due that waits for its time; leases stay as they are."""
@@ -210,6 +247,11 @@ class World:
     def control(self) -> SandboxControl:
         """A client of the sandbox's control API."""
         return SandboxControl(self.sandbox)
+
+    def receiver_fails(self, **fault: Any) -> None:
+        """Let the receiver fail; see integrations/sandbox/receiver_store.py, Fault."""
+        with urlopen(Request(f"{self.receiver}/control", data=json.dumps(fault).encode()), timeout=10):
+            pass
 
     def heard(self, number: int) -> list[dict[str, Any]]:
         """Return what the receiver keeps of an order: webhook-id, fact, how often it came."""
@@ -249,7 +291,7 @@ class World:
             "STRIPE_API_BASE": self.sandbox,
             "STRIPE_WEBHOOK_SECRETS": WEBHOOK_SECRET,
             "STRIPE_CONNECT_TIMEOUT_SECONDS": "1",
-            "STRIPE_READ_TIMEOUT_SECONDS": "3",
+            "STRIPE_READ_TIMEOUT_SECONDS": str(times.PROVIDER_SECONDS),
             "EMAIL_URL": "console:",
             "PYTHONUNBUFFERED": "1",
             "FAILPOINT_DIR": str(self.failpoints(program)) if program in PROGRAMS else "",
@@ -259,6 +301,7 @@ class World:
     def _command(self, program: str) -> Sequence[str]:
         port = {"web": self.shop, "sandbox": self.sandbox, "receiver": self.receiver}.get(program, "")
         number = port.rpartition(":")[2]
+        state: tuple[str, ...]
         if program == "web":
             bind = ("--bind", f"{HOST}:{number}", "--worker-class", "gthread", "--workers", "2", "--threads", "8")
             return (sys.executable, "-m", "gunicorn", "config.wsgi", *bind, "--no-control-socket")

@@ -10,6 +10,7 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from integrations import delivery, outbox
+from integrations.connectors import CONNECTORS
 from integrations.connectors.contract import Message, Misconfigured, Receiver, Verdict
 from integrations.facts import Fact
 from integrations.models import Delivery, Destination, DestinationKind, Failure
@@ -147,3 +148,7 @@ def test_only_mail_goes_without_an_address(now: datetime) -> None:
     make_mailbox(now=now, address="")
     with pytest.raises(IntegrityError, match="destination_has_address"), transaction.atomic():
         make_destination(now=now, kind=DestinationKind.TRYTON, address="")
+
+
+def test_every_kind_has_its_connector_and_every_connector_its_kind() -> None:
+    assert set(CONNECTORS) == set(DestinationKind.values)

@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
 import pytest
 from auditlog.models import LogEntry
-from auditlog.registry import auditlog
-from django.conf import settings
-from django.contrib.auth.models import AnonymousUser
-from django.db import DatabaseError, connections
+from django.contrib.auth.models import AnonymousUser, Group
+from django.core.management import call_command
+from django.db import DatabaseError
 from django.test import Client
 from django.utils import timezone
 
 from integrations import correlation
-from orders.models import Product
+from orders.models import Order, Product
 from payments import audit, mfa
 from payments.audit_events import Event, label_of
 from payments.models import AuditRecord
 from payments.roles import Role
+from tests.audit_rows import audit_away
 from tests.factories import make_product
 from tests.staff import PASSWORD, enrol, make_staff, sign_in
 
@@ -31,9 +29,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def product() -> Product:
-    """A product whose changes are audited."""
-    if not auditlog.contains(Product):
-        auditlog.register(Product)
+    """A product; its changes are audited."""
     return make_product()
 
 
@@ -73,6 +69,10 @@ class TestActing:
         told = rename(product).additional_data
         assert told["actor"] == audit.command_actor()
         assert told["actor"].startswith("command:")
+
+    def test_in_a_workers_process_it_is_the_worker(self, product: Product, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("Q_CLUSTER_NAME", "deliver")
+        assert rename(product).additional_data["actor"] == "worker:deliver"
 
     def test_a_block_without_a_correlation_id_gets_one(self, product: Product) -> None:
         with audit.acting(actor="worker:keep"):
@@ -201,6 +201,30 @@ class TestSigningIn:
         assert ("locked_out", "anonymous", person.pk) in self.told()
 
 
+class TestCommands:
+    def test_one_that_changes_something_is_recorded_with_its_reason(self, now: datetime) -> None:
+        """Everything it changes carries its correlation id."""
+        Group.objects.all().delete()  # `migrate` has made them
+        call_command("sync_roles")
+        row = AuditRecord.objects.get(event=Event.COMMAND_RUN)
+        assert (row.actor, row.details) == (audit.command_actor(), {"command": "sync_roles"})
+        made = LogEntry.objects.filter(content_type__model="group", action=LogEntry.Action.CREATE)
+        assert {(entry.cid, entry.additional_data["command"]) for entry in made} == {
+            (row.correlation_id, "manage.py sync_roles")
+        }
+
+    def test_one_that_only_looks_is_not(self) -> None:
+        Group.objects.all().delete()
+        with pytest.raises(SystemExit):
+            call_command("sync_roles", "--check")
+        assert not AuditRecord.objects.exists()
+
+    def test_its_reason(self, order: Order) -> None:
+        call_command("reconcile", "--order", str(order.pk))
+        row = AuditRecord.objects.get(event=Event.COMMAND_RUN)
+        assert (row.subject_kind, row.subject_id, row.details) == ("order", order.pk, {"command": "reconcile"})
+
+
 @pytest.mark.django_db(transaction=True)
 class TestNothingHappensUnrecorded:
     """FAULTS.md, 35: the row cannot be written, so the act fails."""
@@ -223,16 +247,3 @@ class TestNothingHappensUnrecorded:
         with audit_away():
             assert client.get("/admin/payments/case/").status_code == 403
         assert not AuditRecord.objects.filter(event=Event.PERMISSION_REFUSED).exists()
-
-
-@contextmanager
-def audit_away() -> Iterator[None]:
-    """Take from the application's role the right to write the audit log, while the block runs."""
-    role, tables = settings.DATABASES["default"]["USER"], "auditlog_logentry, payments_auditrecord"
-    with connections["owner"].cursor() as cursor:
-        cursor.execute(f'REVOKE INSERT ON {tables} FROM "{role}"')
-    try:
-        yield
-    finally:
-        with connections["owner"].cursor() as cursor:
-            cursor.execute(f'GRANT INSERT ON {tables} TO "{role}"')

@@ -13,7 +13,7 @@ from integrations.connectors.contract import Verdict
 from integrations.contract import ProviderMisconfigured, Unavailable
 from integrations.models import Destination, Failure
 from orders.models import Order
-from payments import inbox, working
+from payments import inbox, watch, working
 from payments.models import Case, ProviderCall, ProviderEvent
 from tests.fake_provider import FakeProvider
 from tests.world import World
@@ -110,6 +110,7 @@ def test_a_drain_does_all_that_is_due_in_threads(fake: FakeProvider, order: Orde
 @pytest.mark.django_db
 def test_nothing_is_due_in_an_idle_shop(now: datetime) -> None:
     assert not working.looks_due(now)
+    watch.once_a_minute(now + timedelta(days=1))
     assert not working.keeping_due(now + timedelta(days=1))
 
 

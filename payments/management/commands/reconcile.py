@@ -39,6 +39,7 @@ class Command(ReportingCommand):
             )
         order = _find(options["order"])
         before = order.state
+        self.record_run(at=timezone.now(), subject_kind="order", subject_id=order.pk)
         looked = [self._look(attempt_id) for attempt_id in order.attempts.order_by("pk").values_list("pk", flat=True)]
         order = Order.objects.get(pk=order.pk)
         cases = list(Case.objects.filter(order=order, closed_at=None).order_by("pk"))

@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-import getpass
 import json
 import sys
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
 from integrations.delivery import redeliver
 from integrations.facts import Fact
 from integrations.models import Delivery, DeliveryState, Destination
+from payments import audit
+from payments.management.reporting import ReportingCommand
 
 EXIT_USAGE = 2
 EXIT_PARTIAL = 4
 
 
-class Command(BaseCommand):
+class Command(ReportingCommand):
     """Exit codes: 0 done (also when nothing was dead), 2 usage, 4 some of the named deliveries are not dead."""
 
     help = (
@@ -58,7 +59,8 @@ class Command(BaseCommand):
     def _queue(self, chosen: Any, *, dry_run: bool, reason: str, **_: Any) -> list[int]:
         if dry_run:
             return list(chosen.values_list("pk", flat=True))
-        return redeliver(chosen, actor=f"command:{getpass.getuser()}"[:80], reason=reason[:300], now=timezone.now())
+        self.record_run(at=timezone.now(), found=chosen.count())
+        return redeliver(chosen, actor=audit.command_actor()[:80], reason=reason[:300], now=timezone.now())
 
     def _report(self, ids: list[int], *, skipped: list[int], unknown: list[str], dry_run: bool, **options: Any) -> None:
         if options["json"]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 from typing import Any
 
 import structlog
@@ -10,7 +9,7 @@ from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from payments import inbox
+from payments import audit, inbox
 from payments.management.reporting import Exit, ReportingCommand, usage
 from payments.models import ProviderEvent
 from payments.states import EventState
@@ -34,7 +33,7 @@ class Command(ReportingCommand):
         parser.add_argument("events", nargs="*", metavar="EVENT", help="its number here, or the provider's id of it")
         parser.add_argument("--state", choices=[state.value for state in REPLAYABLE], help="all in this state")
         parser.add_argument("--provider", help="only those of this provider")
-        parser.add_argument("--reason", default="by command", help="why; written to the log with your name")
+        parser.add_argument("--reason", default="by command", help="why; written to the audit log with your name")
         parser.add_argument("--dry-run", action="store_true", help="say which, change nothing")
         self.add_json(parser)
 
@@ -49,7 +48,8 @@ class Command(ReportingCommand):
         if named:
             chosen = chosen.filter(pk__in=wanted)
         ids = list(chosen.order_by("pk").values_list("pk", flat=True))
-        if not dry_run:
+        if ids and not dry_run:
+            self.record_run(at=timezone.now(), state=options["state"] or "", named=len(named), replayed=len(ids))
             _requeue(ids, reason=reason[:300])
         skipped = sorted(wanted - set(ids))
         report = {"replayed": ids, "not_replayable": skipped, "unknown": unknown, "dry_run": dry_run}
@@ -60,7 +60,7 @@ def _requeue(ids: list[int], *, reason: str) -> None:
     for start in range(0, len(ids), AT_ONCE):
         some = ids[start : start + AT_ONCE]
         inbox.requeue(some, at=timezone.now())
-        log.info("inbox_replayed", actor=f"command:{getpass.getuser()}", reason=reason, events=some)
+        log.info("inbox_replayed", actor=audit.command_actor(), reason=reason, events=some)
 
 
 def _resolve(named: list[str]) -> tuple[set[int], list[str]]:

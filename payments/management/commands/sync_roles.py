@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.core.management.base import CommandParser
+from django.utils import timezone
 
 from payments import role_groups
 from payments.management.reporting import Exit, ReportingCommand
@@ -21,6 +22,8 @@ class Command(ReportingCommand):
 
     def handle(self, *_: Any, **options: Any) -> None:
         check: bool = options["check"]
+        if not check:
+            self.record_run(at=timezone.now())
         found = role_groups.drift() if check else role_groups.sync()
         summary = f"{len(found)} {'differences' if check else 'mended'}"
         self.finish(

@@ -1,0 +1,46 @@
+"""What is watched once a minute, by whichever worker comes by first: the figures of the running hour.
+
+Both `look` and `keep` come by, so that one of them tells when the other is silent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+
+from payments import period_figures, rounds
+
+ROUND = "watch"
+EVERY_SECONDS = 60
+PERIODS_A_ROUND = 6
+
+log = structlog.get_logger(__name__)
+
+
+def is_due(at: datetime) -> bool:
+    """Say whether the next round may begin."""
+    return rounds.is_due(ROUND, every_seconds=EVERY_SECONDS, at=at)
+
+
+def once_a_minute(at: datetime) -> int:
+    """Make the round if it is due; return how many things were seen to. One that fails leaves the others alone."""
+    if not rounds.begin(ROUND, every_seconds=EVERY_SECONDS, at=at):
+        return 0
+    return sum(_try(job, at) for job in JOBS)
+
+
+def _roll_up(at: datetime) -> int:
+    return period_figures.roll_up(at=at, most=PERIODS_A_ROUND)
+
+
+JOBS: tuple[Callable[[datetime], int], ...] = (_roll_up,)
+
+
+def _try(job: Callable[[datetime], int], at: datetime) -> int:
+    try:
+        return job(at)
+    except Exception:
+        log.exception("watch_failed", job=job.__name__)
+        return 0

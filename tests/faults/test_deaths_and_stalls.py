@@ -1,0 +1,138 @@
+"""Processes die without passing a failpoint, stand still, or run out of memory (FAULTS.md 22, 24, 25)."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.faults import oracle, times
+from tests.faults.paying import Order
+from tests.faults.world import PROGRAMS, World, wait_until
+from tests.processes import children_of
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
+
+RECLAIMED_SECONDS = times.LEASE_SECONDS + 5
+
+
+def workers_of(world: World, cluster: str) -> list[int]:
+    """Return the ids of a cluster's two workers, then its monitor's, then its pusher's."""
+    (sentinel,) = children_of(world.pid_of(cluster))
+    return sorted(children_of(sentinel))
+
+
+def test_every_process_dies_at_once(world: World) -> None:
+    """The power fails between payment and webhook."""
+    order = Order(world, webhooks="held")
+    order.pay()
+    for name in PROGRAMS:
+        world.kill_program(name)
+    for name in PROGRAMS:
+        world.run(name)
+    order.events_come()  # nobody listens yet; they are tried again
+    order.ends_well()
+
+
+@pytest.mark.parametrize("cluster", ["look", "deliver"])
+def test_the_head_of_a_cluster_is_killed(world: World, cluster: str) -> None:
+    """`kill -9` of a qcluster's main process: what it leaves behind goes on or goes, and does no harm."""
+    order = Order(world, webhooks="held")
+    paid = order.pay()
+    os.kill(world.pid_of(cluster), signal.SIGKILL)
+    order.visitor.come_back(paid)
+    order.events_come()
+    order.ends_well()
+
+
+@pytest.mark.parametrize("cluster", ["look", "deliver"])
+def test_everything_of_an_idle_cluster_but_its_guard_is_killed(world: World, cluster: str) -> None:
+    """As the kernel does when memory is short; its cluster must not fall asleep over it."""
+    for pid in workers_of(world, cluster):
+        os.kill(pid, signal.SIGKILL)
+    Order(world, returns=False).goes_on()
+
+
+@pytest.mark.parametrize(
+    ("program", "failpoint"),
+    [
+        ("look", "settle.before_commit"),
+        ("deliver", "delivery.after_send"),
+        pytest.param("look", "look.after_fetch", marks=pytest.mark.faults),
+        pytest.param("deliver", "delivery.before_send", marks=pytest.mark.faults),
+    ],
+)
+def test_a_worker_stalls_past_its_lease_and_wakes(world: World, program: str, failpoint: str) -> None:
+    """Fault 22: its host stands still. Another takes over within lease + 5 s; waking, it changes nothing."""
+    world.expected += ["lock timeout", "idle-in-transaction timeout", "connection"]
+    order = Order(world, webhooks="held")
+    paid = order.pay()
+    world.arm(program, failpoint, signal_number=signal.SIGSTOP, whole=True)
+    if program == "deliver":
+        order.visitor.come_back(paid)
+    order.events_come()
+    wait_until(lambda: failpoint in world.fired(program), world)
+    stalled = time.monotonic()
+    try:
+        world.run(f"{program} elsewhere", program)
+        wait_until(order.is_paid, world, seconds=RECLAIMED_SECONDS + 10)
+        wait_until(lambda: not oracle.waiting(world, order.id), world, seconds=RECLAIMED_SECONDS + 10)
+        took = time.monotonic() - stalled
+        before = order.deliveries()
+        world.signal_program(program, signal.SIGCONT)
+        time.sleep(1)
+        order.ends_well()
+        assert order.deliveries() == before
+    finally:
+        world.signal_program(program, signal.SIGCONT)
+        world.kill_program(f"{program} elsewhere")
+    assert took <= RECLAIMED_SECONDS, f"taken over after {took:.1f} s"
+
+
+def test_a_web_server_stalls_over_a_call_and_wakes(world: World) -> None:
+    """Fault 22: it holds a call that a worker has sent in its place, under the same key."""
+    order = Order(world)
+    world.arm("web", "call.before_send", signal_number=signal.SIGSTOP)
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        pressed = pool.submit(order.visitor.press_once, order.token)
+        wait_until(lambda: "call.before_send" in world.fired("web"), world)
+        world.end_leases()
+        wait_until(lambda: bool(order.attempts()[0]["page_id"]), world)
+        os.kill(world.fired("web")["call.before_send"], signal.SIGCONT)
+        pressed.result(timeout=20)
+    assert len(order.pages()) == 1
+    order.goes_on()
+
+
+@pytest.mark.parametrize(("program", "failpoint"), [("look", "event.claimed"), ("deliver", "delivery.after_send")])
+def test_what_a_killed_worker_held_is_taken_up_when_its_lease_ends(world: World, program: str, failpoint: str) -> None:
+    """The figure: reclaimed at most lease + 5 s after the kill. Nothing here makes the lease end sooner."""
+    order = Order(world, webhooks="held")
+    paid = order.pay()
+    world.arm(program, failpoint)
+    if program == "deliver":
+        order.visitor.come_back(paid)
+    order.events_come()
+    wait_until(lambda: failpoint in world.fired(program), world, every=0.01)
+    killed = time.monotonic()
+    wait_until(lambda: order.is_paid() and not oracle.waiting(world, order.id), world, seconds=RECLAIMED_SECONDS + 10)
+    took = time.monotonic() - killed
+    order.ends_well()
+    assert took <= RECLAIMED_SECONDS, f"reclaimed after {took:.1f} s"
+
+
+@pytest.mark.parametrize("cluster", ["look", "deliver"])
+def test_a_worker_runs_out_of_memory(world: World, cluster: str) -> None:
+    """Fault 24: no worker of a cluster gets another byte (prlimit --as). They fail, or die, and are replaced."""
+    world.expected += ["MemoryError", "can't start new thread", "out of memory"]
+    order = Order(world, webhooks="held")
+    paid = order.pay()
+    for pid in workers_of(world, cluster)[:2]:
+        resource.prlimit(pid, resource.RLIMIT_AS, (1, 1))
+    order.visitor.come_back(paid)
+    order.events_come()
+    order.ends_well()
