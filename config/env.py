@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config.databases import parse_database_url
+from config.delivering import DeliveryEnv, delivery_env
 from config.kept import kept_secret
 from config.readers import (
     EnvironmentInvalid,
@@ -27,7 +28,7 @@ from config.readers import (
     trusted_proxies,
     webhook_allowlists,
 )
-from config.variables import DEPLOYED, PROVIDER_KEYS, TABLE
+from config.variables import DEPLOYED, KEYS_MAY_BE_ROWS, PROVIDER_KEYS, TABLE
 
 ENVIRONMENTS = ("demo", "test", "staging", "production")
 SECRET_KEY_MIN_CHARACTERS = 50
@@ -57,6 +58,7 @@ class Env:
     secret_key: str
     secret_key_fallbacks: tuple[str, ...]
     encryption_keys: dict[str, bytes]
+    encryption_key_max_age_days: int
     public_base_url: str
     allowed_hosts: tuple[str, ...]
     trusted_proxies: TrustedProxies
@@ -69,6 +71,7 @@ class Env:
     email: dict[str, object]
     email_from: str
     order_lifetime_minutes: int
+    delivery: DeliveryEnv
     correction_ceilings: dict[str, int]
     payments_providers: tuple[str, ...]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
@@ -108,6 +111,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         secret_key=_secret_key(read, kept),
         secret_key_fallbacks=read.items("SECRET_KEY_FALLBACKS"),
         encryption_keys=encryption_keys(read, read.text("ENCRYPTION_KEYS") or kept("encryption_keys", _new_ring)),
+        encryption_key_max_age_days=read.integer("ENCRYPTION_KEY_MAX_AGE_DAYS", 365, low=1, high=3650),
         public_base_url=public_base_url,
         allowed_hosts=read.items("ALLOWED_HOSTS"),
         trusted_proxies=trusted_proxies(read),
@@ -119,6 +123,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         email_from=read.text("EMAIL_FROM", f"no-reply@{urlsplit(public_base_url).hostname}"),
         # Stripe's page stays open for 30 minutes to 24 hours, and an order ends with its page.
         order_lifetime_minutes=read.integer("ORDER_LIFETIME_MINUTES", 60, low=30, high=1440),
+        delivery=delivery_env(read),
         correction_ceilings=read.limits("CORRECTION_CEILINGS"),
         payments_providers=_providers(read, stripe),
         webhook_ip_allowlists=webhook_allowlists(read),
@@ -262,7 +267,7 @@ def _providers(read: Reader, stripe: StripeEnv) -> tuple[str, ...]:
     )
     for provider in asked:
         missing = [name for name in PROVIDER_KEYS.get(provider, ()) if not read.is_set(name)]
-        if missing and provider not in with_keys:
+        if missing and provider not in with_keys and provider not in KEYS_MAY_BE_ROWS:
             read.problem("PAYMENTS_PROVIDERS", f"offers {provider} without its keys", f"Set {', '.join(missing)}.")
     return asked or with_keys
 

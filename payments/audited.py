@@ -33,7 +33,11 @@ class Watched:
 WATCHED: Mapping[str, Watched] = {
     "orders.Product": Watched(),
     "orders.Price": Watched(),
+    # When it was last used, and of what its expiry was told, the processes write.
+    "integrations.Credential": Watched(never=("value_sealed", "last_used_at", "expiry_told_days")),
     "integrations.Destination": Watched(never=("secrets_sealed",)),
+    # People pause and resume; what the machine sees and does is in the other fields, and not written by save().
+    "integrations.Breaker": Watched(only=("state", "since", "actor", "reason")),
     # Last sign-ins are events. A new password is told, its hash is not.
     "auth.User": Watched(never=("last_login",), masked=("password",), many=("groups", "user_permissions")),
     "auth.Group": Watched(many=("permissions",)),
@@ -72,12 +76,18 @@ NOT_WATCHED: Mapping[str, str] = {
     "payments.LedgerTransaction": _APPEND_ONLY,
     "payments.LedgerEntry": _APPEND_ONLY,
     "payments.Note": _APPEND_ONLY,
+    "payments.CaseNote": _APPEND_ONLY,
+    "payments.PeriodFigures": _OF_WORKERS,
+    "payments.KeeperRound": _OF_WORKERS,
     "payments.AuditRecord": _APPEND_ONLY,
     "payments.Invitation": "Each step of one, from its making to its use, is an AuditRecord.",
     "payments.StaffToken": "Issued, collected, revoked: each is an AuditRecord; its uses are not.",
+    "payments.AuditSeal": _APPEND_ONLY,
+    "payments.SealedRows": _APPEND_ONLY,
     "payments.BackupCode": "A digest that is used up at a sign-in, which is an AuditRecord; a new set is watched.",
     "integrations.OutboxEvent": _APPEND_ONLY,
     "integrations.DeliveryReplay": _APPEND_ONLY,
+    "integrations.DeliverySkip": _APPEND_ONLY,
     "integrations.EncryptionKey": _APPEND_ONLY,
     "integrations.DecryptionRecord": _APPEND_ONLY,
     "integrations.Delivery": _OF_WORKERS,

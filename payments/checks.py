@@ -28,6 +28,7 @@ SHARED_CACHES = (
     "django.core.cache.backends.memcached.PyMemcacheCache",
     "django.core.cache.backends.memcached.PyLibMCCache",
 )
+LEAST_HORIZON_SECONDS = 76 * 3600
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -43,18 +44,18 @@ def _production() -> bool:
 
 
 _STRIPE_NUMBERS = {
-    "stripe.key_missing": "E001",
     "stripe.key_shape": "E001",
     "stripe.test_key_in_production": "E001",
     "stripe.live_key_outside_production": "E001",
     "stripe.live_key_unofficial_host": "E002",
     "stripe.unofficial_host_in_production": "E002",
     "stripe.host_shape": "E002",
-    "stripe.webhook_secret_missing": "E003",
     "stripe.webhook_secret_shape": "E003",
     "stripe.webhook_secret_weak": "E003",
     "stripe.three_d_secure": "E004",
 }
+
+_MAY_BE_ROWS = ("stripe.key_missing", "stripe.webhook_secret_missing")
 
 
 @register("payments")
@@ -69,7 +70,24 @@ def check_stripe(**_: Any) -> list[CheckMessage]:
         api_base=settings.STRIPE_API_BASE,
         three_d_secure=settings.STRIPE_THREE_D_SECURE,
     )
-    return [_error(_STRIPE_NUMBERS[problem.code], f"{problem.code}.", problem.remedy) for problem in problems]
+    return [
+        _error(_STRIPE_NUMBERS[problem.code], f"{problem.code}.", problem.remedy)
+        for problem in problems
+        if problem.code not in _MAY_BE_ROWS
+    ]
+
+
+@register("payments")
+def check_keys_in_environment(**_: Any) -> list[CheckMessage]:
+    """W023: what the environment does not hold must be an integration key; the processes ask for it when they start."""
+    if "stripe" not in settings.PAYMENTS_PROVIDERS:
+        return []
+    wanted = {"STRIPE_API_KEY": settings.STRIPE_API_KEY, "STRIPE_WEBHOOK_SECRETS": settings.STRIPE_WEBHOOK_SECRETS}
+    missing = [name for name, value in wanted.items() if not value]
+    if not missing:
+        return []
+    hint = "Set them, or add an integration key (docs/keys.md) and silence this check: `doctor` proves the key."
+    return [_warning("W023", f"Not in the environment: {', '.join(missing)}.", hint)]
 
 
 @register("payments")
@@ -77,6 +95,8 @@ def check_adapters(**_: Any) -> list[CheckMessage]:
     """E021: every provider that is offered can be made (an adapter's constructor is the guard's second place)."""
     found: list[CheckMessage] = []
     for name in settings.PAYMENTS_PROVIDERS:
+        if name == "stripe":  # check_stripe says it better; integration keys are rows, doctor asks for them
+            continue
         try:
             providers.get(name)
         except providers.UnknownProvider:
@@ -85,8 +105,7 @@ def check_adapters(**_: Any) -> list[CheckMessage]:
             )
             found.append(_error("E021", f"There is no adapter for the provider {name}.", hint))
         except ProviderMisconfigured as error:
-            if name != "stripe":  # check_stripe says it better
-                found.append(_error("E021", f"The provider {name} refuses its settings.", error.message))
+            found.append(_error("E021", f"The provider {name} refuses its settings.", error.message))
     return found
 
 
@@ -232,6 +251,54 @@ def check_provider_timeouts(**_: Any) -> list[CheckMessage]:
         return []
     hint = f"Lower STRIPE_CONNECT_TIMEOUT_SECONDS or STRIPE_READ_TIMEOUT_SECONDS: {settings.LOOK_SECONDS} s together."
     return [_error("E015", f"Stripe's timeouts add up to {seconds} s.", hint)]
+
+
+@register("payments")
+def check_way_out(**_: Any) -> list[CheckMessage]:
+    """E030: the figures of the way out fit each other, and a claimed delivery ends within its worker's task."""
+    found: list[CheckMessage] = [
+        _error("E030", f"{broken} does not hold.", f"{hint} (docs/settings.md, The way out).")
+        for holds, broken, hint in _relations_of_the_way_out()
+        if not holds
+    ]
+    short = settings.DELIVERY_HORIZON_SECONDS < LEAST_HORIZON_SECONDS
+    if short and _deployed():
+        hint = f"Set DELIVERY_HORIZON_SECONDS to {LEAST_HORIZON_SECONDS} or more: a long weekend, and some hours."
+        found.append(_warning("W031", "Deliveries are given up before 76 hours are over.", hint))
+    return found
+
+
+def _relations_of_the_way_out() -> list[tuple[bool, str, str]]:
+    waits, horizon = settings.DELIVERY_BACKOFF_SECONDS, settings.DELIVERY_HORIZON_SECONDS
+    sending = settings.DRAIN_SECONDS + settings.DELIVERY_SEND_SECONDS
+    return [
+        (sending < settings.TASK_SECONDS, "drain + DELIVERY_SEND_SECONDS < task", "Lower DELIVERY_SEND_SECONDS"),
+        (
+            settings.DELIVERY_LOOKUP_SECONDS < settings.DELIVERY_SEND_SECONDS,
+            "DELIVERY_LOOKUP_SECONDS < DELIVERY_SEND_SECONDS",
+            "Leave some of a try's time for sending",
+        ),
+        (
+            bool(waits) and list(waits) == sorted(waits) and waits[-1] < horizon,
+            "DELIVERY_BACKOFF_SECONDS never falls and ends below DELIVERY_HORIZON_SECONDS",
+            "Write the waits from the shortest to the longest",
+        ),
+        (
+            horizon > settings.DELIVERY_RETRY_AFTER_MAX_SECONDS,
+            "DELIVERY_RETRY_AFTER_MAX_SECONDS < DELIVERY_HORIZON_SECONDS",
+            "A receiver must not be able to put a delivery off until it is given up",
+        ),
+        (
+            settings.DELIVERY_THREADS_A_RECEIVER < settings.DELIVERY_THREADS,
+            "DELIVERY_THREADS_A_RECEIVER < DELIVERY_THREADS",
+            "Leave threads to the other receivers",
+        ),
+        (
+            settings.BREAKER_COOLDOWN_SECONDS <= settings.BREAKER_COOLDOWN_MAX_SECONDS < horizon,
+            "BREAKER_COOLDOWN_SECONDS <= BREAKER_COOLDOWN_MAX_SECONDS < DELIVERY_HORIZON_SECONDS",
+            "Let a receiver be tried again within the horizon",
+        ),
+    ]
 
 
 @register("payments")

@@ -18,10 +18,13 @@ APPEND_ONLY = (
     "payments_casenote",
     "integrations_outboxevent",
     "integrations_deliveryreplay",
+    "integrations_deliveryskip",
     "integrations_encryptionkey",
     "integrations_decryptionrecord",
     "auditlog_logentry",
     "payments_auditrecord",
+    "payments_auditseal",
+    "payments_sealedrows",
 )
 """The role inserts and reads these; UPDATE, DELETE and TRUNCATE are refused by role and by trigger."""
 

@@ -18,6 +18,7 @@ SECTIONS = (
     ("The service", variables.GENERAL),
     ("Database, queue, mail", variables.STORES),
     ("The shop", variables.SHOP),
+    ("The way out", variables.WAY_OUT),
     ("Providers", variables.PROVIDERS),
 )
 

@@ -31,6 +31,15 @@ def test_all_are_green_as_the_project_stands() -> None:
     assert django_checks.run_checks(tags=["payments"]) == []
 
 
+def test_keys_that_must_be_rows(settings: Any) -> None:
+    settings.STRIPE_API_KEY, settings.STRIPE_WEBHOOK_SECRETS = "", ()
+    (finding,) = checks.check_keys_in_environment()
+    assert numbers([finding]) == ["payments.W023"]
+    assert finding.msg == "Not in the environment: STRIPE_API_KEY, STRIPE_WEBHOOK_SECRETS."
+    settings.PAYMENTS_PROVIDERS = ()
+    assert checks.check_keys_in_environment() == []
+
+
 def test_every_check_is_registered_and_numbered() -> None:
     every: dict[str, Any] = {name: check for name, check in vars(checks).items() if name.startswith("check_")}
     del every["check_credentials"]
@@ -48,7 +57,7 @@ STRIPE = [
     ("demo", {"STRIPE_API_KEY": TEST, "STRIPE_API_BASE": "http://10.0.0.1:8001"}, ["payments.E002"]),
     ("demo", {"STRIPE_API_KEY": LIVE, "STRIPE_API_BASE": "http://127.0.0.1:1"}, ["payments.E001", "payments.E002"]),
     ("production", {"STRIPE_API_KEY": LIVE, "STRIPE_API_BASE": "http://127.0.0.1:1"}, ["payments.E002"] * 2),
-    ("demo", {"STRIPE_WEBHOOK_SECRETS": ()}, ["payments.E003"]),
+    ("demo", {"STRIPE_WEBHOOK_SECRETS": (), "STRIPE_API_KEY": ""}, []),
     ("demo", {"STRIPE_WEBHOOK_SECRETS": ("whsec_" + "a" * 20, "")}, ["payments.E003"]),
     ("demo", {"STRIPE_THREE_D_SECURE": "never"}, ["payments.E004"]),
     ("demo", {"STRIPE_API_KEY": LIVE, "PAYMENTS_PROVIDERS": ()}, []),
@@ -239,3 +248,26 @@ def test_queue_admin() -> None:
 def test_content_security_policy(settings: Any, directives: dict[str, list[str]]) -> None:
     settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": directives}
     assert numbers(checks.check_content_security_policy()) == ["payments.E020"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"DELIVERY_SEND_SECONDS": 10}, ["payments.E030"]),
+        ({"DELIVERY_LOOKUP_SECONDS": 8}, ["payments.E030"]),
+        ({"DELIVERY_BACKOFF_SECONDS": (5, 30, 20)}, ["payments.E030"]),
+        ({"DELIVERY_BACKOFF_SECONDS": ()}, ["payments.E030"]),
+        ({"DELIVERY_BACKOFF_SECONDS": (5, 300 * 3600)}, ["payments.E030"]),
+        ({"DELIVERY_RETRY_AFTER_MAX_SECONDS": 80 * 3600}, ["payments.E030"]),
+        ({"DELIVERY_THREADS": 4}, ["payments.E030"]),
+        ({"BREAKER_COOLDOWN_SECONDS": 301}, ["payments.E030"]),
+        ({"BREAKER_COOLDOWN_MAX_SECONDS": 80 * 3600}, ["payments.E030"]),
+        ({"DELIVERY_HORIZON_SECONDS": 75 * 3600, "ENVIRONMENT": "production"}, ["payments.W031"]),
+        ({"DELIVERY_HORIZON_SECONDS": 75 * 3600}, []),
+        ({"ENVIRONMENT": "production"}, []),
+    ],
+)
+def test_way_out(settings: Any, changes: dict[str, Any], wanted: list[str]) -> None:
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    assert numbers(checks.check_way_out()) == wanted

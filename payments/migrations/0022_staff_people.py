@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0017_time_indexes'),
+        ('payments', '0021_key_cases'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
