@@ -13,6 +13,7 @@ STAFF_OPERATIONS = (
     "payments.people_operations",
     "payments.token_operations",
     "payments.payloads",
+    "payments.revealing",
 )
 """The modules whose kinds of dangerous acts register themselves (payments/staff_operations.py)."""
 
