@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0021_key_cases'),
+        ('payments', '0022_repeats_append_only'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
