@@ -12,6 +12,10 @@ STAFF_OPERATIONS = (
     "payments.corrections",
     "payments.people_operations",
     "payments.token_operations",
+    "payments.dead_letter_acts",
+    "payments.key_acts",
+    "payments.pausing",
+    "payments.receiver_acts",
     "payments.payloads",
     "payments.revealing",
 )

@@ -35,7 +35,7 @@ WATCHED: Mapping[str, Watched] = {
     "orders.Price": Watched(),
     # When it was last used, and of what its expiry was told, the processes write.
     "integrations.Credential": Watched(never=("value_sealed", "last_used_at", "expiry_told_days")),
-    "integrations.Destination": Watched(never=("secrets_sealed",)),
+    "integrations.Destination": Watched(never=("secrets_sealed", "staged_secret_sealed")),
     # People pause and resume; what the machine sees and does is in the other fields, and not written by save().
     "integrations.Breaker": Watched(only=("state", "since", "actor", "reason")),
     # Last sign-ins are events. A new password is told, its hash is not.
