@@ -5,9 +5,11 @@ from payments.backoffice import (
     audit_log,
     cases,
     inbox,
+    keys,
     messages,
     money,
     orders,
+    people,
 )
 
 __all__ = [
@@ -15,7 +17,9 @@ __all__ = [
     "audit_log",
     "cases",
     "inbox",
+    "keys",
     "messages",
     "money",
     "orders",
+    "people",
 ]
