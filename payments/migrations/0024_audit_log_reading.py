@@ -12,7 +12,7 @@ class Migration(migrations.Migration):
     atomic = False  # the index is built beside the service, which goes on writing
 
     dependencies = [
-        ('payments', '0021_key_cases'),
+        ('payments', '0023_staff_people'),
         ('auditlog', '0017_add_actor_email'),
     ]
 
