@@ -11,6 +11,7 @@ STAFF_OPERATIONS = (
     "payments.case_work",
     "payments.corrections",
     "payments.payloads",
+    "payments.revealing",
 )
 """The modules whose kinds of dangerous acts register themselves (payments/staff_operations.py)."""
 

@@ -79,6 +79,9 @@ class StaffOperation(ABC):
     form_class: ClassVar[type[forms.Form] | None] = None
     """The form for what the act needs beyond its subject; its cleaned data, made plain JSON, are the parameters."""
 
+    shows: ClassVar[str] = ""
+    """The address name of the page that shows the requester what was revealed; it takes the action's key."""
+
     step_up: ClassVar[bool] = True
     """Whether the person must have shown within five minutes that it is still they."""
 
