@@ -42,7 +42,7 @@ URL = "http://127.0.0.1:1"
 def place(settings: Any) -> Any:
     settings.ENVIRONMENT = "test"
     settings.PAYMENTS_PROVIDERS = ("stripe",)
-    settings.STRIPE_API_KEY, settings.STRIPE_API_BASE = "sk_" + "test_" + "1" * 24, "http://127.0.0.1:4010"
+    settings.STRIPE_API_KEY, settings.STRIPE_API_BASE = "sk_" + "test_" + "1" * 24, "http://127.0.0.1:1"
     settings.STRIPE_WEBHOOK_SECRETS = (SECRET,)
     settings.PUBLIC_BASE_URL = URL
     return settings
