@@ -64,6 +64,7 @@ SEALED = (
     SealedTable(label="payments.Approval", final=_APPROVAL_FINAL),
     SealedTable(label="integrations.DeliveryReplay"),
     SealedTable(label="integrations.DeliverySkip"),
+    SealedTable(label="integrations.DeliveryRepeat"),
     SealedTable(label="integrations.DecryptionRecord"),
 )
 

@@ -32,8 +32,8 @@ class OutboxEvent(models.Model):
         constraints = [models.CheckConstraint(condition=Q(fact__in=FACTS), name="outbox_fact_known")]
         indexes = [
             models.Index(fields=["subject_kind", "subject_id"], name="outbox_subject"),
-            BrinIndex(fields=["created_at"], name="outbox_time"),
             models.Index(fields=["correlation_id"], condition=~Q(correlation_id=""), name="outbox_correlation"),
+            BrinIndex(fields=["created_at"], name="outbox_time"),
         ]
 
     def __str__(self) -> str:
