@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 import pytest
 from django.test import Client
@@ -197,7 +198,7 @@ def test_no_form_of_an_act_uses_a_name_of_the_confirmation() -> None:
             assert not taken & set(kind.form_class.base_fields), kind.name
 
 
-def test_an_act_with_a_form_by_hand_is_previewed_and_confirmed_alike(order: Order, now: Any) -> None:
+def test_an_act_with_a_form_by_hand_is_previewed_and_confirmed_alike(order: Order, now: datetime) -> None:
     """What the confirmation sends on is what was previewed, field by field."""
     from tests.payments.test_edge_acts import dead_letters
 
