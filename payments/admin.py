@@ -8,6 +8,7 @@ from payments.backoffice import (
     messages,
     money,
     orders,
+    people,
 )
 
 __all__ = [
@@ -18,4 +19,5 @@ __all__ = [
     "messages",
     "money",
     "orders",
+    "people",
 ]

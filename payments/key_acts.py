@@ -9,9 +9,9 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
-from integrations.credentials import CredentialRefused
 
 from integrations import credentials
+from integrations.credentials import CredentialRefused
 from integrations.models import Credential
 from payments.models import StaffAction
 from payments.roles import Area

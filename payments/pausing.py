@@ -9,11 +9,11 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
-from integrations.receivers import ReceiverRefused
 
 from integrations import breaker, providers, receivers
 from integrations.breaker import BreakerRefused, Subject
 from integrations.models import Breaker, BreakerState, Destination
+from integrations.receivers import ReceiverRefused
 from payments.models import StaffAction
 from payments.roles import Area
 from payments.staff_operations import Change, NotPossible, Parameters, Preview, StaffOperation, register

@@ -1,7 +1,10 @@
-"""The back office's own pages beside the admin's: each behind the admin's sign-in, each with its own permission."""
+"""The back office's own pages beside the admin's: behind the admin's sign-in, but for those of an invitation.
+
+Each view says who may open it (payments/backoffice/access.py).
+"""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
 from payments.backoffice import (
     acting,
@@ -17,6 +20,7 @@ from payments.backoffice import (
 
 app_name = "backoffice"
 urlpatterns = [
+    path("", include("payments.backoffice.people_urls")),
     path("monitoring/", admin.site.admin_view(monitoring.monitoring), name="monitoring"),
     path("act/<slug:operation>/<int:subject_id>/", admin.site.admin_view(acting.act), name="act"),
     path("actions/<int:action_id>/decide/", admin.site.admin_view(acting.decide), name="decide"),
