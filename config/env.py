@@ -28,6 +28,7 @@ from config.readers import (
     webhook_allowlists,
 )
 from config.variables import DEPLOYED, PROVIDER_KEYS, TABLE
+from config.watching import watching
 
 ENVIRONMENTS = ("demo", "test", "staging", "production")
 SECRET_KEY_MIN_CHARACTERS = 50
@@ -70,6 +71,8 @@ class Env:
     email_from: str
     order_lifetime_minutes: int
     correction_ceilings: dict[str, int]
+    watching: dict[str, object]
+    """The thresholds of alerts and patterns, by name (config/watching.py)."""
     payments_providers: tuple[str, ...]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
     stripe: StripeEnv
@@ -120,6 +123,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         # Stripe's page stays open for 30 minutes to 24 hours, and an order ends with its page.
         order_lifetime_minutes=read.integer("ORDER_LIFETIME_MINUTES", 60, low=30, high=1440),
         correction_ceilings=read.limits("CORRECTION_CEILINGS"),
+        watching=watching(read),
         payments_providers=_providers(read, stripe),
         webhook_ip_allowlists=webhook_allowlists(read),
         stripe=stripe,

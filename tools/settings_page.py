@@ -18,6 +18,7 @@ SECTIONS = (
     ("The service", variables.GENERAL),
     ("Database, queue, mail", variables.STORES),
     ("The shop", variables.SHOP),
+    ("Alerts and suspicious patterns", variables.WATCHING),
     ("Providers", variables.PROVIDERS),
 )
 

@@ -60,6 +60,11 @@ def enabled() -> tuple[str, ...]:
     return tuple(settings.PAYMENTS_PROVIDERS)
 
 
+def known() -> tuple[str, ...]:
+    """Return the providers whose rows there may be: those offered, and those we have an adapter for."""
+    return tuple(sorted({*enabled(), *FACTORIES}))
+
+
 def get(name: str) -> Provider:
     """Return the adapter of this name, behind the guard. One that is no longer offered still answers for old payments.
 
