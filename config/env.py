@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from config.databases import parse_database_url
+from config.delivering import DeliveryEnv, delivery_env
 from config.kept import kept_secret
 from config.readers import (
     EnvironmentInvalid,
@@ -70,6 +71,7 @@ class Env:
     email: dict[str, object]
     email_from: str
     order_lifetime_minutes: int
+    delivery: DeliveryEnv
     correction_ceilings: dict[str, int]
     watching: dict[str, object]
     """The thresholds of alerts and patterns, by name (config/watching.py)."""
@@ -122,6 +124,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         email_from=read.text("EMAIL_FROM", f"no-reply@{urlsplit(public_base_url).hostname}"),
         # Stripe's page stays open for 30 minutes to 24 hours, and an order ends with its page.
         order_lifetime_minutes=read.integer("ORDER_LIFETIME_MINUTES", 60, low=30, high=1440),
+        delivery=delivery_env(read),
         correction_ceilings=read.limits("CORRECTION_CEILINGS"),
         watching=watching(read),
         payments_providers=_providers(read, stripe),

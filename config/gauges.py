@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
+from integrations.models import BreakerState
 from payments import health_figures
 from payments.health_figures import ReceiverBacklog, Waiting
 
@@ -40,6 +41,7 @@ class _FromDatabase(Collector):
         yield from self._backlog("deliveries", "Deliveries on their way", unsent)
         yield from self._backlog("dead_deliveries", "Deliveries given up", [dead])
         yield from self._receivers(receivers)
+        yield from self._breakers()
         yield _attempts()
         yield _cases()
         yield self._heartbeats()
@@ -66,11 +68,29 @@ class _FromDatabase(Collector):
             "shop_receiver_oldest_unsent_seconds", "Age of the oldest delivery on its way", labels=["receiver"]
         )
         dead = GaugeMetricFamily("shop_receiver_dead", "Deliveries to a receiver given up", labels=["receiver"])
+        active = GaugeMetricFamily(
+            "shop_receiver_active", "1 where new facts go to the receiver, 0 where it is disabled", labels=["receiver"]
+        )
         for receiver in receivers:
             unsent.add_metric([receiver.name], receiver.unsent.count)
             oldest.add_metric([receiver.name], self._age(receiver.unsent.oldest))
             dead.add_metric([receiver.name], receiver.dead.count)
-        yield from (due, unsent, oldest, dead)
+            active.add_metric([receiver.name], int(receiver.active))
+        yield from (due, unsent, oldest, dead, active)
+
+    def _breakers(self) -> Iterator[Metric]:
+        """One series a state, so that an alert may ask for any: 1 where it is in that state, else 0."""
+        states = GaugeMetricFamily(
+            "shop_breaker", "Whether a provider or receiver is left alone", labels=["kind", "name", "state"]
+        )
+        ages = GaugeMetricFamily(
+            "shop_breaker_not_closed_seconds", "For how long it has been away or paused", labels=["kind", "name"]
+        )
+        for breaker in health_figures.breakers():
+            for state in BreakerState:
+                states.add_metric([breaker.kind, breaker.name, state], int(breaker.state == state))
+            ages.add_metric([breaker.kind, breaker.name], self._age(breaker.not_closed_since))
+        yield from (states, ages)
 
     def _heartbeats(self) -> Metric:
         ages = GaugeMetricFamily(

@@ -22,7 +22,9 @@ QUEUE_RETRY_SECONDS = 120
 DRAIN_SECONDS = 20
 """A drain claims no more rows after this."""
 DELIVERY_SEND_SECONDS = 8
-"""The most one try of a delivery may take on the network, look-up included."""
+"""The most one try of a delivery may take on the network, look-up included. A default, as are those below."""
+DELIVERY_LOOKUP_SECONDS = 3
+"""The part of it that asking the receiver whether it has the message already may take."""
 
 # A task must never be handed out again, nor its rows taken, while it may still work.
 if not LOOK_SECONDS < TASK_SECONDS < LEASE_SECONDS < QUEUE_RETRY_SECONDS:
@@ -42,6 +44,12 @@ DELIVERY_BACKOFF_SECONDS: tuple[int, ...] = (5, 30, 2 * 60, 10 * 60, 30 * 60, HO
 """The longest wait after the 1st, 2nd … failed try, the last one repeated; each wait is drawn between 1 s and it."""
 DELIVERY_HORIZON_SECONDS = 80 * HOUR
 """A delivery is tried for at least this long before it is given up as exceeded, however the waits were drawn."""
+DELIVERY_THREADS = 16
+DELIVERY_THREADS_A_RECEIVER = 4
+"""So that a receiver that hangs leaves most of the threads to the others."""
+BREAKER_COOLDOWN_SECONDS = 15
+BREAKER_COOLDOWN_MAX_SECONDS = 5 * 60
+"""Doubled at each opening in a row, up to this: so late is the return of a provider or receiver noticed at most."""
 
 
 def q_cluster(*, redis_url: str = "") -> dict[str, Any]:

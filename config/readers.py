@@ -98,6 +98,16 @@ class Reader:
         self.problem(name, "is no whole number in its range", f"Use {low} to {high}, or unset it for {default}.")
         return default
 
+    def integers(self, name: str, default: tuple[int, ...], *, low: int, high: int) -> tuple[int, ...]:
+        """Return a comma list of whole numbers, each in `low` … `high`. The same one may stand there twice."""
+        members = self.text(name, ",".join(map(str, default))).split(",")
+        numbers = [int(member) for member in map(str.strip, members) if re.fullmatch(r"[0-9]{1,9}", member)]
+        if len(numbers) == len(members) and all(low <= number <= high for number in numbers):
+            return tuple(numbers)
+        shown = ",".join(map(str, default))
+        self.problem(name, "is no comma list of whole numbers", f"Each {low} to {high}, or unset it for {shown}.")
+        return default
+
     def flag(self, name: str) -> bool:
         """Return a yes or no; unset is no."""
         text = self.text(name).lower()

@@ -148,9 +148,21 @@ LOOK_SECONDS = _queue.LOOK_SECONDS
 TASK_SECONDS = _queue.TASK_SECONDS
 LEASE_SECONDS = _queue.LEASE_SECONDS
 DRAIN_SECONDS = _queue.DRAIN_SECONDS
-DELIVERY_SEND_SECONDS = _queue.DELIVERY_SEND_SECONDS
-DELIVERY_BACKOFF_SECONDS: tuple[int, ...] = _queue.DELIVERY_BACKOFF_SECONDS
-DELIVERY_HORIZON_SECONDS = _queue.DELIVERY_HORIZON_SECONDS
+
+DELIVERY_BACKOFF_SECONDS: tuple[int, ...] = _env.delivery.backoff_seconds
+DELIVERY_HORIZON_SECONDS = _env.delivery.horizon_seconds
+DELIVERY_SEND_SECONDS = _env.delivery.send_seconds
+DELIVERY_LOOKUP_SECONDS = _env.delivery.lookup_seconds
+DELIVERY_RETRY_AFTER_MAX_SECONDS = _env.delivery.retry_after_max_seconds
+DELIVERY_THREADS = _env.delivery.threads
+DELIVERY_THREADS_A_RECEIVER = _env.delivery.threads_a_receiver
+DELIVERY_REFUSED_TRIES = _env.delivery.refused_tries
+DELIVERY_UNFINISHED_TRIES = _env.delivery.unfinished_tries
+DELIVERY_ORDER_RECHECK_SECONDS = _env.delivery.order_recheck_seconds
+BREAKER_FAILURES = _env.delivery.breaker_failures
+BREAKER_COOLDOWN_SECONDS = _env.delivery.breaker_cooldown_seconds
+BREAKER_COOLDOWN_MAX_SECONDS = _env.delivery.breaker_cooldown_max_seconds
+BREAKER_CASE_AFTER_SECONDS = _env.delivery.breaker_case_after_seconds
 
 for _name, _value in _env.email.items():
     globals()[_name] = _value

@@ -151,6 +151,66 @@ WATCHING = (
     Variable("PATTERN_REFUND_PERCENT", "And they are so many of the captures in that time, 1 to 100.", "`10`"),
 )
 
+WAY_OUT = (
+    Variable(
+        "DELIVERY_BACKOFF_SECONDS",
+        "Comma list: the longest wait after the 1st, 2nd … failed try, the last one repeated; each wait is drawn "
+        "between 1 s and it. Never falling.",
+        "`5,30,120,600,1800,3600,7200,14400,28800`",
+    ),
+    Variable(
+        "DELIVERY_HORIZON_SECONDS",
+        "A delivery is tried for at least this long before it is a dead letter, 60 to 2592000.",
+        "`288000` (80 hours)",
+    ),
+    Variable("DELIVERY_SEND_SECONDS", "The most one try may take on the network, look-up included, 1 to 9.", "`8`"),
+    Variable(
+        "DELIVERY_LOOKUP_SECONDS",
+        "The part of it for asking the receiver whether it has the message already, 1 to 8; less than the whole.",
+        "`3`",
+    ),
+    Variable(
+        "DELIVERY_RETRY_AFTER_MAX_SECONDS",
+        "How long a receiver's Retry-After is honoured at most, 1 to 172800; less than the horizon.",
+        "`21600` (6 hours)",
+    ),
+    Variable("DELIVERY_THREADS", "Tries at once in one worker, 1 to 256.", "`16`"),
+    Variable(
+        "DELIVERY_THREADS_A_RECEIVER",
+        "Of these, how many for one receiver, 1 to 64; less than all, so that one that hangs leaves some to others.",
+        "`4`",
+    ),
+    Variable(
+        "DELIVERY_REFUSED_TRIES",
+        "A message that is refused, or that we cannot send for a reason of our own, is a dead letter after so many "
+        "tries, 1 to 1000.",
+        "`8`",
+    ),
+    Variable(
+        "DELIVERY_UNFINISHED_TRIES",
+        "A message whose worker died so often in a row is taken for the cause of it and is a dead letter, 2 to 100.",
+        "`5`",
+    ),
+    Variable(
+        "DELIVERY_ORDER_RECHECK_SECONDS",
+        "A delivery that waits for an earlier one about the same order is woken by it; should that fail, it looks "
+        "again after this, 1 to 3600.",
+        "`30`",
+    ),
+    Variable(
+        "BREAKER_FAILURES",
+        "After so many failures in a row that say it is away, a provider or receiver is left alone, 1 to 1000.",
+        "`5`",
+    ),
+    Variable(
+        "BREAKER_COOLDOWN_SECONDS", "For how long, until one try finds out; doubled each time, 1 to 3600.", "`15`"
+    ),
+    Variable("BREAKER_COOLDOWN_MAX_SECONDS", "How long it becomes at most; less than the horizon.", "`300`"),
+    Variable(
+        "BREAKER_CASE_AFTER_SECONDS", "One that stays away for so long is a Case, 0 to 604800.", "`900` (15 minutes)"
+    ),
+)
+
 PROVIDERS = (
     Variable(
         "PAYMENTS_PROVIDERS",
@@ -186,7 +246,7 @@ PROVIDERS = (
     Variable("NMI_API_BASE", "NMI's API.", "empty: `https://secure.nmi.com`"),
 )
 
-TABLE = {variable.name: variable for variable in (*GENERAL, *STORES, *SHOP, *WATCHING, *PROVIDERS)}
+TABLE = {variable.name: variable for variable in (*GENERAL, *STORES, *SHOP, *WAY_OUT, *WATCHING, *PROVIDERS)}
 
 PROVIDER_KEYS = {
     "stripe": ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRETS"),

@@ -321,6 +321,12 @@ class Unavailable(ProviderError):
     outcome_unknown = True
 
 
+class NotTried(Unavailable):
+    """The provider is left alone at present (integrations/breaker.py): nothing was sent, by this request at least."""
+
+    outcome_unknown = False
+
+
 class IdempotencyConflict(ProviderError):
     """The key is in use by a running request (`in_flight`), or was used for another request (then permanent)."""
 

@@ -1,4 +1,4 @@
-"""The one gate of every adapter verb: no open transaction, a total deadline, one mode, one log line, only known errors.
+"""The one gate of every adapter verb: no open transaction, breaker, deadline, one mode, one log line, known errors.
 
 Adapters are called through `GuardedProvider` only (providers.get hands nothing else out).
 """
@@ -8,11 +8,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
@@ -32,10 +32,16 @@ from integrations.contract import (
     Unavailable,
     WrongMode,
 )
-from integrations.http import TransactionOpen, refuse_open_transaction, total_deadline
+from integrations.http import TransactionOpen, refuse_open_transaction, remaining_seconds, total_deadline
+
+if TYPE_CHECKING:  # it needs Django's models, and some ask for adapters before there are any
+    from integrations.breaker import ProviderGate
 
 # DESIGN.md, Wake-ups: look 15 s < task 30 < lease 45 < queue retry 120.
 VERB_DEADLINE_SECONDS = 15
+
+BEGINS_A_PAYMENT = frozenset({"start"})
+"""The verbs that a paused provider does not get. All others only find out, or end what has begun."""
 
 Answer = TypeVar("Answer")
 Told = TypeVar("Told", Started, PaymentSnapshot)
@@ -66,13 +72,17 @@ def note_request(request_id: str) -> None:
 class GuardedProvider:
     """A provider as the rest of the service sees it. Same verbs; see integrations.contract.Provider.
 
-    On top of the adapter's own errors: TransactionOpen (a defect of the caller), WrongMode. Whatever else an adapter
-    raises is a defect of the adapter and comes out as Unavailable, since its request may have taken effect.
+    On top of the adapter's own errors: TransactionOpen (a defect of the caller), WrongMode, NotTried. Whatever else an
+    adapter raises is a defect of the adapter and comes out as Unavailable, since its request may have taken effect.
     """
 
-    def __init__(self, adapter: Provider, *, deadline_seconds: float = VERB_DEADLINE_SECONDS) -> None:
+    def __init__(
+        self, adapter: Provider, *, deadline_seconds: float = VERB_DEADLINE_SECONDS, gate: ProviderGate | None = None
+    ) -> None:
+        """`gate`: the provider's breaker. providers.get gives one; without it every verb goes through."""
         self._adapter = adapter
         self._deadline_seconds = deadline_seconds
+        self._gate = gate
         self.name = adapter.name
         self.mode: Mode = adapter.mode
         self.capabilities: Capabilities = adapter.capabilities
@@ -108,17 +118,25 @@ class GuardedProvider:
             return notification
 
     def _call(self, verb: str, ask: Callable[[], Answer]) -> Answer:
-        """Run one verb. A breaker per provider (integrations/breaker.py) belongs here: after the transaction check, and
-        around `ask`, so that it sees each outcome once."""
+        """Run one verb. The breaker stands after the transaction check and around `ask`: it sees each outcome once."""
         refuse_open_transaction()
         with self._line(verb), total_deadline(self._deadline_seconds):
             try:
-                return ask()
+                with self._passing(verb):
+                    return ask()
             except (ProviderError, TransactionOpen):
                 raise
             except Exception as defect:
                 log.exception("adapter_defect", provider=self.name, verb=verb)
                 raise Unavailable(f"the adapter failed on an answer ({type(defect).__name__})") from defect
+
+    def _passing(self, verb: str) -> AbstractContextManager[None]:
+        if self._gate is None:
+            return nullcontext()
+        # A caller in a hurry (the return page) learns nothing of a provider that is only slow.
+        left = remaining_seconds()
+        hurried = left is not None and left < self._deadline_seconds - 1
+        return self._gate.passing(begins=verb in BEGINS_A_PAYMENT, hurried=hurried)
 
     def _in_mode(self, answer: Told) -> Told:
         if answer.mode != self.mode:

@@ -18,28 +18,39 @@ class OutsideTransaction(RuntimeError):
     """A fact was to be recorded where nothing makes it true. Open the transaction that does, and record inside it."""
 
 
-def record(fact: str, *, subject_kind: str, subject_id: int, payload: dict[str, Any], now: datetime) -> OutboxEvent:
+def record(
+    fact: str, *, subject_kind: str, subject_id: int, payload: dict[str, Any], now: datetime, ordering_key: str = ""
+) -> OutboxEvent:
     """Insert one fact and a delivery for each active destination that wants it; wake the workers after the commit.
 
-    `payload` is plain JSON; money in it is `amount_minor` (int, minor units) with `currency`. A paused destination gets
-    its delivery too, and takes it once resumed. Raises OutsideTransaction, and ValueError on an unknown fact or on a
-    payload that is no plain JSON (a float, an object, NUL or a lone surrogate, which jsonb refuses).
+    `payload` is plain JSON; money in it is `amount_minor` (int, minor units) with `currency`. `ordering_key`: facts of
+    one key reach an ordered destination in the order in which they were recorded; by default the subject's own, so
+    name the order (`order:1042`) where the subject only belongs to one. Record such facts under that order's lock: it
+    is what puts them in order. A paused destination gets its delivery too, and takes it once resumed.
+
+    Raises OutsideTransaction, and ValueError on an unknown fact or on a payload that is no plain JSON (a float, an
+    object, NUL or a lone surrogate, which jsonb refuses).
     """
     if not transaction.get_connection().in_atomic_block:
         raise OutsideTransaction(f"{fact} must be recorded in the transaction that makes it true.")
     known = Fact(fact)
     _require_plain_json(payload)
+    key = ordering_key or f"{subject_kind}:{subject_id}"
     event = OutboxEvent.objects.create(
         fact=known.value,
         subject_kind=subject_kind,
         subject_id=subject_id,
+        ordering_key=key,
         payload=payload,
         correlation_id=correlation.current(),
         created_at=now,
     )
     receivers = Destination.objects.filter(active=True, facts__contains=[known.value]).order_by("pk")
     Delivery.objects.bulk_create(
-        [Delivery(event=event, destination=receiver, queued_at=now, not_before=now) for receiver in receivers]
+        [
+            Delivery(event=event, destination=receiver, ordering_key=key, queued_at=now, not_before=now)
+            for receiver in receivers
+        ]
     )
     failpoint("outbox.after_insert")
     nudge("deliver")

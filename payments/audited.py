@@ -34,6 +34,8 @@ WATCHED: Mapping[str, Watched] = {
     "orders.Product": Watched(),
     "orders.Price": Watched(),
     "integrations.Destination": Watched(never=("secrets_sealed",)),
+    # People pause and resume; what the machine sees and does is in the other fields, and not written by save().
+    "integrations.Breaker": Watched(only=("state", "since", "actor", "reason")),
     # Last sign-ins are events. A new password is told, its hash is not.
     "auth.User": Watched(never=("last_login",), masked=("password",), many=("groups", "user_permissions")),
     "auth.Group": Watched(many=("permissions",)),
@@ -79,6 +81,7 @@ NOT_WATCHED: Mapping[str, str] = {
     "payments.BackupCode": "A digest that is used up at a sign-in, which is an AuditRecord; a new set is watched.",
     "integrations.OutboxEvent": _APPEND_ONLY,
     "integrations.DeliveryReplay": _APPEND_ONLY,
+    "integrations.DeliverySkip": _APPEND_ONLY,
     "integrations.EncryptionKey": _APPEND_ONLY,
     "integrations.DecryptionRecord": _APPEND_ONLY,
     "integrations.Delivery": _OF_WORKERS,

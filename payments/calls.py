@@ -17,7 +17,7 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from integrations import providers
+from integrations import breaker, providers
 from integrations.contract import (
     ConfigurationError,
     PageLine,
@@ -129,6 +129,8 @@ def _claim(call_id: int, *, at: datetime) -> ProviderCall | None:
         if _key_is_forgotten(call, at=at):
             _give_up(call, at=at)
             return None
+        if _waits_for_provider(call, at=at):
+            return None
         call.state = CallState.SENT
         call.tries += 1
         call.fence += 1
@@ -142,6 +144,21 @@ def _claim(call_id: int, *, at: datetime) -> ProviderCall | None:
 def _key_is_forgotten(call: ProviderCall, *, at: datetime) -> bool:
     lifetime = providers.get(call.attempt.provider).capabilities.key_lifetime_seconds
     return call.first_sent_at is not None and at >= call.first_sent_at + timedelta(seconds=lifetime)
+
+
+def _waits_for_provider(call: ProviderCall, *, at: datetime) -> bool:
+    """Put the call off while its provider is left alone (integrations/breaker.py): that is no try, and no sending."""
+    begins = call.operation == Operation.START
+    seconds = breaker.wait_seconds(call.attempt.provider, begins=begins, now=at)
+    if seconds is None:
+        return False
+    later = at + timedelta(seconds=min(seconds, RETRY_SECONDS[-1]))
+    if call.state == CallState.SENT:  # whoever sent it never came back
+        call.lease_until = later
+    else:
+        call.next_try_at = later
+    call.save(update_fields=["lease_until", "next_try_at"])
+    return True
 
 
 def _give_up(call: ProviderCall, *, at: datetime) -> None:

@@ -71,6 +71,7 @@ def open_case(
             "theirs": theirs,
             "suggested_fix": suggested_fix,
         },
+        ordering_key=f"order:{order.pk}" if order else "",
         now=at,
     )
     return case

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from integrations import providers
+from integrations import breaker, providers
 from integrations.contract import PageLine, ProviderError, StartRequest
 from integrations.failpoints import failpoint
 from orders.facts import pay_url
@@ -63,18 +63,20 @@ def open_attempt(
 ) -> Opening:
     """Open the provider's page for an order, or go on with the one that stands open.
 
-    `provider`: one of the enabled ones. `anew`: the shopper wants another page, even of the same provider. Two tabs
+    `provider`: one of the offered ones. `anew`: the shopper wants another page, even of the same provider. Two tabs
     and double clicks get the same page. An earlier attempt is first asked about, and closed where another provider or
     page is wanted. What `bind` raises undoes the attempt and is passed on. `client`: the shopper's network address,
     where it is theirs; only a keyed hash is kept. Raises CannotPay; opens its own transactions, never inside one.
     """
-    if provider not in providers.enabled():
+    if provider not in providers.offered():
         raise CannotPay("unknown_provider", "Please choose one of the offered ways to pay.", http_status=400)
     try:
         providers.get(provider)
     except ProviderError as unusable:
         raise _refused() from unusable
     _settle_earlier(order_id, provider=provider, anew=anew, clock=clock, actor=actor)
+    if breaker.wait_seconds(provider, begins=True, now=clock()) is not None and live_attempt(order_id) is None:
+        raise _refused()
     attempt, call = _write_down(order_id, provider=provider, at=clock(), client=client, bind=bind)
     failpoint("attempt.committed")
     attempt = _have_page_opened(attempt, call, clock=clock)

@@ -28,6 +28,7 @@ SHARED_CACHES = (
     "django.core.cache.backends.memcached.PyMemcacheCache",
     "django.core.cache.backends.memcached.PyLibMCCache",
 )
+LEAST_HORIZON_SECONDS = 76 * 3600
 LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -232,6 +233,54 @@ def check_provider_timeouts(**_: Any) -> list[CheckMessage]:
         return []
     hint = f"Lower STRIPE_CONNECT_TIMEOUT_SECONDS or STRIPE_READ_TIMEOUT_SECONDS: {settings.LOOK_SECONDS} s together."
     return [_error("E015", f"Stripe's timeouts add up to {seconds} s.", hint)]
+
+
+@register("payments")
+def check_way_out(**_: Any) -> list[CheckMessage]:
+    """E030: the figures of the way out fit each other, and a claimed delivery ends within its worker's task."""
+    found: list[CheckMessage] = [
+        _error("E030", f"{broken} does not hold.", f"{hint} (docs/settings.md, The way out).")
+        for holds, broken, hint in _relations_of_the_way_out()
+        if not holds
+    ]
+    short = settings.DELIVERY_HORIZON_SECONDS < LEAST_HORIZON_SECONDS
+    if short and _deployed():
+        hint = f"Set DELIVERY_HORIZON_SECONDS to {LEAST_HORIZON_SECONDS} or more: a long weekend, and some hours."
+        found.append(_warning("W031", "Deliveries are given up before 76 hours are over.", hint))
+    return found
+
+
+def _relations_of_the_way_out() -> list[tuple[bool, str, str]]:
+    waits, horizon = settings.DELIVERY_BACKOFF_SECONDS, settings.DELIVERY_HORIZON_SECONDS
+    sending = settings.DRAIN_SECONDS + settings.DELIVERY_SEND_SECONDS
+    return [
+        (sending < settings.TASK_SECONDS, "drain + DELIVERY_SEND_SECONDS < task", "Lower DELIVERY_SEND_SECONDS"),
+        (
+            settings.DELIVERY_LOOKUP_SECONDS < settings.DELIVERY_SEND_SECONDS,
+            "DELIVERY_LOOKUP_SECONDS < DELIVERY_SEND_SECONDS",
+            "Leave some of a try's time for sending",
+        ),
+        (
+            bool(waits) and list(waits) == sorted(waits) and waits[-1] < horizon,
+            "DELIVERY_BACKOFF_SECONDS never falls and ends below DELIVERY_HORIZON_SECONDS",
+            "Write the waits from the shortest to the longest",
+        ),
+        (
+            horizon > settings.DELIVERY_RETRY_AFTER_MAX_SECONDS,
+            "DELIVERY_RETRY_AFTER_MAX_SECONDS < DELIVERY_HORIZON_SECONDS",
+            "A receiver must not be able to put a delivery off until it is given up",
+        ),
+        (
+            settings.DELIVERY_THREADS_A_RECEIVER < settings.DELIVERY_THREADS,
+            "DELIVERY_THREADS_A_RECEIVER < DELIVERY_THREADS",
+            "Leave threads to the other receivers",
+        ),
+        (
+            settings.BREAKER_COOLDOWN_SECONDS <= settings.BREAKER_COOLDOWN_MAX_SECONDS < horizon,
+            "BREAKER_COOLDOWN_SECONDS <= BREAKER_COOLDOWN_MAX_SECONDS < DELIVERY_HORIZON_SECONDS",
+            "Let a receiver be tried again within the horizon",
+        ),
+    ]
 
 
 @register("payments")

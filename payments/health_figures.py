@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Max, Min, Q, QuerySet
+from django.db.models import Count, F, Max, Min, Q, QuerySet
 
-from integrations.models import Delivery, DeliveryState, Destination, Heartbeat
-from payments.models import Case, PaymentAttempt, ProviderCall, ProviderEvent
+from integrations.models import Breaker, BreakerState, Delivery, DeliveryState, Destination, Heartbeat, breaker_of
+from payments.models import Capture, Case, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.states import LIVE_STATES, CallState, EventState
 
 MOST_COUNTED = 100_000
@@ -51,6 +51,7 @@ class ReceiverBacklog:
     kind: str
     owner: str
     active: bool
+    breaker: str
     paused: bool
     pause_reason: str
     queued: Waiting
@@ -62,6 +63,23 @@ class ReceiverBacklog:
     def unsent(self) -> Waiting:
         """Both that wait and that are on the wire."""
         return _sum("unsent", [self.queued, self.sending])
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BreakerFigure:
+    """How one provider or receiver that ever failed or was paused is doing. `kind`: `provider` or `receiver`.
+
+    `not_closed_since`: since when it has been away or paused; None while it works.
+    """
+
+    kind: str
+    name: str
+    state: str
+    not_closed_since: datetime | None
+    failures: int
+    last_failure: str
+    actor: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -129,7 +147,26 @@ def provider_calls() -> tuple[Waiting, ...]:
 
 def receivers(*, now: datetime) -> tuple[ReceiverBacklog, ...]:
     """Return what each receiver has not got, by name."""
-    return tuple(_receiver(destination, now=now) for destination in Destination.objects.order_by("name"))
+    destinations = Destination.objects.select_related("breaker").order_by("name")
+    return tuple(_receiver(destination, now=now) for destination in destinations)
+
+
+def breakers() -> tuple[BreakerFigure, ...]:
+    """Return every breaker that has a row, providers first; one without a row has never failed."""
+    rows = Breaker.objects.select_related("destination").order_by(F("destination").asc(nulls_first=True), "provider")
+    return tuple(
+        BreakerFigure(
+            kind="provider" if row.provider else "receiver",
+            name=row.name,
+            state=row.state,
+            not_closed_since=None if row.state == BreakerState.CLOSED else row.since,
+            failures=row.failures,
+            last_failure=row.last_failure,
+            actor=row.actor,
+            reason=row.reason,
+        )
+        for row in rows
+    )
 
 
 def deliveries(at_receivers: Iterable[ReceiverBacklog]) -> tuple[Waiting, ...]:
@@ -179,6 +216,23 @@ def looks_overdue(*, now: datetime) -> Waiting:
     return Waiting(state="overdue", count=_count(overdue), oldest=_oldest(overdue, "next_look_at"))
 
 
+def last_event(provider: str) -> datetime | None:
+    """Return when the newest webhook of a provider arrived."""
+    rows = ProviderEvent.objects.filter(provider=provider).order_by("-received_at")
+    return rows.values_list("received_at", flat=True).first()
+
+
+def payments_found(provider: str, *, begin: datetime, end: datetime) -> int:
+    """Return how many of the newest captures are of this provider and were found between `begin` and `end`."""
+    newest = Capture.objects.order_by("-pk").values_list("provider", "created_at")[:RECENT]
+    return sum(1 for name, at in newest if name == provider and begin <= at < end)
+
+
+def attempts_opened(provider: str, *, begin: datetime, most: int) -> int:
+    """Return how many attempts were opened at a provider since `begin`, counting to `most`."""
+    return PaymentAttempt.objects.filter(created_at__gte=begin, provider=provider)[:most].count()
+
+
 def inbox_lag() -> Lag:
     """Return how long the newest events took from their arrival to their end."""
     newest = ProviderEvent.objects.order_by("-pk").values_list("state", "received_at", "finished_at")[:RECENT]
@@ -210,6 +264,8 @@ def _oldest(rows: QuerySet[Any], since: str) -> datetime | None:
 
 def _receiver(destination: Destination, *, now: datetime) -> ReceiverBacklog:
     own = Delivery.objects.filter(destination=destination)
+    breaker = breaker_of(destination)
+    pause = breaker if breaker is not None and breaker.state == BreakerState.PAUSED else None
     queued, sending = _waiting(own, UNSENT, since="queued_at")
     [dead] = _waiting(own, (DeliveryState.DEAD,), since="died_at")
     return ReceiverBacklog(
@@ -218,8 +274,9 @@ def _receiver(destination: Destination, *, now: datetime) -> ReceiverBacklog:
         kind=destination.kind,
         owner=destination.owner,
         active=destination.active,
-        paused=destination.paused,
-        pause_reason=destination.pause_reason,
+        breaker=str(breaker.state if breaker else BreakerState.CLOSED),
+        paused=pause is not None,
+        pause_reason=pause.reason if pause else "",
         queued=queued,
         sending=sending,
         due=_count(own.filter(state__in=UNSENT, not_before__lte=now)),

@@ -1,4 +1,4 @@
-"""What is watched once a minute, by whichever worker comes by first: the figures of the running hour.
+"""What is watched once a minute, by whichever worker comes by first: figures, alerts, suspicious patterns.
 
 Both `look` and `keep` come by, so that one of them tells when the other is silent.
 """
@@ -10,9 +10,9 @@ from datetime import datetime
 
 import structlog
 
-from payments import period_figures, rounds
+from payments import alerts, patterns, period_figures, rounds
+from payments.alert_rules import WATCH
 
-ROUND = "watch"
 EVERY_SECONDS = 60
 PERIODS_A_ROUND = 6
 
@@ -21,12 +21,12 @@ log = structlog.get_logger(__name__)
 
 def is_due(at: datetime) -> bool:
     """Say whether the next round may begin."""
-    return rounds.is_due(ROUND, every_seconds=EVERY_SECONDS, at=at)
+    return rounds.is_due(WATCH, every_seconds=EVERY_SECONDS, at=at)
 
 
 def once_a_minute(at: datetime) -> int:
     """Make the round if it is due; return how many things were seen to. One that fails leaves the others alone."""
-    if not rounds.begin(ROUND, every_seconds=EVERY_SECONDS, at=at):
+    if not rounds.begin(WATCH, every_seconds=EVERY_SECONDS, at=at):
         return 0
     return sum(_try(job, at) for job in JOBS)
 
@@ -35,7 +35,7 @@ def _roll_up(at: datetime) -> int:
     return period_figures.roll_up(at=at, most=PERIODS_A_ROUND)
 
 
-JOBS: tuple[Callable[[datetime], int], ...] = (_roll_up,)
+JOBS: tuple[Callable[[datetime], int], ...] = (alerts.watch, patterns.watch, _roll_up)
 
 
 def _try(job: Callable[[datetime], int], at: datetime) -> int:

@@ -17,9 +17,9 @@ import structlog
 from django.conf import settings
 from django.db import connection, transaction
 
-from integrations import correlation, delivery, providers, redaction
+from integrations import breaker, correlation, dead_letters, providers, redaction
 from integrations.failpoints import failpoint
-from integrations.models import Delivery
+from integrations.models import Breaker, Delivery
 from payments import actions, approvals, calls, expiry, idempotency, inbox, sweeping, watch
 from payments.cases import open_case
 from payments.clock import Clock
@@ -37,7 +37,11 @@ Job = Callable[[], None]
 
 
 def drain_looks(*, clock: Clock) -> int:
-    """Work on events, due attempts and unfinished calls until nothing is due or time is up; return how many."""
+    """Work on events, due attempts and unfinished calls until nothing is due or time is up; return how many.
+
+    It watches too (payments/watch.py), so that a silent cluster `keep` is told of.
+    """
+    watch.once_a_minute(clock())
     # A look begun at the last moment must end within the task.
     return _drain(_look_jobs, clock=clock, seconds=settings.TASK_SECONDS - settings.LOOK_SECONDS)
 
@@ -54,6 +58,7 @@ def keep_house(*, clock: Clock) -> int:
             break
     count += inbox.tell_of_parked(at=clock(), most=BATCH)
     count += _tell_of_dead_deliveries(at=clock())
+    count += _tell_of_the_away(at=clock())
     count += idempotency.forget(at=clock())
     count += approvals.expire_undecided(at=clock(), most=BATCH)
     count += actions.resume(clock=clock, most=BATCH)
@@ -83,7 +88,8 @@ def keeping_due(now: datetime) -> bool:
     return (
         bool(expiry.orders_to_expire(at=now, most=1))
         or inbox.has_untold_parked(at=now)
-        or delivery.dead_without_case().exists()
+        or dead_letters.dead_without_case().exists()
+        or breaker.away_without_case(now=now).exists()
         or idempotency.any_to_forget(at=now)
         or approvals.has_expired(at=now)
         or actions.any_unfinished(at=now)
@@ -244,7 +250,7 @@ def _work_through(jobs: deque[Job], deadline: float) -> int:
 def _tell_of_dead_deliveries(*, at: datetime) -> int:
     """Open one case a receiver that no longer takes what it is told; return how many letters it speaks of."""
     seen = 0
-    for letter in delivery.dead_without_case().select_related("destination", "event")[:BATCH]:
+    for letter in dead_letters.dead_without_case().select_related("destination", "event")[:BATCH]:
         with transaction.atomic(durable=True):
             open_case(
                 CaseKind.DEAD_DELIVERY,
@@ -252,10 +258,33 @@ def _tell_of_dead_deliveries(*, at: datetime) -> int:
                 subject_id=letter.destination_id,
                 ours=f"{letter.event.fact} is true and was tried {letter.tries} times.",
                 theirs=f"{letter.destination.name}: {letter.last_detail or letter.dead_reason}"[:500],
-                suggested_fix="Mend the receiver, then `manage.py redeliver` its dead letters; they keep their keys.",
+                suggested_fix=(
+                    "Mend the receiver, then replay its dead letters; they keep their keys."
+                    if letter.destination.active
+                    else "It has disabled itself. Ask its owner; then enable it and replay, or unsubscribe it for good."
+                ),
                 at=at,
             )
             Delivery.objects.filter(pk=letter.pk).update(case_opened_at=at)
+        seen += 1
+    return seen
+
+
+def _tell_of_the_away(*, at: datetime) -> int:
+    """Open a case for each provider and receiver that has long been away; return how many."""
+    seen = 0
+    for row in breaker.away_without_case(now=at).select_related("destination")[:BATCH]:
+        with transaction.atomic(durable=True):
+            open_case(
+                CaseKind.AWAY,
+                subject_kind="breaker",
+                subject_id=row.pk,
+                ours=f"{row.name} is tried again every few minutes at most; what is meant for it waits.",
+                theirs=f"{row.name}: {row.last_detail or row.last_failure}"[:500],
+                suggested_fix="See whether it is away or we are misconfigured. Pause it where that is to go on.",
+                at=at,
+            )
+            Breaker.objects.filter(pk=row.pk).update(case_opened_at=at)
         seen += 1
     return seen
 

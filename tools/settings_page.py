@@ -19,6 +19,7 @@ SECTIONS = (
     ("Database, queue, mail", variables.STORES),
     ("The shop", variables.SHOP),
     ("Alerts and suspicious patterns", variables.WATCHING),
+    ("The way out", variables.WAY_OUT),
     ("Providers", variables.PROVIDERS),
 )
 

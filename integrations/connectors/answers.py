@@ -12,7 +12,7 @@ from integrations.http import HttpAnswer, OutboundFailed, OutboundRefused, Outbo
 # Of the 4xx answers, those that only say "not now".
 _NOT_NOW = frozenset({408, 409, 421, 423, 424, 425, 429})
 _REFUSES_THE_MESSAGE = frozenset({400, 406, 411, 413, 414, 415, 422, 431})
-_GONE = 410
+GONE = 410
 
 
 def verdict_of(answer: HttpAnswer | Exception, *, now: datetime) -> Verdict:
@@ -22,7 +22,7 @@ def verdict_of(answer: HttpAnswer | Exception, *, now: datetime) -> Verdict:
     status = answer.status
     if 200 <= status < 300:
         return Verdict(delivered=True, http_status=status)
-    if status == _GONE:
+    if status == GONE:
         return Verdict(
             failure=Failure.PERMANENT, http_status=status, detail="The receiver is gone (410).", hopeless=True
         )

@@ -70,7 +70,8 @@ class Verdict:
     """What one try means.
 
     `outcome_unknown`: the receiver may have taken the message though it did not confirm it. `hopeless`: no other try
-    can succeed. `retry_after_seconds`: what the receiver asked for. `detail`: short, for staff, without personal data.
+    can succeed. `gone`: the receiver wants nothing any more, and is disabled. `retry_after_seconds`: what the receiver
+    asked for. `detail`: short, for staff, without personal data.
     `external_ids`: what the receiver calls what it made (`{"invoice": "12"}`); kept with the delivery, shown to staff.
     """
 
@@ -81,6 +82,7 @@ class Verdict:
     detail: str = ""
     outcome_unknown: bool = False
     hopeless: bool = False
+    gone: bool = False
     retry_after_seconds: int | None = None
     external_ids: Mapping[str, str] = field(default_factory=dict)
 

@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import binascii
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook
 
-from integrations.connectors.answers import verdict_of
+from integrations.connectors.answers import GONE, verdict_of
 from integrations.connectors.contract import CannotLookUp, Connector, Found, Message, Misconfigured, Receiver, Verdict
 from integrations.connectors.sealing import CONTENT_TYPE, read_public_key, seal_to
 from integrations.http import HttpAnswer, send
@@ -89,8 +89,9 @@ class WebhookConnector(Connector):
         )
 
     def classify(self, answer: HttpAnswer | Exception, *, now: datetime) -> Verdict:
-        """By the status alone; see answers.py."""
-        return verdict_of(answer, now=now)
+        """By the status alone; see answers.py. 410: it wants nothing any more (the specification's own word for it)."""
+        verdict = verdict_of(answer, now=now)
+        return replace(verdict, gone=True) if verdict.http_status == GONE else verdict
 
 
 def _signed(key: str, body: str, secrets: tuple[str, ...], *, now: datetime) -> dict[str, str]:

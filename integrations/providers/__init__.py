@@ -11,6 +11,7 @@ from collections.abc import Callable
 from importlib.metadata import entry_points
 
 from django.conf import settings
+from django.utils import timezone
 
 from integrations.contract import Provider
 from integrations.guard import GuardedProvider
@@ -56,7 +57,7 @@ _made: dict[str, tuple[object, GuardedProvider]] = {}
 
 
 def enabled() -> tuple[str, ...]:
-    """Return the providers offered for new payments, in the order of PAYMENTS_PROVIDERS."""
+    """Return the providers this shop works with, in the order of PAYMENTS_PROVIDERS: paused ones too."""
     return tuple(settings.PAYMENTS_PROVIDERS)
 
 
@@ -65,16 +66,27 @@ def known() -> tuple[str, ...]:
     return tuple(sorted({*enabled(), *FACTORIES}))
 
 
+def offered() -> tuple[str, ...]:
+    """Return those of the enabled providers at which a new payment may begin: without what a person has paused."""
+    from integrations import breaker  # noqa: PLC0415 - as in get()
+
+    return tuple(name for name in enabled() if not breaker.is_paused(name))
+
+
 def get(name: str) -> Provider:
     """Return the adapter of this name, behind the guard. One that is no longer offered still answers for old payments.
 
     Raises UnknownProvider, ProviderMisconfigured (its settings forbid its use; that is a ConfigurationError).
     """
+    # Needs Django's models; the boot guard reads this package before there are any.
+    from integrations import breaker  # noqa: PLC0415
+
     made_for = _fingerprint(name)
     known = _made.get(name)
     if known is not None and known[0] == made_for:
         return known[1]
-    provider = GuardedProvider(_factory(name)(), deadline_seconds=settings.LOOK_SECONDS)
+    gate = breaker.ProviderGate(name, clock=timezone.now)
+    provider = GuardedProvider(_factory(name)(), deadline_seconds=settings.LOOK_SECONDS, gate=gate)
     _made[name] = (made_for, provider)
     return provider
 

@@ -26,6 +26,7 @@ class CaseKind(models.TextChoices):
     PARKED_EVENT = "parked_event", "An event matches nothing here"
     DEAD_EVENT = "dead_event", "An event could not be processed"
     DEAD_DELIVERY = "dead_delivery", "A fact could not be delivered"
+    AWAY = "away", "A provider or receiver is away"
     UNKNOWN_OBJECT = "unknown_object", "The provider does not know this payment"
     CALL_REFUSED = "call_refused", "The provider refused our request"
     PROVIDER_CONFIGURATION = "provider_configuration", "The provider refuses our keys"

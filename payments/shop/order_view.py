@@ -48,7 +48,7 @@ def view_of(order: Order, *, now: datetime, paying: bool = False, choosing: bool
         choosing=choosing,
         extra_display=_sum_display(extra, order),
         extra_at=extra[0].created_at if extra else None,
-        provider_count=len(providers.enabled()),
+        provider_count=len(providers.offered()),
     )
 
 

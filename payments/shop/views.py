@@ -93,7 +93,7 @@ def status(request: HttpRequest, token: str) -> HttpResponseBase:
 
 
 def _start(request: HttpRequest, order: Order) -> HttpResponseBase:
-    offered = providers.enabled()
+    offered = providers.offered()
     provider = request.POST.get("provider") or _current_provider(order) or (offered[0] if offered else "")
     try:
         opening = checkout.open_attempt(
@@ -124,7 +124,7 @@ def _render_pay(request: HttpRequest, order: Order, *, problem: str = "", status
         "lines": _lines(order),
         "total_display": view.total_display,
         "receipt": receipt_for(view) if page.show_receipt else (),
-        "providers": [{"name": name, "label": order_view.provider_name(name)} for name in providers.enabled()],
+        "providers": [{"name": name, "label": order_view.provider_name(name)} for name in providers.offered()],
         "problem": problem,
         "status_version": order_view.version_of(order),
     }

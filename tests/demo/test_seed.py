@@ -10,6 +10,7 @@ import time_machine
 from django.contrib.auth import get_user_model
 from django.test import Client
 
+from integrations import breaker
 from integrations.models import Destination
 from orders.models import Order, Product
 from payments import mfa
@@ -50,9 +51,10 @@ class TestRows:
 
     def test_a_paused_receiver_stays_paused(self, now: datetime) -> None:
         seed.rows(ADDRESSES, KNOWN, now=now)
-        Destination.objects.filter(name=seed.RECEIVER).update(paused=True, pause_reason="being tried out")
+        receiver = breaker.Subject(destination_id=Destination.objects.get(name=seed.RECEIVER).pk)
+        breaker.pause(receiver, actor="user:7", reason="being tried out", now=now)
         seed.rows(ADDRESSES, KNOWN, now=now)
-        assert Destination.objects.get(name=seed.RECEIVER).paused
+        assert Destination.objects.get(name=seed.RECEIVER).breaker.state == "paused"
 
     def test_what_is_printed_signs_in_with_its_role(self, client: Client, now: datetime) -> None:
         seed.rows(ADDRESSES, KNOWN, now=now)

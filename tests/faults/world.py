@@ -177,6 +177,7 @@ class World:
         self.control.clear_faults()
         self.control.clear_webhook_rules()
         self.receiver_fails(mode="ok")
+        self.enable_receivers()
 
     # --- the database ----------------------------------------------------------------------------------------
 
@@ -233,6 +234,10 @@ class World:
         )
         self.rows("UPDATE payments_providerevent SET next_try_at = now() WHERE next_try_at > now()")
         self.rows("UPDATE integrations_delivery SET not_before = now() WHERE state = 'queued' AND not_before > now()")
+
+    def enable_receivers(self) -> None:
+        """Enable each receiver that has disabled itself, as a person would."""
+        self.rows("UPDATE integrations_destination SET active = true, disabled_at = NULL, disabled_reason = ''")
 
     def end_leases(self) -> None:
         """Let the time of every lease be over."""

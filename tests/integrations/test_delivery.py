@@ -8,15 +8,24 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from integrations import delivery
+from integrations import breaker, dead_letters, delivery, delivery_schedule
 from integrations.connectors.contract import Misconfigured, Verdict
 from integrations.facts import Fact
-from integrations.models import AttemptOutcome, Delivery, DeliveryAttempt, DeliveryState, Failure
+from integrations.models import (
+    AttemptOutcome,
+    Breaker,
+    Delivery,
+    DeliveryAttempt,
+    DeliveryState,
+    Destination,
+    Failure,
+)
 from tests.integrations.deliveries import ScriptedConnector, connecting, make_destination, make_mailbox, tell
 
 pytestmark = pytest.mark.django_db
@@ -44,6 +53,13 @@ def one(now: datetime, **fields: Any) -> Delivery:
 
 def fresh(row: Delivery) -> Delivery:
     return Delivery.objects.get(pk=row.pk)
+
+
+def next_try(row: Delivery) -> datetime:
+    """Return when a worker may try it next: by its own schedule, and by its receiver's breaker."""
+    allowed = Breaker.objects.filter(destination=row.destination_id).values_list("next_probe_at", flat=True).first()
+    own = fresh(row).not_before
+    return max(own, allowed) if allowed else own
 
 
 def outcomes(row: Delivery) -> list[str]:
@@ -95,13 +111,18 @@ def test_a_paused_or_inactive_destination_gets_nothing_until_it_is_back(
     now: datetime, connector: ScriptedConnector
 ) -> None:
     row = one(now)
-    row.destination.paused, row.destination.pause_reason = True, "maintenance"
-    row.destination.save()
+    whose = breaker.Subject(destination_id=row.destination_id)
+    breaker.pause(whose, actor="user:7", reason="maintenance", now=now)
+    assert not delivery.has_due(now + 1000 * HOUR)
+    assert drain(now + 1000 * HOUR) == delivery.Drained()
+
+    breaker.resume(whose, actor="user:7", reason="done", now=now)
+    Destination.objects.update(active=False)
     assert not delivery.has_due(now)
     assert drain(now) == delivery.Drained()
 
-    row.destination.paused = False
-    row.destination.save()
+    Destination.objects.update(active=True)
+    assert delivery.has_due(now)
     assert drain(now) == delivery.Drained(delivered=1)
 
 
@@ -116,14 +137,16 @@ def test_a_defect_of_ours_stops_nobody_else(now: datetime, connector: ScriptedCo
 
 def test_one_receiver_is_never_given_all_threads(now: datetime) -> None:
     slow, quick = make_destination(now=now), make_destination(now=now)
-    for _ in range(delivery.THREADS):
+    for _ in range(settings.DELIVERY_THREADS):
         tell(now=now)
 
-    claims = delivery.claim(now=now, limit=delivery.THREADS)
+    claims = delivery.claim(now=now, limit=settings.DELIVERY_THREADS)
     taken = [claimed.delivery.destination_id for claimed in claims]
-    assert taken.count(slow.pk) == taken.count(quick.pk) == delivery.THREADS_A_RECEIVER
+    assert taken.count(slow.pk) == taken.count(quick.pk) == settings.DELIVERY_THREADS_A_RECEIVER
 
-    claims = delivery.claim(now=now, limit=delivery.THREADS, busy=[slow.pk])
+    claims = delivery.claim(
+        now=now, limit=settings.DELIVERY_THREADS, busy={slow.pk: settings.DELIVERY_THREADS_A_RECEIVER}
+    )
     assert {claimed.delivery.destination_id for claimed in claims} == {quick.pk}
 
 
@@ -147,12 +170,12 @@ def test_an_answer_that_comes_after_the_lease_changes_nothing(now: datetime) -> 
     (second,) = delivery.claim(now=later, limit=1)
     before = Delivery.objects.filter(pk=row.pk).values().get()
 
-    assert delivery.mark(stalled, AWAY, now=later) == "stale"
-    assert delivery.mark(stalled, Verdict(delivered=True), now=later) == "stale"
+    assert delivery.mark_all([(stalled, AWAY)], now=later) == ["stale"]
+    assert delivery.mark_all([(stalled, Verdict(delivered=True))], now=later) == ["stale"]
 
     assert Delivery.objects.filter(pk=row.pk).values().get() == before
-    assert delivery.mark(second, Verdict(delivered=True), now=later) == "delivered"
-    assert delivery.mark(stalled, AWAY, now=later) == "stale"
+    assert delivery.mark_all([(second, Verdict(delivered=True))], now=later) == ["delivered"]
+    assert delivery.mark_all([(stalled, AWAY)], now=later) == ["stale"]
     assert outcomes(row) == [AttemptOutcome.UNFINISHED, AttemptOutcome.DELIVERED]
 
 
@@ -167,10 +190,10 @@ def test_a_delivery_that_kills_its_workers_waits_apart_and_dies(now: datetime) -
 
     row = fresh(row)
     assert (row.state, row.dead_reason) == (DeliveryState.DEAD, Failure.TIMEOUT)
-    assert row.tries == delivery.UNFINISHED_TRIES
+    assert row.tries == settings.DELIVERY_UNFINISHED_TRIES
     # Taken over at once the first time; after that, each time only after it had waited on its own.
     assert seen == [1, 1, 0, 1, 0, 1, 0, 1, 0]
-    assert outcomes(row) == [AttemptOutcome.UNFINISHED] * delivery.UNFINISHED_TRIES
+    assert outcomes(row) == [AttemptOutcome.UNFINISHED] * settings.DELIVERY_UNFINISHED_TRIES
 
 
 def test_an_answer_ends_the_count_of_unfinished_tries(now: datetime) -> None:
@@ -179,7 +202,7 @@ def test_an_answer_ends_the_count_of_unfinished_tries(now: datetime) -> None:
     now += timedelta(seconds=45)
     (claimed,) = delivery.claim(now=now, limit=1)
     assert fresh(row).unfinished_tries == 1
-    delivery.mark(claimed, AWAY, now=now)
+    delivery.mark_all([(claimed, AWAY)], now=now)
     assert fresh(row).unfinished_tries == 0
 
 
@@ -257,9 +280,9 @@ def test_the_hopeless_die_at_once(now: datetime, connector: ScriptedConnector) -
 
     row = fresh(row)
     assert (row.state, row.died_at, row.dead_reason) == (DeliveryState.DEAD, now, Failure.PERMANENT)
-    assert list(delivery.dead_without_case()) == [row]
+    assert list(dead_letters.dead_without_case()) == [row]
     Delivery.objects.update(case_opened_at=now)
-    assert not delivery.dead_without_case().exists()
+    assert not dead_letters.dead_without_case().exists()
 
 
 @pytest.mark.parametrize("failure", [Failure.PERMANENT, Failure.CONFIGURATION, Failure.INTERNAL])
@@ -269,8 +292,8 @@ def test_a_refusal_is_tried_for_an_hour_or_two_only(
     row = one(now)
     connector.verdicts = [Verdict(failure=failure)] * 99
     while not drain(now).dead:
-        now = fresh(row).not_before
-    assert fresh(row).tries == delivery.REFUSED_TRIES
+        now = next_try(row)
+    assert fresh(row).tries == settings.DELIVERY_REFUSED_TRIES
     assert fresh(row).dead_reason == failure
 
 
@@ -279,7 +302,7 @@ def test_a_receiver_that_is_away_for_76_hours_still_gets_it(now: datetime, conne
     began = now
     connector.verdicts = [AWAY] * 10_000
     while drain(now).failed:
-        now = fresh(row).not_before
+        now = next_try(row)
     assert now - began >= 80 * HOUR
     assert fresh(row).dead_reason == Failure.EXCEEDED
 
@@ -288,7 +311,7 @@ def test_a_receiver_that_is_away_for_76_hours_still_gets_it(now: datetime, conne
     began = now
     while now - began < 76 * HOUR:
         drain(now)
-        now = fresh(row).not_before
+        now = next_try(row)
     connector.verdicts = []
     drain(now)
     assert fresh(row).state == DeliveryState.DELIVERED
@@ -297,16 +320,16 @@ def test_a_receiver_that_is_away_for_76_hours_still_gets_it(now: datetime, conne
 @given(tries=st.integers(1, 100_000), age_seconds=st.integers(0, 76 * 3600))
 def test_no_draw_of_the_waits_ends_it_before_76_hours(tries: int, age_seconds: int) -> None:
     queued_at = datetime.fromisoformat("2026-11-21T12:00:00+00:00")
-    claimed = delivery.Claim(delivery=Delivery(queued_at=queued_at), fence=1, number=tries, look_first=False)
+    row = Delivery(queued_at=queued_at, destination=Destination())
     for verdict in (AWAY, SILENT):
         now = queued_at + timedelta(seconds=age_seconds)
-        assert delivery._reason_to_give_up(claimed, verdict, now=now) is None
+        assert delivery_schedule.reason_to_give_up(row, verdict, number=tries, now=now) is None
 
 
 @given(tries=st.integers(1, 60), retry_after=st.none() | st.integers(0, 10**9))
 def test_a_wait_keeps_within_the_schedule_and_honours_retry_after(tries: int, retry_after: int | None) -> None:
     schedule = [5, 30, 120, 600, 1800, 3600, 7200, 14400, 28800]
-    seconds = delivery.wait_seconds(tries, retry_after=retry_after)
+    seconds = delivery_schedule.wait_seconds(tries, retry_after=retry_after)
     longest = schedule[min(tries, len(schedule)) - 1]
     asked = min(retry_after or 0, 6 * 3600)
     assert max(1, asked) <= seconds <= max(longest, asked)
@@ -323,7 +346,7 @@ def test_a_dead_one_is_queued_again_under_its_old_key_with_the_schedule_anew(
     drain(now)
     Delivery.objects.update(case_opened_at=now)
 
-    ids = delivery.redeliver(Delivery.objects.all(), actor="user:7", reason="receiver mended", now=now + HOUR)
+    ids = dead_letters.redeliver(Delivery.objects.all(), actor="user:7", reason="receiver mended", now=now + HOUR)
 
     assert ids == [row.pk]
     replay = row.replays.get()
@@ -342,7 +365,7 @@ def test_a_dead_one_is_queued_again_under_its_old_key_with_the_schedule_anew(
 
 def test_only_the_dead_are_queued_again(now: datetime) -> None:
     one(now)
-    assert delivery.redeliver(Delivery.objects.all(), actor="user:7", reason="x", now=now) == []
+    assert dead_letters.redeliver(Delivery.objects.all(), actor="user:7", reason="x", now=now) == []
 
 
 # --- the database holds the same ------------------------------------------------------------------------------

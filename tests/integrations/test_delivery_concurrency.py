@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 from django.db import connections
 
-from integrations import delivery
+from integrations import dead_letters, delivery
 from integrations.connectors.contract import Verdict
 from integrations.models import Delivery, DeliveryAttempt, Failure
 from tests.integrations.deliveries import ScriptedConnector, connecting, make_destination, tell
@@ -71,17 +71,17 @@ def test_only_one_of_many_answers_is_written(now: datetime) -> None:
     tell(now=now)
     (claimed,) = delivery.claim(now=now, limit=1)
     verdict = Verdict(delivered=True)
-    results = all_at_once(lambda: delivery.mark(claimed, verdict, now=now))
-    assert sorted(results) == ["delivered"] + ["stale"] * (WORKERS - 1)
+    results = all_at_once(lambda: delivery.mark_all([(claimed, verdict)], now=now))
+    assert sorted(results) == [["delivered"]] + [["stale"]] * (WORKERS - 1)
 
 
 def test_only_one_of_many_replays_counts(now: datetime) -> None:
     make_destination(now=now)
     (row,) = tell(now=now)
     (claimed,) = delivery.claim(now=now, limit=1)
-    delivery.mark(claimed, Verdict(failure=Failure.PERMANENT, hopeless=True), now=now)
+    delivery.mark_all([(claimed, Verdict(failure=Failure.PERMANENT, hopeless=True))], now=now)
     ids = all_at_once(
-        lambda: delivery.redeliver(Delivery.objects.filter(pk=row.pk), actor="user:7", reason="x", now=now)
+        lambda: dead_letters.redeliver(Delivery.objects.filter(pk=row.pk), actor="user:7", reason="x", now=now)
     )
     assert sorted(ids) == [[]] * (WORKERS - 1) + [[row.pk]]
     assert row.replays.count() == 1

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from django.db import IntegrityError, transaction
 
-from integrations import correlation, outbox, wakeups
+from integrations import breaker, correlation, outbox, wakeups
 from integrations.facts import Fact
 from integrations.models import Delivery, OutboxEvent
 from tests.integrations.deliveries import make_destination, make_mailbox, tell
@@ -19,7 +19,8 @@ pytestmark = pytest.mark.django_db
 def test_a_fact_goes_to_each_active_destination_that_wants_it(now: datetime) -> None:
     wants = make_destination(now=now, facts=[Fact.ORDER_PAID.value, Fact.REFUND_FAILED.value])
     mailbox = make_mailbox(now=now, facts=[Fact.ORDER_PAID.value])
-    paused = make_destination(now=now, paused=True, pause_reason="maintenance")
+    paused = make_destination(now=now)
+    breaker.pause(breaker.Subject(destination_id=paused.pk), actor="user:7", reason="maintenance", now=now)
     make_destination(now=now, facts=[Fact.ORDER_PLACED.value])
     make_destination(now=now, active=False)
 

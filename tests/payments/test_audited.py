@@ -13,6 +13,7 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group, Permission
 from django.db import DatabaseError, IntegrityError
 
+from integrations import breaker
 from integrations.facts import Fact
 from integrations.models import Destination
 from orders.models import Price, Product
@@ -108,10 +109,23 @@ def test_a_receivers_secrets_are_not_told(now: datetime) -> None:
     receiver.set_signing_secrets(["whsec_" + "A" * 32])
     receiver.save()
     receiver.refresh_from_db()
-    receiver.paused, receiver.pause_reason = True, "It is being moved"
+    receiver.active, receiver.disabled_reason = False, "It is being moved"
     receiver.save()
-    assert set(last_changes(receiver)) == {"paused", "pause_reason"}
+    assert set(last_changes(receiver)) == {"active", "disabled_reason"}
     assert "secrets_sealed" not in entries(receiver)[0].changes
+
+
+def test_a_pause_is_told_and_what_the_machine_sees_is_not(now: datetime) -> None:
+    stripe = breaker.Subject(provider="stripe")
+    breaker.note(stripe, breaker.Seen(sign=breaker.Sign.AWAY), now=now)
+    paused = breaker.pause(stripe, actor="user:7", reason="double charges", now=now)
+    assert last_changes(paused) == {
+        "state": ["closed", "paused"],
+        "actor": ["", "user:7"],
+        "reason": ["", "double charges"],
+    }
+    breaker.resume(stripe, actor="user:7", reason="mended", now=now)
+    assert len(entries(paused)) == 2
 
 
 def test_a_case_seen_again_is_no_change(now: datetime) -> None:

@@ -239,3 +239,26 @@ def test_queue_admin() -> None:
 def test_content_security_policy(settings: Any, directives: dict[str, list[str]]) -> None:
     settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": directives}
     assert numbers(checks.check_content_security_policy()) == ["payments.E020"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"DELIVERY_SEND_SECONDS": 10}, ["payments.E030"]),
+        ({"DELIVERY_LOOKUP_SECONDS": 8}, ["payments.E030"]),
+        ({"DELIVERY_BACKOFF_SECONDS": (5, 30, 20)}, ["payments.E030"]),
+        ({"DELIVERY_BACKOFF_SECONDS": ()}, ["payments.E030"]),
+        ({"DELIVERY_BACKOFF_SECONDS": (5, 300 * 3600)}, ["payments.E030"]),
+        ({"DELIVERY_RETRY_AFTER_MAX_SECONDS": 80 * 3600}, ["payments.E030"]),
+        ({"DELIVERY_THREADS": 4}, ["payments.E030"]),
+        ({"BREAKER_COOLDOWN_SECONDS": 301}, ["payments.E030"]),
+        ({"BREAKER_COOLDOWN_MAX_SECONDS": 80 * 3600}, ["payments.E030"]),
+        ({"DELIVERY_HORIZON_SECONDS": 75 * 3600, "ENVIRONMENT": "production"}, ["payments.W031"]),
+        ({"DELIVERY_HORIZON_SECONDS": 75 * 3600}, []),
+        ({"ENVIRONMENT": "production"}, []),
+    ],
+)
+def test_way_out(settings: Any, changes: dict[str, Any], wanted: list[str]) -> None:
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    assert numbers(checks.check_way_out()) == wanted

@@ -9,6 +9,7 @@ import pytest
 from django.db import connection, transaction
 from django.test.utils import CaptureQueriesContext
 
+from integrations import breaker
 from integrations.models import Delivery, DeliveryState, Heartbeat
 from orders.models import Order
 from payments import health_figures
@@ -64,7 +65,8 @@ def test_counting_ends_where_more_tells_nothing_more(now: datetime, monkeypatch:
 
 def test_what_each_receiver_has_not_got(now: datetime) -> None:
     make_destination(now=now, name="crm")
-    make_destination(now=now, name="erp", paused=True, pause_reason="moves house", owner="Ida")
+    paused = make_destination(now=now, name="erp", owner="Ida")
+    breaker.pause(breaker.Subject(destination_id=paused.pk), actor="user:7", reason="moves house", now=now)
     tell(now=now - timedelta(minutes=9))
     tell(now=now - timedelta(minutes=4))
     first = Delivery.objects.filter(destination__name="crm").order_by("pk")[0]

@@ -40,7 +40,7 @@ class TestDeadLetters:
                 outbox.record("order.paid", subject_kind="order", subject_id=number, payload={}, now=world.now)
         for claimed in delivery.claim(now=world.now, limit=10):
             gone = Verdict(failure=Failure.PERMANENT, http_status=410, hopeless=True)
-            delivery.mark(claimed, gone, now=world.now)
+            delivery.mark_all([(claimed, gone)], now=world.now)
         assert working.keeping_due(world.now)
         working.keep_house(clock=world.clock)
         case = Case.objects.get()

@@ -9,7 +9,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from integrations.delivery import redeliver
+from integrations.dead_letters import redeliver
 from integrations.facts import Fact
 from integrations.models import Delivery, DeliveryState, Destination
 from payments import audit

@@ -140,7 +140,7 @@ def test_what_else_a_status_means(status: int, failure: Failure, now: datetime) 
     assert not verdict.delivered
     assert verdict.failure == failure
     assert verdict.http_status == status
-    assert verdict.hopeless == (status == 410)
+    assert verdict.hopeless == verdict.gone == (status == 410)
     assert verdict.outcome_unknown == (status >= 500)
 
 

@@ -27,7 +27,7 @@ def dead(now: datetime) -> list[Delivery]:
     tell(now=now, fact=Fact.ORDER_PAID)
     tell(now=now, fact=Fact.ORDER_EXPIRED)
     for claimed in delivery.claim(now=now, limit=9):
-        delivery.mark(claimed, Verdict(failure=Failure.PERMANENT, hopeless=True), now=now)
+        delivery.mark_all([(claimed, Verdict(failure=Failure.PERMANENT, hopeless=True))], now=now)
     return list(Delivery.objects.filter(state=DeliveryState.DEAD).order_by("pk"))
 
 
