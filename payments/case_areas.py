@@ -16,6 +16,7 @@ _OF_MESSAGES = frozenset(
         CaseKind.PARKED_EVENT,
         CaseKind.DEAD_EVENT,
         CaseKind.DEAD_DELIVERY,
+        CaseKind.AWAY,
         CaseKind.PROVIDER_CONFIGURATION,
         CaseKind.WRONG_MODE,
         CaseKind.WRONG_ACCOUNT,

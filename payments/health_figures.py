@@ -15,12 +15,15 @@ from django.db.models import Count, F, Max, Min, Q, QuerySet
 
 from integrations.models import Breaker, BreakerState, Delivery, DeliveryState, Destination, Heartbeat, breaker_of
 from payments.models import Capture, Case, PaymentAttempt, ProviderCall, ProviderEvent
+from payments.models.case import CaseKind
 from payments.states import LIVE_STATES, CallState, EventState
 
 MOST_COUNTED = 100_000
 """A count that reaches this means "so many or more"."""
 RECENT = 200
 """Of how many of the newest rows a lag is told."""
+RECENT_CASES = 2_000
+"""Among how many of the newest cases refunds are looked for."""
 
 WAITING_EVENTS = (EventState.RECEIVED, EventState.FAILED, EventState.PARKED, EventState.UNVERIFIED, EventState.DEAD)
 UNFINISHED_CALLS = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
@@ -231,6 +234,12 @@ def payments_found(provider: str, *, begin: datetime, end: datetime) -> int:
 def attempts_opened(provider: str, *, begin: datetime, most: int) -> int:
     """Return how many attempts were opened at a provider since `begin`, counting to `most`."""
     return PaymentAttempt.objects.filter(created_at__gte=begin, provider=provider)[:most].count()
+
+
+def refunds_seen(*, begin: datetime) -> int:
+    """Return how many payments were seen refunded at a provider since `begin`, among the newest cases."""
+    newest = Case.objects.order_by("-pk").values_list("kind", "opened_at")[:RECENT_CASES]
+    return sum(1 for kind, at in newest if kind == CaseKind.PROVIDER_REFUND and at >= begin)
 
 
 def inbox_lag() -> Lag:

@@ -20,6 +20,7 @@ RUNBOOK_OF: Mapping[str, str] = {
     CaseKind.WORKER_SILENT: "worker-silent",
     CaseKind.PROVIDER_SILENT: "provider-silent",
     CaseKind.BAD_SIGNATURES: "bad-signatures",
+    CaseKind.AWAY: "away",
     CaseKind.DEAD_DELIVERY: "dead-letters",
     CaseKind.DEAD_EVENT: "dead-events",
     CaseKind.PARKED_EVENT: "parked-events",
