@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.contrib import admin
 
 from integrations.facts import Fact
-from integrations.models import Delivery, DeliveryAttempt, Destination, OutboxEvent
+from integrations.models import Breaker, Delivery, DeliveryAttempt, Destination, OutboxEvent
 from payments.backoffice.base import ReadOnlyAdmin, ReadOnlyInline
 from payments.backoffice.filtering import known_values
 from payments.roles import Area
@@ -47,3 +47,13 @@ class DeliveryAdmin(ReadOnlyAdmin[Delivery]):
 class DestinationAdmin(ReadOnlyAdmin[Destination]):
     area = Area.MESSAGES
     list_display = ("name", "kind", "active")
+
+
+@admin.register(Breaker)
+class BreakerAdmin(ReadOnlyAdmin[Breaker]):
+    """What is away or paused. A provider or receiver that never failed has no row."""
+
+    area = Area.MESSAGES
+    list_display = ("id", "name", "state", "since", "failures", "last_failure", "last_detail", "actor", "reason")
+    list_filter = ("state",)
+    list_select_related = ("destination",)

@@ -3,11 +3,13 @@
 from django.contrib import admin
 from django.urls import path
 
-from payments.backoffice import acting, cases, inbox, monitoring
+from payments.backoffice import acting, cases, inbox, monitoring, runbook_pages
 
 app_name = "backoffice"
 urlpatterns = [
     path("monitoring/", admin.site.admin_view(monitoring.monitoring), name="monitoring"),
+    path("runbooks/", admin.site.admin_view(runbook_pages.index), name="runbooks"),
+    path("runbooks/<slug:code>/", admin.site.admin_view(runbook_pages.runbook), name="runbook"),
     path("act/<slug:operation>/<int:subject_id>/", admin.site.admin_view(acting.act), name="act"),
     path("actions/<int:action_id>/decide/", admin.site.admin_view(acting.decide), name="decide"),
     path("actions/<int:action_id>/withdraw/", admin.site.admin_view(acting.withdraw), name="withdraw"),
