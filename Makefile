@@ -7,7 +7,7 @@ BIN := .venv/bin
 N ?= 300
 export PYTHONDONTWRITEBYTECODE := 1
 
-.PHONY: help demo test check faults bench lock clean-data runtime development find-python \
+.PHONY: help demo test check faults bench erp screenshots lock clean-data runtime development find-python \
 	check-lint check-types check-layers check-security check-secrets check-templates check-django check-migrations
 
 help:  ## this list
@@ -41,6 +41,12 @@ faults: development  ## random histories with kills; N=10000 for the full run
 
 bench: development  ## measure: webhook intake against a null view, latencies
 	$(BIN)/pytest -m bench -s
+
+erp: development  ## a paid order into a real Tryton, which is installed under var/erp/ the first time
+	$(BIN)/pytest -m erp -s
+
+screenshots: development  ## every admin screen and shop state, wide and narrow, light and dark, into screenshots/
+	SCREENSHOTS=screenshots $(BIN)/pytest -m browser tests/browser/test_admin_screens.py tests/browser/test_shop_pages.py
 
 # --- check -----------------------------------------------------------------------------------------------------------
 

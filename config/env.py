@@ -28,7 +28,7 @@ from config.readers import (
     trusted_proxies,
     webhook_allowlists,
 )
-from config.variables import DEPLOYED, PROVIDER_KEYS, TABLE
+from config.variables import DEPLOYED, KEYS_MAY_BE_ROWS, PROVIDER_KEYS, TABLE
 from config.watching import watching
 
 ENVIRONMENTS = ("demo", "test", "staging", "production")
@@ -59,6 +59,7 @@ class Env:
     secret_key: str
     secret_key_fallbacks: tuple[str, ...]
     encryption_keys: dict[str, bytes]
+    encryption_key_max_age_days: int
     public_base_url: str
     allowed_hosts: tuple[str, ...]
     trusted_proxies: TrustedProxies
@@ -113,6 +114,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         secret_key=_secret_key(read, kept),
         secret_key_fallbacks=read.items("SECRET_KEY_FALLBACKS"),
         encryption_keys=encryption_keys(read, read.text("ENCRYPTION_KEYS") or kept("encryption_keys", _new_ring)),
+        encryption_key_max_age_days=read.integer("ENCRYPTION_KEY_MAX_AGE_DAYS", 365, low=1, high=3650),
         public_base_url=public_base_url,
         allowed_hosts=read.items("ALLOWED_HOSTS"),
         trusted_proxies=trusted_proxies(read),
@@ -269,7 +271,7 @@ def _providers(read: Reader, stripe: StripeEnv) -> tuple[str, ...]:
     )
     for provider in asked:
         missing = [name for name in PROVIDER_KEYS.get(provider, ()) if not read.is_set(name)]
-        if missing and provider not in with_keys:
+        if missing and provider not in with_keys and provider not in KEYS_MAY_BE_ROWS:
             read.problem("PAYMENTS_PROVIDERS", f"offers {provider} without its keys", f"Set {', '.join(missing)}.")
     return asked or with_keys
 

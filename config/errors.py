@@ -13,6 +13,7 @@ from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import render_to_string
 from django.utils.html import format_html
+from psycopg.errors import IdleInTransactionSessionTimeout, TransactionTimeout
 
 RETRY_AFTER_SECONDS = 5
 
@@ -41,10 +42,11 @@ def is_for_machine(request: HttpRequest) -> bool:
 def is_store_away(error: BaseException | None) -> bool:
     """Say whether `error`, or what caused it, is the database or the cache being away, full or too slow.
 
-    An OperationalError is the server's trouble (connection, resources, timeout, deadlock), not our statement's.
+    An OperationalError is the server's trouble (connection, resources, timeout, deadlock), not our statement's. Two
+    timeouts are filed elsewhere, for who stood still in a transaction (a stalled host): it was undone.
     """
     while error is not None:
-        if isinstance(error, OperationalError | InterfaceError):
+        if isinstance(error, OperationalError | InterfaceError | IdleInTransactionSessionTimeout | TransactionTimeout):
             return True
         if type(error).__module__ == "redis.exceptions" and type(error).__name__ in ("ConnectionError", "TimeoutError"):
             return True

@@ -40,6 +40,7 @@ DEBUG = False
 SECRET_KEY = _env.secret_key
 SECRET_KEY_FALLBACKS = list(_env.secret_key_fallbacks)
 ENCRYPTION_KEYS = _env.encryption_keys
+ENCRYPTION_KEY_MAX_AGE_DAYS = _env.encryption_key_max_age_days
 PUBLIC_BASE_URL = _env.public_base_url
 TRUSTED_PROXIES = _env.trusted_proxies
 METRICS_TOKEN = _env.metrics_token

@@ -50,6 +50,11 @@ GENERAL = (
         secret=True,
     ),
     Variable(
+        "ENCRYPTION_KEY_MAX_AGE_DAYS",
+        "At this age of the first of ENCRYPTION_KEYS a Case and `doctor` ask for a new one (docs/keys.md), 1 to 3650.",
+        "`365`",
+    ),
+    Variable(
         "PUBLIC_BASE_URL",
         "Where shoppers and providers reach the shop: scheme, host and port, no path. `https` when deployed.",
         "`http://127.0.0.1:8000`",
@@ -255,3 +260,7 @@ PROVIDER_KEYS = {
     "nmi": ("NMI_SECURITY_KEY", "NMI_WEBHOOK_SIGNING_KEYS"),
 }
 """The variables that make a provider usable. Setting any of them ends the silent demo (DESIGN.md, ENVIRONMENT)."""
+
+KEYS_MAY_BE_ROWS = ("stripe",)
+"""Providers whose keys may stand as integration keys instead (integrations/credentials.py): name them in
+PAYMENTS_PROVIDERS."""

@@ -27,7 +27,7 @@ from integrations.transactions import in_own_transaction, refuse_open_transactio
 
 if TYPE_CHECKING:
     from integrations.encryption import Place
-    from integrations.key_models import DecryptionRecord
+    from integrations.models.keys import DecryptionRecord
 
 WINDOW_SECONDS = 3600
 """For how long one row covers what a process opens for its work."""

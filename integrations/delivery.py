@@ -19,13 +19,13 @@ from django.conf import settings
 
 from integrations import correlation
 from integrations.connectors import CONNECTORS
-from integrations.connectors.contract import Connector, Message, Misconfigured, Receiver, Verdict
-from integrations.delivery_claims import Claim, claim, has_due
+from integrations.connectors.contract import Connector, Found, Message, Misconfigured, Receiver, Verdict
+from integrations.delivery_claims import Claim, claim, has_due, unclaimed
 from integrations.delivery_marks import mark, mark_all
 from integrations.failpoints import failpoint
-from integrations.models import Failure
+from integrations.models import Delivery, Failure
 
-__all__ = ["Claim", "Drained", "attempt", "claim", "drain", "has_due", "mark", "mark_all"]
+__all__ = ["Claim", "Drained", "attempt", "claim", "drain", "find", "has_due", "mark", "mark_all"]
 
 _POLL_SECONDS = 0.25
 
@@ -86,6 +86,17 @@ def attempt(claimed: Claim, *, now: datetime) -> Verdict:
             if verdict.failure == Failure.INTERNAL:
                 log.exception("delivery_defect", key=claimed.delivery.key)
             return replace(verdict, outcome_unknown=verdict.outcome_unknown or claimed.look_first)
+
+
+def find(row: Delivery, *, now: datetime, deadline_seconds: float) -> Found | None:
+    """Ask a delivery's receiver whether it has it, if it can be asked. Touches no row but the record of an opening.
+
+    Raises what the connector raises: CannotLookUp, Misconfigured, and errors of the network.
+    """
+    asked = unclaimed(row, now=now)
+    connector = CONNECTORS[row.destination.kind]
+    with correlation.bind(row.event.correlation_id):
+        return connector.find(_message(asked), _receiver(asked), now=now, deadline_seconds=deadline_seconds)
 
 
 def _try(connector: Connector, claimed: Claim, *, now: datetime) -> Verdict:

@@ -123,6 +123,13 @@ def claim(*, now: datetime, limit: int, busy: Mapping[int, int] | None = None) -
     ]
 
 
+def unclaimed(row: Delivery, *, now: datetime) -> Claim:
+    """Return what a claim of this row would carry, with no right to send or mark anything: to ask its receiver."""
+    related = related_to(row) if reads_related(row.destination.kind) else ()
+    secrets = _signing_secrets(row.destination, now=now)
+    return Claim(delivery=row, fence=0, number=0, look_first=True, related=related, secrets=secrets)
+
+
 _CLAIM = f"""
     WITH put_aside AS (
         UPDATE integrations_delivery SET not_before = %(later)s WHERE id IN (

@@ -12,6 +12,8 @@ from django.conf import settings
 from integrations.connectors.contract import Verdict
 from integrations.models import Delivery, Failure, breaker_of
 
+# Runs of digits and long hexadecimal words, with the hyphens between them: numbers, dates, request ids, UUIDs.
+_VARIES = re.compile(r"(?:[0-9a-f]{8,}|\d+)(?:-?(?:[0-9a-f]{4,}|\d+))*")
 _random = secrets.SystemRandom()
 
 _REFUSALS = (Failure.PERMANENT, Failure.CONFIGURATION, Failure.INTERNAL)
@@ -31,7 +33,7 @@ def error_fingerprint(verdict: Verdict) -> str:
     """Return the same 16 characters for every error that reads the same but for ids, numbers and letters' case."""
     if verdict.delivered:
         return ""
-    detail = re.sub(r"[0-9a-f]{8,}|\d+|\s+", "#", verdict.detail.lower())
+    detail = _VARIES.sub("#", " ".join(verdict.detail.lower().split()))
     text = f"{verdict.failure or Failure.INTERNAL}|{verdict.http_status or ''}|{detail}"
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 

@@ -21,7 +21,10 @@ from django.conf import settings
 from integrations import decryptions
 from integrations.decryptions import Opening, Purpose
 
-__all__ = ["CannotDecrypt", "Place", "Purpose", "check_value", "key_id_of", "reseal", "ring_ids", "seal", "unseal"]
+__all__ = [
+    "CannotDecrypt", "Place", "Purpose", "check_value", "derived_key", "key_id_of", "reseal", "ring_ids", "seal",
+    "unseal",
+]  # fmt: skip
 
 KEY_ID_MAX_LENGTH = 16
 _NONCE_BYTES = 12
@@ -97,6 +100,18 @@ def ring_ids() -> tuple[str, ...]:
 def check_value(key_id: str) -> str:
     """Return 64 bits that tell whether the key under this id is still the same. They say nothing else of it."""
     return hmac.new(_ring()[key_id], b"shop: check value of an encryption key", hashlib.sha256).hexdigest()[:16]
+
+
+def derived_key(purpose: str, *, key_id: str = "") -> tuple[str, bytes]:
+    """Return a key for another purpose, made from the first of ENCRYPTION_KEYS or the one named, and that one's id.
+
+    Raises CannotDecrypt when the key named is not there.
+    """
+    ring = _ring()
+    named = key_id or next(iter(ring))
+    if named not in ring:
+        raise CannotDecrypt(f"No key {named!r} in ENCRYPTION_KEYS; add it behind the first one.")
+    return named, hmac.new(ring[named], f"shop: {purpose}".encode(), hashlib.sha256).digest()
 
 
 def _open(sealed: bytes, place: Place) -> bytes | None:

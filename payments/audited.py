@@ -33,6 +33,8 @@ class Watched:
 WATCHED: Mapping[str, Watched] = {
     "orders.Product": Watched(),
     "orders.Price": Watched(),
+    # When it was last used, and of what its expiry was told, the processes write.
+    "integrations.Credential": Watched(never=("value_sealed", "last_used_at", "expiry_told_days")),
     "integrations.Destination": Watched(never=("secrets_sealed",)),
     # People pause and resume; what the machine sees and does is in the other fields, and not written by save().
     "integrations.Breaker": Watched(only=("state", "since", "actor", "reason")),
@@ -78,6 +80,8 @@ NOT_WATCHED: Mapping[str, str] = {
     "payments.PeriodFigures": "Derived from other rows; made again at any time.",
     "payments.KeeperRound": _OF_WORKERS,
     "payments.AuditRecord": _APPEND_ONLY,
+    "payments.AuditSeal": _APPEND_ONLY,
+    "payments.SealedRows": _APPEND_ONLY,
     "payments.BackupCode": "A digest that is used up at a sign-in, which is an AuditRecord; a new set is watched.",
     "integrations.OutboxEvent": _APPEND_ONLY,
     "integrations.DeliveryReplay": _APPEND_ONLY,

@@ -20,6 +20,8 @@ _OF_MESSAGES = frozenset(
         CaseKind.PROVIDER_CONFIGURATION,
         CaseKind.WRONG_MODE,
         CaseKind.WRONG_ACCOUNT,
+        CaseKind.CREDENTIAL_EXPIRY,
+        CaseKind.ENCRYPTION_KEY,
         CaseKind.STALE_EVENTS,
         CaseKind.STALE_DELIVERIES,
         CaseKind.STALE_CALLS,

@@ -44,18 +44,18 @@ def _production() -> bool:
 
 
 _STRIPE_NUMBERS = {
-    "stripe.key_missing": "E001",
     "stripe.key_shape": "E001",
     "stripe.test_key_in_production": "E001",
     "stripe.live_key_outside_production": "E001",
     "stripe.live_key_unofficial_host": "E002",
     "stripe.unofficial_host_in_production": "E002",
     "stripe.host_shape": "E002",
-    "stripe.webhook_secret_missing": "E003",
     "stripe.webhook_secret_shape": "E003",
     "stripe.webhook_secret_weak": "E003",
     "stripe.three_d_secure": "E004",
 }
+
+_MAY_BE_ROWS = ("stripe.key_missing", "stripe.webhook_secret_missing")
 
 
 @register("payments")
@@ -70,7 +70,24 @@ def check_stripe(**_: Any) -> list[CheckMessage]:
         api_base=settings.STRIPE_API_BASE,
         three_d_secure=settings.STRIPE_THREE_D_SECURE,
     )
-    return [_error(_STRIPE_NUMBERS[problem.code], f"{problem.code}.", problem.remedy) for problem in problems]
+    return [
+        _error(_STRIPE_NUMBERS[problem.code], f"{problem.code}.", problem.remedy)
+        for problem in problems
+        if problem.code not in _MAY_BE_ROWS
+    ]
+
+
+@register("payments")
+def check_keys_in_environment(**_: Any) -> list[CheckMessage]:
+    """W023: what the environment does not hold must be an integration key; the processes ask for it when they start."""
+    if "stripe" not in settings.PAYMENTS_PROVIDERS:
+        return []
+    wanted = {"STRIPE_API_KEY": settings.STRIPE_API_KEY, "STRIPE_WEBHOOK_SECRETS": settings.STRIPE_WEBHOOK_SECRETS}
+    missing = [name for name, value in wanted.items() if not value]
+    if not missing:
+        return []
+    hint = "Set them, or add an integration key (docs/keys.md) and silence this check: `doctor` proves the key."
+    return [_warning("W023", f"Not in the environment: {', '.join(missing)}.", hint)]
 
 
 @register("payments")
@@ -78,6 +95,8 @@ def check_adapters(**_: Any) -> list[CheckMessage]:
     """E021: every provider that is offered can be made (an adapter's constructor is the guard's second place)."""
     found: list[CheckMessage] = []
     for name in settings.PAYMENTS_PROVIDERS:
+        if name == "stripe":  # check_stripe says it better; integration keys are rows, doctor asks for them
+            continue
         try:
             providers.get(name)
         except providers.UnknownProvider:
@@ -86,8 +105,7 @@ def check_adapters(**_: Any) -> list[CheckMessage]:
             )
             found.append(_error("E021", f"There is no adapter for the provider {name}.", hint))
         except ProviderMisconfigured as error:
-            if name != "stripe":  # check_stripe says it better
-                found.append(_error("E021", f"The provider {name} refuses its settings.", error.message))
+            found.append(_error("E021", f"The provider {name} refuses its settings.", error.message))
     return found
 
 

@@ -23,6 +23,8 @@ APPEND_ONLY = (
     "integrations_decryptionrecord",
     "auditlog_logentry",
     "payments_auditrecord",
+    "payments_auditseal",
+    "payments_sealedrows",
 )
 """The role inserts and reads these; UPDATE, DELETE and TRUNCATE are refused by role and by trigger."""
 

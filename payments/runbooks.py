@@ -24,6 +24,8 @@ RUNBOOK_OF: Mapping[str, str] = {
     CaseKind.DEAD_DELIVERY: "dead-letters",
     CaseKind.DEAD_EVENT: "dead-events",
     CaseKind.PARKED_EVENT: "parked-events",
+    CaseKind.CREDENTIAL_EXPIRY: "key-expiry",
+    CaseKind.ENCRYPTION_KEY: "encryption-key",
     CaseKind.FAILED_TRIES: "failed-tries",
     CaseKind.MANY_CARDS: "many-cards",
     CaseKind.SMALL_AMOUNTS: "small-amounts",

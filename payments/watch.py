@@ -1,4 +1,4 @@
-"""What is watched once a minute, by whichever worker comes by first: figures, alerts, suspicious patterns.
+"""What is watched once a minute, by whichever worker comes by first: alerts, suspicious patterns, figures, keys.
 
 Both `look` and `keep` come by, so that one of them tells when the other is silent.
 """
@@ -10,7 +10,7 @@ from datetime import datetime
 
 import structlog
 
-from payments import alerts, patterns, period_figures, rounds
+from payments import alerts, key_watch, patterns, period_figures, rounds
 from payments.alert_rules import WATCH
 
 EVERY_SECONDS = 60
@@ -35,7 +35,11 @@ def _roll_up(at: datetime) -> int:
     return period_figures.roll_up(at=at, most=PERIODS_A_ROUND)
 
 
-JOBS: tuple[Callable[[datetime], int], ...] = (alerts.watch, patterns.watch, _roll_up)
+def _keep_keys(at: datetime) -> int:
+    return key_watch.keep_keys(at=at)
+
+
+JOBS: tuple[Callable[[datetime], int], ...] = (alerts.watch, patterns.watch, _roll_up, _keep_keys)
 
 
 def _try(job: Callable[[datetime], int], at: datetime) -> int:

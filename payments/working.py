@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from integrations import breaker, correlation, dead_letters, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Breaker, Delivery
-from payments import actions, approvals, calls, expiry, idempotency, inbox, sweeping, watch
+from payments import actions, approvals, calls, expiry, idempotency, inbox, sealing, sweeping, watch
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
@@ -62,6 +62,7 @@ def keep_house(*, clock: Clock) -> int:
     count += idempotency.forget(at=clock())
     count += approvals.expire_undecided(at=clock(), most=BATCH)
     count += actions.resume(clock=clock, most=BATCH)
+    count += _seal_audit_log(at=clock())
     count += watch.once_a_minute(clock())
     return count
 
@@ -72,6 +73,14 @@ def _expire(order_id: int, *, clock: Clock) -> bool:
     except Exception:  # one order must not stop the others
         log.exception("expiry_failed", order_id=order_id)
         return False
+
+
+def _seal_audit_log(*, at: datetime) -> int:
+    try:
+        return int(sealing.is_due(at) and sealing.seal_day(now=at) is not None)
+    except Exception:  # housekeeping goes on; `verify_audit` and `status` tell that the log is not sealed
+        log.exception("audit_not_sealed")
+        return 0
 
 
 def looks_due(now: datetime) -> bool:
@@ -91,6 +100,7 @@ def keeping_due(now: datetime) -> bool:
         or dead_letters.dead_without_case().exists()
         or breaker.away_without_case(now=now).exists()
         or idempotency.any_to_forget(at=now)
+        or sealing.is_due(now)
         or approvals.has_expired(at=now)
         or actions.any_unfinished(at=now)
         or watch.is_due(now)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
 
 from django.conf import settings
 from django.db import connections
@@ -20,3 +21,14 @@ def audit_away() -> Iterator[None]:
     finally:
         with connections["owner"].cursor() as cursor:
             cursor.execute(f'GRANT INSERT ON {tables} TO "{role}"')
+
+
+def tamper(table: str, statement: str, *values: Any) -> None:
+    """Do what only whoever owns the database can: switch the table's triggers off and rewrite it."""
+    with connections["owner"].cursor() as cursor:
+        cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER USER")
+        try:
+            cursor.execute(statement, values)
+            assert cursor.rowcount > 0
+        finally:
+            cursor.execute(f"ALTER TABLE {table} ENABLE TRIGGER USER")

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import pytest
 from django.db import connections
 
-from integrations import decryptions
+from integrations import credentials_in_use, decryptions
 from orders.models import Order
 from tests.chromium import chromium
 from tests.factories import make_order
@@ -51,9 +52,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(autouse=True)
-def no_openings_covered() -> None:
-    """Each test begins as a new process does: rows of an earlier test were rolled back, and cover nothing."""
+def like_a_new_process(request: pytest.FixtureRequest) -> None:
+    """Forget what rows of an earlier test have told this process; without a database there are no integration keys."""
     decryptions._covered.clear()
+    credentials_in_use.forget()
+    with_database = {"db", "transactional_db"} & set(request.fixturenames)
+    if not with_database and request.node.get_closest_marker("django_db") is None:
+        known = credentials_in_use._known
+        known.in_use, known.asked_at = credentials_in_use.InUse(values={}, unreadable={}, revoked={}), math.inf
 
 
 @pytest.fixture

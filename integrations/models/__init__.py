@@ -1,7 +1,6 @@
-"""The edge as data: facts, receivers, deliveries, breakers, heartbeats: one family a file."""
+"""The edge as data: facts, receivers, deliveries, breakers, heartbeats, keys: one family a file."""
 
 from integrations.failure import Failure
-from integrations.key_models import DecryptionRecord, EncryptionKey
 from integrations.models.breaker import Breaker, BreakerState, breaker_of
 from integrations.models.delivery import (
     AttemptOutcome,
@@ -15,11 +14,13 @@ from integrations.models.delivery import (
 from integrations.models.destination import Destination, DestinationKind
 from integrations.models.event import OutboxEvent
 from integrations.models.heartbeat import Heartbeat
+from integrations.models.keys import Credential, DecryptionRecord, EncryptionKey
 
 __all__ = [
     "AttemptOutcome",
     "Breaker",
     "BreakerState",
+    "Credential",
     "DecryptionRecord",
     "Delivery",
     "DeliveryAttempt",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q
 
@@ -29,7 +30,10 @@ class OutboxEvent(models.Model):
     class Meta:
         ordering = ["-pk"]
         constraints = [models.CheckConstraint(condition=Q(fact__in=FACTS), name="outbox_fact_known")]
-        indexes = [models.Index(fields=["subject_kind", "subject_id"], name="outbox_subject")]
+        indexes = [
+            models.Index(fields=["subject_kind", "subject_id"], name="outbox_subject"),
+            BrinIndex(fields=["created_at"], name="outbox_time"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.fact} of {self.subject_kind} {self.subject_id}"

@@ -1,7 +1,8 @@
 """The providers by name: ours as a dict, other people's through the entry point group `shop_payments.providers`.
 
 An entry point is named as its provider and loads a callable without arguments that returns a
-`integrations.contract.Provider`. Settings named `<NAME>_…` are its own: when one of them changes, it is made anew.
+`integrations.contract.Provider`. Settings named `<NAME>_…` are its own: when one of them changes, it is made anew. So
+is one of ours when its integration keys change (integrations/credentials_in_use.py).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from importlib.metadata import entry_points
 from django.conf import settings
 from django.utils import timezone
 
-from integrations.contract import Provider
+from integrations.contract import Provider, ProviderMisconfigured
 from integrations.guard import GuardedProvider
 
 ENTRY_POINT_GROUP = "shop_payments.providers"
@@ -26,12 +27,17 @@ class UnknownProvider(KeyError):
 
 
 def _stripe() -> Provider:
+    from integrations import credentials_in_use  # noqa: PLC0415 - models: this package is imported before them
     from integrations.providers.stripe import StripeProvider  # noqa: PLC0415 - an SDK is loaded when it is used
 
+    in_use = credentials_in_use.current()
+    if problems := in_use.problems("stripe"):
+        raise ProviderMisconfigured("stripe", tuple(problems))
     return StripeProvider(
         environment=settings.ENVIRONMENT,
-        api_key=settings.STRIPE_API_KEY,
-        webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
+        api_key=next((value.clear for value in in_use.of("stripe", "api_key")), ""),
+        webhook_secrets=[value.clear for value in in_use.of("stripe", "webhook_secret")],
+        on_use=credentials_in_use.noting("stripe"),
         api_base=settings.STRIPE_API_BASE,
         three_d_secure=settings.STRIPE_THREE_D_SECURE,
         connect_timeout_seconds=settings.STRIPE_CONNECT_TIMEOUT_SECONDS,
@@ -104,4 +110,7 @@ def _fingerprint(name: str) -> object:
     """Return what an adapter is made from: its settings, and the process (kept connections do not survive a fork)."""
     prefix = f"{name.upper()}_"
     names = OWN_SETTINGS.get(name) or [key for key in dir(settings) if key.startswith(prefix) and key.isupper()]
-    return os.getpid(), settings.ENVIRONMENT, [getattr(settings, key) for key in names]
+    from integrations import credentials_in_use  # noqa: PLC0415 - models: this package is imported before them
+
+    keys = credentials_in_use.current() if name in FACTORIES else None
+    return os.getpid(), keys, settings.ENVIRONMENT, [getattr(settings, key) for key in names]

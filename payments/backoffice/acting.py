@@ -179,7 +179,8 @@ def _show_preview(
 
 
 def _not_possible(request: HttpRequest, kind: StaffOperation, why: NotPossible) -> HttpResponse:
-    return _page(request, "not_possible", kind, {"why": str(why)}, status=409)
+    status = 409 if request.method == "POST" else 200
+    return _page(request, "not_possible", kind, {"why": str(why)}, status=status)
 
 
 def _parameters_form(request: HttpRequest, kind: StaffOperation, subject_id: int, *, sent: bool) -> forms.Form | None:

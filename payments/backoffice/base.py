@@ -62,6 +62,13 @@ class ReadOnlyAdmin(AreaAdmin[Row]):
         """Leave out of a list what no page shows: sealed bodies, payloads."""
         return super().get_queryset(request).defer(*(self.exclude or ()))
 
+    def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        """Let all fields be text: none is ever edited, so no form is built."""
+        if self.fields or self.fieldsets or self.readonly_fields:
+            return super().get_readonly_fields(request, obj)
+        left_out = set(self.exclude or ())
+        return [field.name for field in self.opts.fields if field.name not in left_out and field.editable]
+
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Row], search_term: str
     ) -> tuple[QuerySet[Row], bool]:
@@ -87,6 +94,7 @@ class ReadOnlyInline(admin.TabularInline[Row, Any]):
     extra = 0
     can_delete = False
     show_change_link = True
+    template = "admin/readonly_rows.html"
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return True  # the parent's page has asked

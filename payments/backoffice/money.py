@@ -85,7 +85,7 @@ class LedgerTransactionAdmin(ReadOnlyAdmin[LedgerTransaction]):
     inlines = (EntryInline,)
 
 
-class PriceInline(admin.TabularInline[Price, Product]):
+class PriceInline(admin.StackedInline[Price, Product]):
     model = Price
     extra = 0
 

@@ -2,7 +2,7 @@
 
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
-from payments.models.audit import AuditRecord
+from payments.models.audit import AuditRecord, AuditSeal, SealedRows
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
 from payments.models.case import Case, CaseNote
@@ -18,6 +18,7 @@ from payments.models.tries import PaymentTry
 __all__ = [
     "Approval",
     "AuditRecord",
+    "AuditSeal",
     "BackupCode",
     "BackupCodes",
     "Capture",
@@ -34,6 +35,7 @@ __all__ = [
     "PeriodFigures",
     "ProviderCall",
     "ProviderEvent",
+    "SealedRows",
     "SignatureTrouble",
     "StaffAccount",
     "StaffAction",

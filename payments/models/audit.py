@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
@@ -36,3 +37,57 @@ class AuditRecord(models.Model):
 
     def __str__(self) -> str:
         return f"{self.event} by {self.actor}"
+
+
+class AuditSeal(models.Model):
+    """A link of the chain: the digest of every audit row written since the seal before, and that seal's digest.
+
+    Made once a day is over, and in between when many rows wait or somebody asks (payments/sealing.py). Append-only.
+    docs/audit.md says how to compute it again elsewhere.
+    """
+
+    number = models.PositiveBigIntegerField(unique=True, help_text="1, 2, 3 …, without gaps.")
+    day = models.DateField(help_text="The day (UTC) whose end it tells, or on which it was made before the end.")
+    closes_day = models.BooleanField(help_text="Every row of the day and the days before is sealed by now.")
+    sealed_at = models.DateTimeField()
+    row_count = models.PositiveIntegerField()
+    previous_digest = models.CharField(max_length=64, blank=True, help_text="Of the seal before; empty for the first.")
+    digest = models.CharField(max_length=64, unique=True)
+    key_id = models.CharField(max_length=16, help_text="Of ENCRYPTION_KEYS: the key that `mac` is made with.")
+    mac = models.CharField(max_length=64, help_text="HMAC of the digest: whoever owns the database cannot make one.")
+
+    class Meta:
+        ordering = ["-number"]
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(number=1, previous_digest="") | Q(number__gt=1) & ~Q(previous_digest=""),
+                name="seal_names_its_predecessor",
+            )
+        ]
+        indexes = [models.Index(fields=["-number"], condition=Q(closes_day=True), name="seal_closing")]
+
+    def __str__(self) -> str:
+        return f"seal {self.number}"
+
+
+class SealedRows(models.Model):
+    """What one seal says of one table: which rows, and the digest of each. Append-only."""
+
+    seal = models.ForeignKey(AuditSeal, on_delete=models.PROTECT, related_name="parts")
+    table_name = models.CharField(max_length=63)
+    columns = ArrayField(models.CharField(max_length=63), help_text="What of each row entered its digest.")
+    from_key = models.BigIntegerField(help_text="Rows above this key …")
+    to_key = models.BigIntegerField(help_text="… up to this one, and earlier ones that were still open.")
+    keys = ArrayField(models.BigIntegerField(), help_text="The rows that are sealed here.")
+    digests = models.BinaryField(help_text="32 bytes for each of them, in the order of `keys`.")
+    open_keys = ArrayField(models.BigIntegerField(), help_text="Rows up to `to_key` that are not final yet.")
+    digest = models.CharField(max_length=64, help_text="Of keys and digests.")
+
+    class Meta:
+        ordering = ["seal", "table_name"]
+        default_permissions = ()
+        constraints = [models.UniqueConstraint(fields=["seal", "table_name"], name="seal_once_a_table")]
+
+    def __str__(self) -> str:
+        return f"{self.table_name} in seal {self.seal_id}"

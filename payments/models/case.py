@@ -41,6 +41,8 @@ class CaseKind(models.TextChoices):
     MANY_CARDS = "many_cards", "Many cards"
     SMALL_AMOUNTS = "small_amounts", "Many small payments"
     REFUND_SPIKE = "refund_spike", "More refunds than usual"
+    CREDENTIAL_EXPIRY = "credential_expiry", "An integration key expires"
+    ENCRYPTION_KEY = "encryption_key", "An encryption key is old, or was changed"
     FORBIDDEN_TRANSITION = "forbidden_transition", "The provider says what our states do not allow"
 
 

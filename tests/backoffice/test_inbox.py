@@ -13,7 +13,7 @@ from django.test import Client
 from django.urls import reverse
 
 from integrations.contract import Mode, Notification, ProviderIds
-from integrations.key_models import DecryptionRecord
+from integrations.models.keys import DecryptionRecord
 from payments import inbox
 from payments.models import AuditRecord, ProviderEvent, StaffAction
 from payments.roles import Role

@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied, RequestDataTooBig, SuspiciousOperation
-from django.db import DatabaseError, IntegrityError, InterfaceError, OperationalError
+from django.db import DatabaseError, IntegrityError, InterfaceError, InternalError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse
 from django.test import Client
 from django.urls import include, path
+from psycopg.errors import IdleInTransactionSessionTimeout
 from redis.exceptions import ConnectionError as RedisAway
 
 from config import errors
@@ -92,6 +93,10 @@ def test_a_database_away_in_any_middleware_is_503_too(
 def test_causes_are_followed() -> None:
     error = RuntimeError("while saving")
     error.__cause__ = OperationalError("away")
+    assert is_store_away(error)
+    error.__cause__ = InternalError("terminating connection due to idle-in-transaction timeout")
+    assert not is_store_away(error)
+    error.__cause__.__cause__ = IdleInTransactionSessionTimeout()
     assert is_store_away(error)
     assert not is_store_away(DatabaseError("a defect of ours"))
     assert not is_store_away(ConnectionError("some other host"))

@@ -1,15 +1,19 @@
-"""One order's history: how it is paid, what becomes of its webhooks, who dies where. Made from a seed, and played."""
+"""One order's history: how it is paid, what becomes of its webhooks, who fails, dies or stalls; and its playing."""
 
 from __future__ import annotations
 
-import random
+import os
 import secrets
+import signal
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from typing import Any
 
 from tests.faults import oracle
-from tests.faults.visitor import FLOWS, Visitor
+from tests.faults.visitor import Visitor
 from tests.faults.world import World
 
 WEBHOOKS = ("normal", "lost", "doubled", "reordered", "held")
@@ -19,67 +23,50 @@ HURRY_AFTER_SECONDS = 1.0
 
 @dataclass(frozen=True)
 class Kill:
-    """Who dies: the process of `program` that comes to `failpoint` for the `passes`-th time; `whole`: all of it."""
+    """Who dies: the process of `program` that comes to `failpoint` for the `passes`-th time; `whole`: all of it.
+
+    `stalls_seconds`: it does not die, but stands still for so long.
+    """
 
     program: str
     failpoint: str
     passes: int = 1
     whole: bool = False
+    stalls_seconds: float = 0
+
+
+@dataclass(frozen=True)
+class Blow:
+    """What is done to PostgreSQL after a step of the shopper's: `cut` every connection, or `kill` it and start it."""
+
+    what: str
+    after: str
 
 
 @dataclass(frozen=True)
 class History:
-    """What happens. `returns`: the browser comes back to the shop after paying."""
+    """What happens. `returns`: the browser comes back to the shop after paying.
+
+    `provider_fault`, `receiver_fault`: what SandboxControl.fault() and World.receiver_fails() take.
+    """
 
     name: str
     flow: str = "card"
     webhooks: str = "normal"
     returns: bool = True
     kill: Kill | None = None
-    reply_lost: bool = False
-
-
-KILLS = (
-    *(("web", name) for name in (
-        "outbox.after_insert", "order.before_commit", "order.after_commit", "attempt.committed", "call.before_send",
-        "call.after_send", "call.before_store", "call.after_store", "page.handed_out",
-        "inbox.before_commit", "inbox.after_commit", "nudge.before_queue",
-        "look.before_fetch", "look.after_fetch", "capture.before_posting", "paid.before_fact", "settle.before_commit",
-        "settle.after_commit",
-    )),
-    *(("look", name) for name in (
-        "event.claimed", "attempt.claimed", "look.before_fetch", "look.after_fetch", "capture.before_posting",
-        "paid.before_fact", "outbox.after_insert", "settle.before_commit", "settle.after_commit",
-        "nudge.before_queue", "call.before_send", "call.after_send", "call.before_store", "call.after_store",
-    )),
-    *(("deliver", name) for name in (
-        "delivery.before_send", "delivery.after_send", "delivery.before_mark", "delivery.after_mark",
-    )),
-    ("tick", "nudge.before_queue"),
-)  # fmt: skip
-"""Every failpoint from order commit to delivered fact, in each program that passes it."""
-
-
-def random_history(seed: int) -> History:
-    """Return the history of this seed."""
-    draw = random.Random(seed)
-    program, failpoint = draw.choice(KILLS)
-    return History(
-        name=f"seed {seed}",
-        flow=draw.choice(FLOWS),
-        webhooks=draw.choice(WEBHOOKS),
-        returns=draw.random() < 0.6,
-        kill=Kill(program, failpoint, passes=draw.choice((1, 1, 1, 2, 3)), whole=draw.random() < 0.2),
-        reply_lost=draw.random() < 0.2,
-    )
+    provider_fault: dict[str, Any] | None = None
+    receiver_fault: dict[str, Any] | None = None
+    blow: Blow | None = None
 
 
 def play(world: World, history: History) -> list[str]:
     """Let a history happen and things grow quiet; return what is wrong then."""
     begin(world, history)
     visitor = Visitor(world, email=new_address())
-    token = visitor.place()
-    return go_on(world, history, visitor, token)
+    with _waking(world, history.kill):
+        token = visitor.place()
+        return go_on(world, history, visitor, token)
 
 
 def begin(world: World, history: History) -> None:
@@ -89,19 +76,24 @@ def begin(world: World, history: History) -> None:
     control.reset()
     world.note_events()
     _set_webhooks(world, history.webhooks)
-    if history.reply_lost:
-        control.fault("drop", method="POST", path_prefix="/v1/checkout/sessions", after=True)
-    if history.kill:
-        kill = history.kill
-        world.arm(kill.program, kill.failpoint, passes=kill.passes, whole=kill.whole)
+    if history.provider_fault:
+        control.fault(**history.provider_fault)
+    world.receiver_fails(**(history.receiver_fault or {"mode": "ok"}))
+    if kill := history.kill:
+        number = signal.SIGSTOP if kill.stalls_seconds else signal.SIGKILL
+        world.arm(kill.program, kill.failpoint, passes=kill.passes, whole=kill.whole, signal_number=number)
 
 
 def go_on(world: World, history: History, visitor: Visitor, token: str) -> list[str]:
     """Play a history from the placed order on; return what is wrong once it is quiet."""
     control = world.control
-    paid = visitor.pay(visitor.open_page(token), history.flow)
+    page = visitor.open_page(token)
+    _strike(world, history.blow, "opening")
+    paid = visitor.pay(page, history.flow)
+    _strike(world, history.blow, "paying")
     if history.returns:
         visitor.come_back(paid)
+    _strike(world, history.blow, "returning")
     order = oracle.order_of(world, visitor.email)
     if history.flow == "debit":
         page_id = world.value(
@@ -147,6 +139,43 @@ def _wait(world: World, order_id: int, waiting: Callable[[], list[str]]) -> None
             world.let_time_pass(order_id)
             hurried = now
         time.sleep(0.1)
+
+
+def _strike(world: World, blow: Blow | None, step: str) -> None:
+    if blow is None or blow.after != step:
+        return
+    if blow.what == "cut":
+        world.cut_connections()
+    else:
+        world.kill_database()
+        world.bring_database_back()
+
+
+@contextmanager
+def _waking(world: World, kill: Kill | None) -> Iterator[None]:
+    """Let who stalls go on when its time is over, at the latest at the end. The shopper may be waiting for it."""
+    if kill is None or not kill.stalls_seconds:
+        yield
+        return
+    over = threading.Event()
+
+    def wake() -> None:
+        while not over.is_set() and kill.failpoint not in world.fired(kill.program):
+            over.wait(0.05)
+        over.wait(kill.stalls_seconds)
+        for pid in world.fired(kill.program).values():
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGCONT)
+        with suppress(ProcessLookupError):
+            world.signal_program(kill.program, signal.SIGCONT)
+
+    waker = threading.Thread(target=wake)
+    waker.start()
+    try:
+        yield
+    finally:
+        over.set()
+        waker.join()
 
 
 def _set_webhooks(world: World, how: str) -> None:

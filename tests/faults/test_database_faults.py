@@ -59,15 +59,15 @@ def test_every_connection_is_cut(world: World) -> None:
     """Fault 29: a firewall forgets them, or somebody restarts the pooler, at every step of a payment."""
     world.expected += AWAY
     order = Order(world, webhooks="held")
-    cut_all(world)
+    world.cut_connections()
     page = order.visitor.open_page(order.token)
-    cut_all(world)
+    world.cut_connections()
     paid = order.visitor.pay(page, "card")
-    cut_all(world)
+    world.cut_connections()
     order.visitor.come_back(paid)
-    cut_all(world)
+    world.cut_connections()
     order.events_come()
-    cut_all(world)
+    world.cut_connections()
     order.ends_well()
 
 
@@ -79,7 +79,7 @@ def test_connections_are_used_up(world: World) -> None:
     with world.connect(superuser=True) as connection:
         connection.execute("ALTER ROLE shop_app CONNECTION LIMIT 0")
         try:
-            cut_all(world)
+            world.cut_connections()
             paid = order.visitor.pay(page, "card")
             assert order.visitor.browser.hop(paid).status == 503
             wait_until(lambda: len(webhook_answers(world)) >= 3, world)
@@ -92,12 +92,6 @@ def test_connections_are_used_up(world: World) -> None:
     assert meanwhile == {503}
     answers = webhook_answers(world)
     assert min(at for at, status in answers if status == 200) - back <= FIRST_SUCCESS_SECONDS
-
-
-def cut_all(world: World) -> None:
-    """End every connection of the application."""
-    with world.connect(superuser=True) as connection:
-        connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop_app'")
 
 
 def webhook_answers(world: World) -> list[tuple[float, int | None]]:

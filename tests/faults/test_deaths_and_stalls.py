@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from tests.faults import oracle, times
+from tests.faults.histories import History, Kill, play
 from tests.faults.paying import Order
 from tests.faults.world import PROGRAMS, World, wait_until
 from tests.processes import children_of
@@ -136,3 +137,12 @@ def test_a_worker_runs_out_of_memory(world: World, cluster: str) -> None:
     order.visitor.come_back(paid)
     order.events_come()
     order.ends_well()
+
+
+@pytest.mark.faults
+def test_a_shop_that_stood_still_over_an_order_asks_to_try_again(world: World) -> None:
+    """Fault 22: PostgreSQL has ended its transaction meanwhile. 503, nothing half placed; pressed again, one order."""
+    world.expected += ["idle-in-transaction timeout"]
+    history = History("stalled", kill=Kill("web", "outbox.after_insert", whole=True, stalls_seconds=8))
+    assert play(world, history) == []
+    assert "outbox.after_insert" in world.fired("web")

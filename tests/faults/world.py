@@ -204,6 +204,11 @@ class World:
         """Start PostgreSQL again; returns once it takes connections."""
         postgres.ensure_running(self.directory)
 
+    def cut_connections(self) -> None:
+        """End every connection of the application."""
+        with self.connect(superuser=True) as connection:
+            connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'shop_app'")
+
     def connect(self, *, superuser: bool = False) -> psycopg.Connection[dict[str, Any]]:
         """Return a connection of the owner, or of one who sees all others; each statement is its own transaction."""
         keys = self._where.owner

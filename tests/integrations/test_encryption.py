@@ -12,7 +12,7 @@ from django.db import DatabaseError, IntegrityError, connection, connections, tr
 from integrations import decryptions, encryption
 from integrations.decryptions import PROCESS, Purpose
 from integrations.encryption import CannotDecrypt, seal, unseal
-from integrations.key_models import DecryptionRecord
+from integrations.models.keys import DecryptionRecord
 from integrations.transactions import TransactionOpen
 
 pytestmark = pytest.mark.django_db

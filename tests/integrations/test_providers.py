@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from integrations import providers
+from integrations import credentials, providers
 from integrations.contract import Mode, ProviderMisconfigured
 from integrations.guard import GuardedProvider
 
@@ -62,6 +62,7 @@ def test_it_is_made_anew_when_one_of_its_settings_changes(settings: Any, name: s
 
 def test_every_setting_it_reads_is_watched() -> None:
     read = {name for name in providers._stripe.__code__.co_names if name.startswith("STRIPE_")}
+    read |= {kind.setting for (provider, _), kind in credentials.KINDS.items() if provider == "stripe"}
     assert read == set(providers.OWN_SETTINGS["stripe"])
 
 

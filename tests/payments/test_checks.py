@@ -31,6 +31,15 @@ def test_all_are_green_as_the_project_stands() -> None:
     assert django_checks.run_checks(tags=["payments"]) == []
 
 
+def test_keys_that_must_be_rows(settings: Any) -> None:
+    settings.STRIPE_API_KEY, settings.STRIPE_WEBHOOK_SECRETS = "", ()
+    (finding,) = checks.check_keys_in_environment()
+    assert numbers([finding]) == ["payments.W023"]
+    assert finding.msg == "Not in the environment: STRIPE_API_KEY, STRIPE_WEBHOOK_SECRETS."
+    settings.PAYMENTS_PROVIDERS = ()
+    assert checks.check_keys_in_environment() == []
+
+
 def test_every_check_is_registered_and_numbered() -> None:
     every: dict[str, Any] = {name: check for name, check in vars(checks).items() if name.startswith("check_")}
     del every["check_credentials"]
@@ -48,7 +57,7 @@ STRIPE = [
     ("demo", {"STRIPE_API_KEY": TEST, "STRIPE_API_BASE": "http://10.0.0.1:8001"}, ["payments.E002"]),
     ("demo", {"STRIPE_API_KEY": LIVE, "STRIPE_API_BASE": "http://127.0.0.1:1"}, ["payments.E001", "payments.E002"]),
     ("production", {"STRIPE_API_KEY": LIVE, "STRIPE_API_BASE": "http://127.0.0.1:1"}, ["payments.E002"] * 2),
-    ("demo", {"STRIPE_WEBHOOK_SECRETS": ()}, ["payments.E003"]),
+    ("demo", {"STRIPE_WEBHOOK_SECRETS": (), "STRIPE_API_KEY": ""}, []),
     ("demo", {"STRIPE_WEBHOOK_SECRETS": ("whsec_" + "a" * 20, "")}, ["payments.E003"]),
     ("demo", {"STRIPE_THREE_D_SECURE": "never"}, ["payments.E004"]),
     ("demo", {"STRIPE_API_KEY": LIVE, "PAYMENTS_PROVIDERS": ()}, []),

@@ -6,6 +6,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import stripe
@@ -50,7 +51,8 @@ class StripeProvider:
     """The adapter. See integrations.contract.Provider; call it through integrations.providers.get.
 
     `connect_timeout_seconds` and `read_timeout_seconds` hold per connection and per read; guard.py sets the deadline
-    over all. Raises ProviderMisconfigured for keys or addresses that must not be used in `environment`.
+    over all. `on_use` is told which key or signing secret has just been of use. Raises ProviderMisconfigured for keys
+    or addresses that must not be used in `environment`.
     """
 
     name = "stripe"
@@ -76,6 +78,7 @@ class StripeProvider:
         three_d_secure: str = "automatic",
         connect_timeout_seconds: float = 3,
         read_timeout_seconds: float = 10,
+        on_use: Callable[[str], None] = lambda _: None,
     ) -> None:
         problems = check_credentials(
             environment=environment,
@@ -91,6 +94,7 @@ class StripeProvider:
         self._webhook_secrets = tuple(webhook_secrets)
         self._three_d_secure = three_d_secure
         self._account = ""
+        self._key_used, self._secret_used = partial(on_use, api_key), on_use
         # At INFO the SDK's own logger shows parameters and whole answers.
         logging.getLogger("stripe").setLevel(logging.WARNING)
         self._stripe = stripe.StripeClient(
@@ -170,7 +174,12 @@ class StripeProvider:
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         """Prove and read a webhook; see notifications.verify."""
         return notifications.verify(
-            headers=headers, body=body, secrets=self._webhook_secrets, now=now, provider=self.name
+            headers=headers,
+            body=body,
+            secrets=self._webhook_secrets,
+            now=now,
+            provider=self.name,
+            on_match=self._secret_used,
         )
 
     # What is sent.
@@ -273,6 +282,7 @@ class StripeProvider:
             raise Unavailable("Stripe's answer is no object", code="shape")
         response = answer.last_response
         note_request((response.request_id if response is not None else None) or "")
+        self._key_used()
         return answer.to_dict(for_json=True)
 
 

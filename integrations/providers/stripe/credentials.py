@@ -35,32 +35,31 @@ def check_credentials(
 ) -> list[SettingProblem]:
     """Return what forbids these settings in this environment, empty if nothing does. No value stands in a remedy."""
     return [
-        *_check_key(environment, api_key, api_base),
+        *check_key(environment=environment, api_key=api_key, api_base=api_base),
         *_check_base(environment, api_base),
-        *_check_secrets(environment, webhook_secrets),
+        *check_secrets(environment=environment, webhook_secrets=webhook_secrets),
         *_check_policy(three_d_secure),
     ]
 
 
-def _check_key(environment: str, api_key: str, api_base: str) -> list[SettingProblem]:
+def check_key(*, environment: str, api_key: str, api_base: str, called: str = "STRIPE_API_KEY") -> list[SettingProblem]:
+    """Return what forbids this key here; `called` is what the remedies call it."""
     if not api_key:
-        remedy = "Set STRIPE_API_KEY to a secret or restricted key, or take `stripe` out of PAYMENTS_PROVIDERS."
+        remedy = f"Set {called} to a secret or restricted key, or take `stripe` out of PAYMENTS_PROVIDERS."
         return [SettingProblem(code="stripe.key_missing", remedy=remedy)]
     mode = mode_of(api_key)
     if mode is None:
-        remedy = (
-            "STRIPE_API_KEY must begin with sk_test_, rk_test_, sk_live_ or rk_live_; publishable keys (pk_) do not do."
-        )
+        remedy = f"{called} must begin with sk_test_, rk_test_, sk_live_ or rk_live_; publishable keys (pk_) do not do."
         return [SettingProblem(code="stripe.key_shape", remedy=remedy)]
     problems = []
     if environment == PRODUCTION and mode is Mode.TEST:
-        remedy = "STRIPE_API_KEY is a test key: production takes a live one (sk_live_ or rk_live_)."
+        remedy = f"{called} is a test key: production takes a live one (sk_live_ or rk_live_)."
         problems.append(SettingProblem(code="stripe.test_key_in_production", remedy=remedy))
     if environment != PRODUCTION and mode is Mode.LIVE:
-        remedy = "STRIPE_API_KEY is a live key: it may be used with ENVIRONMENT=production only. Use a test key here."
+        remedy = f"{called} is a live key: it may be used with ENVIRONMENT=production only. Use a test key here."
         problems.append(SettingProblem(code="stripe.live_key_outside_production", remedy=remedy))
     if mode is Mode.LIVE and not is_official(api_base):
-        remedy = "STRIPE_API_KEY is a live key and STRIPE_API_BASE is not Stripe's own address: unset STRIPE_API_BASE."
+        remedy = f"{called} is a live key and STRIPE_API_BASE is not Stripe's own address: unset STRIPE_API_BASE."
         problems.append(SettingProblem(code="stripe.live_key_unofficial_host", remedy=remedy))
     return problems
 
@@ -96,18 +95,19 @@ def _check_base(environment: str, api_base: str) -> list[SettingProblem]:
     return [SettingProblem(code="stripe.host_shape", remedy=remedy)]
 
 
-def _check_secrets(environment: str, webhook_secrets: Sequence[str]) -> list[SettingProblem]:
+def check_secrets(
+    *, environment: str, webhook_secrets: Sequence[str], called: str = "STRIPE_WEBHOOK_SECRETS"
+) -> list[SettingProblem]:
+    """Return what forbids these signing secrets here; `called` is what the remedies call them."""
     # A string is a sequence of strings too: each of its letters would become a secret.
     if isinstance(webhook_secrets, str) or not webhook_secrets:
-        remedy = "Set STRIPE_WEBHOOK_SECRETS to the signing secret of the webhook endpoint (whsec_…), several by comma."
+        remedy = f"Set {called} to the signing secret of the webhook endpoint (whsec_…), several by comma."
         return [SettingProblem(code="stripe.webhook_secret_missing", remedy=remedy)]
     if not all(_SECRET.fullmatch(secret) for secret in webhook_secrets):
-        remedy = (
-            "Each of STRIPE_WEBHOOK_SECRETS must be a signing secret: whsec_ and what follows. One is empty or another."
-        )
+        remedy = f"Each of {called} must be a signing secret: whsec_ and what follows. One is empty or another."
         return [SettingProblem(code="stripe.webhook_secret_shape", remedy=remedy)]
     if environment == PRODUCTION and any(len(secret) < _PRODUCTION_SECRET_MIN_LENGTH for secret in webhook_secrets):
-        remedy = "One of STRIPE_WEBHOOK_SECRETS is too short to be Stripe's: copy it from the endpoint's page."
+        remedy = f"One of {called} is too short to be Stripe's: copy it from the endpoint's page."
         return [SettingProblem(code="stripe.webhook_secret_weak", remedy=remedy)]
     return []
 

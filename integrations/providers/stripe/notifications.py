@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, NoReturn
 
@@ -47,9 +47,15 @@ _LAST_SECOND = 253_402_300_799
 
 
 def verify(
-    *, headers: Mapping[str, str], body: bytes, secrets: Sequence[str], now: datetime, provider: str = "stripe"
+    *,
+    headers: Mapping[str, str],
+    body: bytes,
+    secrets: Sequence[str],
+    now: datetime,
+    provider: str = "stripe",
+    on_match: Callable[[str], None] = lambda _: None,
 ) -> Notification:
-    """Prove `body` by its Stripe-Signature under one of `secrets` and return what it hints at.
+    """Prove `body` by its Stripe-Signature under one of `secrets`, tell `on_match` which, and return what it hints at.
 
     Signed more than 300 s ago or 300 s ahead of `now` counts as a replay. Raises NotificationRejected, nothing else.
     """
@@ -57,8 +63,10 @@ def verify(
         raise NotificationRejected("the body is larger than 1 MiB")
     header = _signature_header(headers)
     _check_time(header, now)
-    _check_signature(header, body, secrets)
-    return _notification(_parse(body), provider)
+    matching = _check_signature(header, body, secrets)
+    notification = _notification(_parse(body), provider)
+    on_match(matching)
+    return notification
 
 
 def _signature_header(headers: Mapping[str, str]) -> str:
@@ -80,8 +88,8 @@ def _check_time(header: str, now: datetime) -> None:
         raise NotificationRejected("the signature is too old or from the future")
 
 
-def _check_signature(header: str, body: bytes, secrets: Sequence[str]) -> None:
-    """Try each secret in turn: two are valid while one replaces the other."""
+def _check_signature(header: str, body: bytes, secrets: Sequence[str]) -> str:
+    """Try each secret in turn and return the one that proves it: two are valid while one replaces the other."""
     for secret in secrets:
         if not secret.strip():
             continue
@@ -90,7 +98,7 @@ def _check_signature(header: str, body: bytes, secrets: Sequence[str]) -> None:
             stripe.WebhookSignature.verify_header(body, header, secret, tolerance=None)
         except (stripe.SignatureVerificationError, ValueError, TypeError):
             continue
-        return
+        return secret
     raise NotificationRejected("no signature matches")
 
 

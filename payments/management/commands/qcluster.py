@@ -7,11 +7,13 @@ import sys
 from typing import Any
 
 from django.core.management.base import CommandError
+from django.db import connections
 from django_q.conf import Conf
 from django_q.management.commands.qcluster import Command as DjangoQCluster
 
 from integrations import clusters
 from integrations.wakeups import CLUSTERS
+from payments.management.key_refusal import refuse_forbidden_keys
 
 EXIT_USAGE = 2
 
@@ -31,4 +33,6 @@ class Command(DjangoQCluster):  # type: ignore[misc]  # django-q2 has no types
             os.environ["Q_CLUSTER_NAME"] = name
             os.execv(sys.executable, [sys.executable, *sys.argv])  # nosec B606: the same command, over again
         clusters.use_our_sentinel()
+        refuse_forbidden_keys()
+        connections.close_all()  # the workers that are forked from here share none
         super().handle(*args, **options)

@@ -13,6 +13,7 @@ from django.db import DatabaseError, InterfaceError, close_old_connections
 from django.utils import timezone
 
 from integrations import heartbeat, wakeups
+from payments.management.key_refusal import refuse_forbidden_keys
 
 ROUND_SECONDS = 1.0
 BEAT_SECONDS = 5
@@ -30,6 +31,7 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="one round, then end")
 
     def handle(self, *_: Any, once: bool, **__: Any) -> None:
+        refuse_forbidden_keys()
         stop = threading.Event()
 
         def end(*_: object) -> None:

@@ -10,13 +10,15 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
+from integrations import breaker, receivers
+from integrations.models import Breaker, BreakerState, Destination
 from integrations.sandbox.control import SandboxControl, Sent
 from integrations.sandbox.loopback import ReceiverControl
 from integrations.sandbox.shopper import GOOD_CARD, Shopper, Surprise
 from orders.models import Order
 from orders.states import OrderState
 from payments.management.demo.place import Addresses
-from payments.management.demo.seed import DECLINED_CARD, let_time_run_out
+from payments.management.demo.seed import DECLINED_CARD, RECEIVER, let_time_run_out
 from payments.models import PaymentAttempt
 
 CHALLENGED_CARD = "4000002760003184"  # Stripe's test card for required authentication
@@ -281,7 +283,7 @@ def receiver_down(stage: Stage) -> str:
     return "The receiver is down; bring it back with receiver_up."
 
 
-@event("the receiver answers 410 until receiver_up: deliveries go to the dead letters", needs_order=False)
+@event("the receiver answers 410: it is disabled, and what it refused is a dead letter", needs_order=False)
 def receiver_gone(stage: Stage) -> str:
     stage.receiver.behave("410")
     return "The receiver says it is gone for good; bring it back with receiver_up, then: manage.py redeliver --all."
@@ -290,7 +292,12 @@ def receiver_gone(stage: Stage) -> str:
 @event("the receiver works again", needs_order=False)
 def receiver_up(stage: Stage) -> str:
     stage.receiver.behave("ok")
-    return "The receiver works."
+    now = stage.clock()
+    for receiver in Destination.objects.filter(name=RECEIVER, active=False):
+        stage.details["caught_up"] = receivers.enable(receiver.pk, catch_up=True, now=now)
+    for away in Breaker.objects.filter(destination__name=RECEIVER, state=BreakerState.OPEN):
+        breaker.try_now(breaker.Subject(destination_id=away.destination_id), now=now)
+    return "The receiver works, is enabled, and is tried at once."
 
 
 @contextmanager

@@ -39,7 +39,8 @@ _TOUR = """\
        {manage} trigger receiver_down
        {manage} trigger paid --order new
        {manage} trigger receiver_up
-    It is gone for good: they become dead letters, and are sent again under their old keys.
+    It says that it is gone for good: it is disabled, and what it refused is a dead letter. Back again, it is enabled,
+    told of what it missed, and the dead letters are sent again under their old keys.
        {manage} trigger receiver_gone
        {manage} trigger paid --order new
        {manage} trigger receiver_up

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     atomic = False  # the index is built beside the service, which goes on writing
 
     dependencies = [
-        ('integrations', '0010_delivery_indexes'),
+        ('integrations', '0012_facts_by_time'),
     ]
 
     operations = [

@@ -1,0 +1,107 @@
+"""A back office with something of everything in it: orders in many states, cases, dead letters, requests, notes."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.contrib.auth import get_user_model
+from django.urls import reverse
+
+from integrations.models import Delivery, Destination
+from orders.models import Order
+from payments import actions, case_notes, notes, staff_operations
+from payments.models import Case, ProviderEvent, StaffAction
+from payments.roles import Role
+from payments.staff_operations import StaffOperation
+from tests.factories import make_order, make_product
+from tests.fake_provider import FakeProvider, Payment
+from tests.staff import make_staff
+from tests.world import World
+
+
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """The rows that screens are opened for."""
+
+    paid: Order
+    late: Order
+    open: Order
+    action: StaffAction
+
+    def subject_of(self, kind: StaffOperation) -> int:
+        """Return a subject that this kind of act is about; 0 for a set."""
+        found = {
+            "order": self.late.pk if kind.name == "reopen_with_late_money" else self.open.pk,
+            "event": ProviderEvent.objects.filter(state="dead").values_list("pk", flat=True).first(),
+            "case": Case.objects.filter(closed_at=None).values_list("pk", flat=True).first(),
+            "destination": Destination.objects.values_list("pk", flat=True).first(),
+            "delivery": Delivery.objects.values_list("pk", flat=True).first(),
+            "user": get_user_model().objects.order_by("pk").values_list("pk", flat=True).first(),
+        }
+        return found.get(kind.subject_kind) or 0
+
+    def more_screens(self) -> Iterator[tuple[str, str]]:
+        """Yield screens that neither a model nor a kind of act names."""
+        yield "request", self.action.get_absolute_url()
+        yield "order-late", reverse("admin:orders_order_change", args=[self.late.pk])
+        yield "order-open", reverse("admin:orders_order_change", args=[self.open.pk])
+        yield "order-search", reverse("admin:orders_order_changelist") + "?q=shopper@example.com"
+
+
+def fill(fake: FakeProvider, *, now: datetime) -> Filled:
+    """Let a small shop live for two hours before this moment."""
+    make_product()
+    Destination.objects.create(
+        name="ERP", kind="webhook", address="https://erp.example/in", idempotent=True, created_at=now,
+        facts=["order.placed", "order.paid", "order.expired", "case.opened", "capture.unapplied"],
+    )  # fmt: skip
+    paid, late = (World(provider=fake, order=make_order(now=now), now=now) for _ in range(2))
+    _pay(paid, fake)
+    late.press_pay()
+    payment = _newest(fake)
+    late.wait(minutes=61)
+    late.work()
+    fake.pay(payment)
+    late.tell(payment, event_id="evt_late")
+    late.work()
+    recently = now + timedelta(minutes=110)
+    open_ = World(provider=fake, order=make_order(now=recently), now=recently)
+    open_.press_pay()
+    ProviderEvent.objects.filter(event_id="evt_late").update(state="dead", error="It broke.", next_try_at=None)
+    letters = Delivery.objects.filter(destination__name="ERP")
+    letters.update(state="sending", tries=1)
+    letters.update(
+        state="dead", died_at=now, dead_reason="permanent", last_failure="permanent", last_detail="It says no (422)."
+    )
+    return Filled(paid=paid.order, late=late.order, open=open_.order, action=_ask(late, now=now))
+
+
+def _pay(world: World, fake: FakeProvider) -> None:
+    world.press_pay()
+    payment = _newest(fake)
+    fake.pay(payment)
+    world.tell(payment, event_id="evt_paid")
+    world.work()
+
+
+def _newest(fake: FakeProvider) -> Payment:
+    return list(fake.payments.values())[-1]
+
+
+def _ask(world: World, *, now: datetime) -> StaffAction:
+    lead = make_staff(Role.LEAD, name="lead-of-the-desk")
+    finance = make_staff(Role.FINANCE, name="finance-person")
+    notes.add(order=world.order, user=lead, text="The customer rang twice.", uid=uuid.uuid4(), at=now)
+    case = Case.objects.filter(closed_at=None).first()
+    if case is not None:
+        case_notes.add(case=case, user=finance, text="Asked the bank.", uid=uuid.uuid4(), at=now)
+    operation = staff_operations.get("reopen_with_late_money")
+    return actions.request(
+        uid=uuid.uuid4(), operation=operation, subject_id=world.order_id, parameters={},
+        fingerprint=operation.preview(world.order_id, {}, at=now).fingerprint,
+        reason_code="customer_wants_order", reason="They still want the lamp.", user=lead, via="admin",
+        clock=lambda: now + timedelta(hours=2),
+    )  # fmt: skip

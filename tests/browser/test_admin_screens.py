@@ -1,0 +1,120 @@
+"""Every screen of the back office as a picture: accessible, within its width, light and dark, at a desk and in a hand.
+
+`make screenshots` runs this over all four looks and keeps the pictures; `make test` looks at two of them. A model that
+is registered, and a kind of act, is looked at without being named here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.contrib import admin
+from django.test import Client
+from django.urls import reverse
+from django.utils import timezone
+from playwright.sync_api import Page
+
+from payments import staff_operations
+from payments.roles import Role
+from tests.backoffice.filled import Filled, fill
+from tests.browser.conftest import Visitor
+from tests.browser.looks import AXE, PICTURES, take_picture
+from tests.fake_provider import FakeProvider
+from tests.staff import make_staff, sign_in
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
+
+DJANGOS = {
+    "label-title-only",  # the search box's label is a picture, in Django's own template
+}
+LOOKS = {
+    f"{scheme}-{width}": {"color_scheme": scheme, "viewport": {"width": width, "height": height}}
+    for scheme, width, height in (("light", 1280, 900), ("dark", 390, 844), ("dark", 1280, 900), ("light", 390, 844))
+}
+SHOWN = list(LOOKS) if PICTURES else list(LOOKS)[:2]
+
+
+@pytest.fixture
+def filled(fake: FakeProvider) -> Filled:
+    return fill(fake, now=timezone.now() - timedelta(hours=2))
+
+
+@pytest.fixture
+def everybody(live_server: Any) -> dict[str, str]:
+    """Sessions by name: one person a role, and one with all of them."""
+    people = {role.lower(): make_staff(role) for role in Role} | {"all": make_staff(*Role, name="all-roles")}
+    return {name: sign_in(Client(), person).cookies["session"].value for name, person in people.items()}
+
+
+def screens(filled: Filled) -> Iterator[tuple[str, str]]:
+    """Yield the name and the path of each screen that a person with all roles can open."""
+    yield "home", reverse("admin:index")
+    for model, model_admin in sorted(admin.site._registry.items(), key=lambda pair: pair[0]._meta.label_lower):
+        info = (model._meta.app_label, model._meta.model_name)
+        yield f"{info[1]}-list", reverse("admin:{}_{}_changelist".format(*info))
+        row = model._default_manager.order_by("-pk").first()
+        if row is not None and model_admin.has_view_or_change_permission(_request_of_all()):
+            yield f"{info[1]}-page", reverse("admin:{}_{}_change".format(*info), args=[row.pk])
+    for kind in staff_operations.all_operations():
+        yield f"act-{kind.name}", reverse("backoffice:act", args=[kind.name, filled.subject_of(kind)])
+    yield from filled.more_screens()
+
+
+def _request_of_all() -> Any:
+    from django.contrib.auth import get_user_model
+    from django.test import RequestFactory
+
+    request = RequestFactory().get("/")
+    request.user = get_user_model().objects.get(username="all-roles")
+    return request
+
+
+@pytest.mark.parametrize("look", SHOWN)
+def test_each_screen(look: str, filled: Filled, everybody: dict[str, str], visitor: Visitor, live_server: Any) -> None:
+    page = open_as(visitor, live_server, everybody["all"], look)
+    found: list[str] = []
+    for name, path in screens(filled):
+        answer = page.goto(f"{live_server.url}{path}")
+        if answer is None or answer.status != 200:
+            found.append(f"{path}: {answer and answer.status}")
+            continue
+        found += look_at(page, f"admin-{name}-{look}")
+    assert not found, "\n".join(found)
+
+
+@pytest.mark.parametrize("look", SHOWN)
+def test_the_home_of_each_role(
+    look: str, filled: Filled, everybody: dict[str, str], visitor: Visitor, live_server: Any
+) -> None:
+    for name, session in everybody.items():
+        page = open_as(visitor, live_server, session, look)
+        page.goto(f"{live_server.url}/admin/")
+        assert not look_at(page, f"admin-home-{name}-{look}")
+
+
+def open_as(visitor: Visitor, live_server: Any, session: str, look: str) -> Page:
+    page = visitor(**LOOKS[look])
+    page.context.add_cookies([{"name": "session", "value": session, "url": live_server.url}])
+    return page
+
+
+def look_at(page: Page, name: str) -> list[str]:
+    """Return what is wrong: findings of axe, sideways scroll, not one heading; keep a picture where they are kept."""
+    found = [
+        f"{page.url}: {finding['id']}: {[node['html'][:160] for node in finding['nodes'][:3]]}"
+        # Without `preload`: it copies imported style sheets into inline ones, which the policy refuses, aloud.
+        for finding in Axe().run(page, options={**AXE, "preload": False}).response["violations"]
+        if finding["id"] not in DJANGOS
+    ]
+    width = page.viewport_size["width"] if page.viewport_size else 0
+    if (wide := page.evaluate("document.documentElement.scrollWidth")) > width:
+        found.append(f"{page.url}: {wide} px wide, the window {width}")
+    if (headings := page.locator("h1").count()) != 1:
+        found.append(f"{page.url}: {headings} headings of the first level")
+    take_picture(page, re.sub(r"[^a-z0-9-]+", "-", name))
+    return found
