@@ -18,8 +18,8 @@ SECTIONS = (
     ("The service", variables.GENERAL),
     ("Database, queue, mail", variables.STORES),
     ("The shop", variables.SHOP),
-    ("Alerts and suspicious patterns", variables.WATCHING),
     ("The way out", variables.WAY_OUT),
+    ("Alerts and suspicious patterns", variables.WATCHING),
     ("Providers", variables.PROVIDERS),
 )
 
