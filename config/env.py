@@ -62,6 +62,7 @@ class Env:
     encryption_key_max_age_days: int
     public_base_url: str
     allowed_hosts: tuple[str, ...]
+    private_receivers: frozenset[str]
     trusted_proxies: TrustedProxies
     metrics_token: str
     log_level: str
@@ -117,6 +118,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         encryption_key_max_age_days=read.integer("ENCRYPTION_KEY_MAX_AGE_DAYS", 365, low=1, high=3650),
         public_base_url=public_base_url,
         allowed_hosts=read.items("ALLOWED_HOSTS"),
+        private_receivers=read.host_names("PRIVATE_RECEIVERS"),
         trusted_proxies=trusted_proxies(read),
         metrics_token=read.text("METRICS_TOKEN"),
         log_level=read.choice("LOG_LEVEL", "INFO", ("DEBUG", "INFO", "WARNING", "ERROR")),

@@ -43,6 +43,7 @@ ENCRYPTION_KEYS = _env.encryption_keys
 ENCRYPTION_KEY_MAX_AGE_DAYS = _env.encryption_key_max_age_days
 PUBLIC_BASE_URL = _env.public_base_url
 TRUSTED_PROXIES = _env.trusted_proxies
+PRIVATE_RECEIVERS = _env.private_receivers
 METRICS_TOKEN = _env.metrics_token
 
 # Loopback is for probes and for people on this machine; no page builds a link from the request's host.
@@ -264,6 +265,8 @@ PASSWORD_RESET_TIMEOUT = 3600
 LOGIN_URL = "admin:login"
 MFA_ISSUER = f"Shop back office ({urlsplit(PUBLIC_BASE_URL).hostname})"
 STEP_UP_SECONDS = 5 * 60
+INVITATION_HOURS = 72
+STAFF_TOKEN_MAX_DAYS = 90
 
 AXES_FAILURE_LIMIT = 5
 AXES_COOLOFF_TIME = timedelta(minutes=15)

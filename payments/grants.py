@@ -18,6 +18,7 @@ APPEND_ONLY = (
     "payments_casenote",
     "integrations_outboxevent",
     "integrations_deliveryreplay",
+    "integrations_deliveryrepeat",
     "integrations_deliveryskip",
     "integrations_encryptionkey",
     "integrations_decryptionrecord",

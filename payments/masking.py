@@ -1,4 +1,4 @@
-"""The masked view of what a provider said: an allow-list of keys. What is not listed is not kept in clear."""
+"""Masked views: of what a provider said, an allow-list of keys (the rest is not kept in clear); of addresses."""
 
 from __future__ import annotations
 
@@ -38,3 +38,9 @@ def masked(said: Any, *, key: str = "") -> Any:
         return said
     text = said.replace("\x00", "\ufffd").encode("utf-8", "replace").decode()[:_LONGEST_TEXT]
     return text if key in IDS else scrub_cards(text)
+
+
+def masked_address(email: str) -> str:
+    """Return an e-mail address as staff see it before a reveal: its first letter, and where it is."""
+    name, _, domain = email.rpartition("@")
+    return f"{name[:1]}•••@{domain}" if name else "•••"

@@ -35,6 +35,7 @@ class RevealPayload(StaffOperation):
     label = "Reveal the raw payload"
     subject_kind = "event"
     area = Area.REVEAL
+    shows = "backoffice:payload"
     reasons: ClassVar[dict[str, str]] = {
         "provider_asks": "The provider asks what it sent",
         "defect": "We look for a defect",

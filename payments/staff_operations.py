@@ -79,6 +79,9 @@ class StaffOperation(ABC):
     form_class: ClassVar[type[forms.Form] | None] = None
     """The form for what the act needs beyond its subject; its cleaned data, made plain JSON, are the parameters."""
 
+    shows: ClassVar[str] = ""
+    """The address name of the page that shows the requester what was revealed; it takes the action's key."""
+
     step_up: ClassVar[bool] = True
     """Whether the person must have shown within five minutes that it is still they."""
 
@@ -120,6 +123,13 @@ class StaffOperation(ABC):
 
     def second_person(self, preview: Preview) -> str:
         """Say why even a person who may do this needs a second one; empty if not."""
+        return ""
+
+    def refusal(self, user: Any, preview: Preview) -> str:
+        """Say why this very person may neither ask for it nor decide about it, whatever their roles; empty if they may.
+
+        So that nobody changes their own account, as requester or as second person.
+        """
         return ""
 
     def parameters_for(self, subject_id: int) -> dict[str, Any]:

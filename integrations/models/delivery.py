@@ -66,6 +66,15 @@ class Delivery(models.Model):
     case_opened_at = models.DateTimeField(
         null=True, blank=True, help_text="When payments/ opened a Case for its death."
     )
+    repeats = models.ForeignKey(
+        "self",
+        null=True,
+        blank=True,
+        on_delete=models.PROTECT,
+        related_name="repetitions",
+        db_index=False,
+        help_text="The delivered mail that a person had sent once more by this (DeliveryRepeat).",
+    )
     skipped_at = models.DateTimeField(
         null=True, blank=True, help_text="When a person let later ones pass this dead one (DeliverySkip)."
     )
@@ -74,7 +83,11 @@ class Delivery(models.Model):
         ordering = ["-pk"]
         verbose_name_plural = "deliveries"
         constraints = [
-            models.UniqueConstraint(fields=["event", "destination"], name="delivery_once_a_receiver"),
+            models.UniqueConstraint(
+                fields=["event", "destination"],
+                condition=Q(repeats__isnull=True),
+                name="delivery_first_once_a_receiver",
+            ),
             models.CheckConstraint(condition=Q(state__in=DeliveryState.values), name="delivery_state_known"),
             models.CheckConstraint(
                 condition=Q(state=DeliveryState.DELIVERED, delivered_at__isnull=False)
@@ -198,3 +211,18 @@ class DeliverySkip(models.Model):
 
     def __str__(self) -> str:
         return f"skip of delivery {self.delivery_id} by {self.actor}"
+
+
+class DeliveryRepeat(models.Model):
+    """A person had a delivered mail sent once more, under a key of its own: who, when and why."""
+
+    delivery = models.OneToOneField(Delivery, on_delete=models.PROTECT, related_name="repetition")
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=80, help_text="`user:7`.")
+    reason = models.CharField(max_length=300)
+
+    class Meta:
+        ordering = ["-pk"]
+
+    def __str__(self) -> str:
+        return f"delivery {self.delivery_id}, asked for by {self.actor}"

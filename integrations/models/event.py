@@ -32,6 +32,7 @@ class OutboxEvent(models.Model):
         constraints = [models.CheckConstraint(condition=Q(fact__in=FACTS), name="outbox_fact_known")]
         indexes = [
             models.Index(fields=["subject_kind", "subject_id"], name="outbox_subject"),
+            models.Index(fields=["correlation_id"], condition=~Q(correlation_id=""), name="outbox_correlation"),
             BrinIndex(fields=["created_at"], name="outbox_time"),
         ]
 

@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.core.exceptions import PermissionDenied
 from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
 from django.utils import timezone
 
 from payments import approvals, staff_operations
@@ -68,12 +69,17 @@ class StaffActionAdmin(ReadOnlyAdmin[StaffAction]):
             "preview": preview_of(obj),
             "reason_label": kind.reasons.get(obj.reason_code, obj.reason_code) if kind else obj.reason_code,
             "results": [(key, value) for key, value in obj.result.items() if not isinstance(value, dict)],
-            "shows_payload": obj.operation == "reveal_payload"
-            and obj.state == ActionState.EXECUTED
-            and obj.requested_by_id == request.user.pk,
+            "shows": _shows(request, kind, obj),
             **_decision(request, obj),
         }
         return super().render_change_form(request, context, add, change, form_url, obj)
+
+
+def _shows(request: HttpRequest, kind: StaffOperation | None, action: StaffAction) -> str:
+    """Return the address of what was revealed, for whoever asked for it."""
+    if kind is None or not kind.shows or action.state != ActionState.EXECUTED:
+        return ""
+    return reverse(kind.shows, args=[action.pk]) if action.requested_by_id == request.user.pk else ""
 
 
 def _decision(request: HttpRequest, action: StaffAction) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from tests.fake_provider import FakeProvider
 from tests.integrations.deliveries import make_destination, make_mailbox
 from tests.world import World
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ class Migration(migrations.Migration):
     atomic = False  # the index is built beside the service, which goes on writing
 
     dependencies = [
-        ('integrations', '0012_facts_by_time'),
+        ('integrations', '0016_public_key_empty'),
     ]
 
     operations = [

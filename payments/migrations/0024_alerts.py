@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0021_key_cases'),
+        ('payments', '0023_staff_people'),
     ]
 
     operations = [
