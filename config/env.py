@@ -30,7 +30,7 @@ from config.readers import (
 )
 from config.sources import Source, secret_sources
 from config.variables import DEPLOYED, KEYS_MAY_BE_ROWS, PROVIDER_KEYS, TABLE
-from config.watching import watching
+from config.watching import WatchingEnv, watching_env
 
 ENVIRONMENTS = ("demo", "test", "staging", "production")
 SECRET_KEY_MIN_CHARACTERS = 50
@@ -76,8 +76,7 @@ class Env:
     order_lifetime_minutes: int
     delivery: DeliveryEnv
     correction_ceilings: dict[str, int]
-    watching: dict[str, object]
-    """The thresholds of alerts and patterns, by name (config/watching.py)."""
+    watching: WatchingEnv
     payments_providers: tuple[str, ...]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
     stripe: StripeEnv
@@ -133,7 +132,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         order_lifetime_minutes=read.integer("ORDER_LIFETIME_MINUTES", 60, low=30, high=1440),
         delivery=delivery_env(read),
         correction_ceilings=read.limits("CORRECTION_CEILINGS"),
-        watching=watching(read),
+        watching=watching_env(read),
         payments_providers=_providers(read, stripe),
         webhook_ip_allowlists=webhook_allowlists(read),
         stripe=stripe,

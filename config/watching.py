@@ -6,10 +6,13 @@ A pattern's threshold is written `count/minutes` and becomes such a pair; `0` sw
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from config.readers import Reader
 
 _WINDOW = re.compile(r"([1-9][0-9]{0,5})/([1-9][0-9]{0,4})")
+Window = tuple[int, int]
+"""So many, within so many minutes."""
 LONGEST_WINDOW_MINUTES = 2 * 24 * 60
 
 ALERTS: dict[str, tuple[int, int, int]] = {
@@ -36,18 +39,27 @@ PATTERNS: dict[str, str] = {
 SMALL_AMOUNTS = "EUR:200,USD:200,GBP:200,JPY:300"
 
 
-def watching(read: Reader) -> dict[str, object]:
-    """Return the settings by name; notes the problems found."""
-    found: dict[str, object] = {
-        name: read.integer(name, default, low=low, high=high) for name, (default, low, high) in ALERTS.items()
-    }
-    found |= {name: _window(read, name, default) for name, default in PATTERNS.items()}
-    found["PATTERN_SMALL_AMOUNTS"] = read.limits("PATTERN_SMALL_AMOUNTS", SMALL_AMOUNTS)
-    found["PATTERN_REFUND_PERCENT"] = read.integer("PATTERN_REFUND_PERCENT", 10, low=1, high=100)
-    return found
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchingEnv:
+    """The thresholds by the names of their settings, and what the patterns of amounts and refunds need besides."""
+
+    alerts: dict[str, int]
+    patterns: dict[str, Window | None]
+    small_amounts: dict[str, int]
+    refund_percent: int
 
 
-def _window(read: Reader, name: str, default: str) -> tuple[int, int] | None:
+def watching_env(read: Reader) -> WatchingEnv:
+    """Read them; notes the problems found."""
+    return WatchingEnv(
+        alerts={name: read.integer(name, default, low=low, high=high) for name, (default, low, high) in ALERTS.items()},
+        patterns={name: _window(read, name, default) for name, default in PATTERNS.items()},
+        small_amounts=read.limits("PATTERN_SMALL_AMOUNTS", SMALL_AMOUNTS),
+        refund_percent=read.integer("PATTERN_REFUND_PERCENT", 10, low=1, high=100),
+    )
+
+
+def _window(read: Reader, name: str, default: str) -> Window | None:
     text = read.text(name, default)
     if text == "0":
         return None

@@ -131,7 +131,7 @@ class Found:
 
     subject_id: int
     count: int
-    order_id: int | None
+    order_id: int
 
 
 def watch(at: datetime) -> int:
@@ -166,20 +166,21 @@ def _not_yet_judged(pattern: Pattern, key: Any, subject_id: int, counted: int, *
     return since[1] if since else 0
 
 
-def _groups(pattern: Pattern, begin: datetime) -> QuerySet[Any, tuple[Any, int, int]]:
+def _groups(pattern: Pattern, begin: datetime) -> QuerySet[Any, Any]:
     """Return (key, count, newest order) of each group that reaches the threshold since `begin`."""
     counted = Count(pattern.distinct, distinct=True) if pattern.distinct else Count("pk")
     threshold = pattern.window[0] if pattern.window else 0
     rows = pattern.rows(begin)
     if pattern.subject_kind == "client":  # of some attempts no address is known
         rows = rows.exclude(**{pattern.by: ""})
-    return (
+    found: QuerySet[Any, Any] = (
         rows.order_by()
         .values_list(pattern.by)
         .annotate(counted=counted, newest=Max(pattern.order))
         .filter(counted__gte=threshold)
         .order_by("-counted")
     )
+    return found
 
 
 def _tell(pattern: Pattern, found: Found, *, at: datetime) -> None:

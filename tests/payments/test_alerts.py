@@ -226,8 +226,8 @@ class TestCases:
         assert case.closed_at is None, "a person closes it"
         ProviderEvent.objects.filter(pk=waiting.pk).update(state=EventState.RECEIVED)
         alerts.watch(now + timedelta(minutes=11))
-        case.refresh_from_db()
-        assert (case.recovered_at, case.times_seen) == (None, 4)
+        again = self.the_case()
+        assert (again.pk, again.recovered_at, again.times_seen) == (case.pk, None, 4)
 
     def test_closed_by_a_person_and_still_wrong_is_a_new_case(self, now: datetime) -> None:
         event(1, at=now, state=EventState.RECEIVED)

@@ -258,9 +258,9 @@ def test_no_query_reads_a_whole_table(now: datetime) -> None:
 
 
 class TestSettings:
-    def read(self, **environ: str) -> dict[str, object]:
+    def read(self, **environ: str) -> watching.WatchingEnv:
         read = Reader(environ)
-        found = watching.watching(read)
+        found = watching.watching_env(read)
         if read.problems:
             raise EnvironmentInvalid(read.problems)
         return found
@@ -268,14 +268,14 @@ class TestSettings:
     def test_each_has_a_value_and_the_patterns_name_them(self, settings: Any) -> None:
         found = self.read()
         assert {pattern.setting for pattern in patterns.PATTERNS} | {"PATTERN_REFUNDS"} == set(watching.PATTERNS)
-        assert all(hasattr(settings, name) for name in found)
-        assert found["PATTERN_FAILED_TRIES_BY_ORDER"] == (6, 60)
-        assert found["PATTERN_SMALL_AMOUNTS"] == {"EUR": 200, "USD": 200, "GBP": 200, "JPY": 300}
+        assert all(hasattr(settings, name) for name in (*found.alerts, *found.patterns))
+        assert found.patterns["PATTERN_FAILED_TRIES_BY_ORDER"] == (6, 60)
+        assert found.small_amounts == {"EUR": 200, "USD": 200, "GBP": 200, "JPY": 300}
 
     def test_as_written(self) -> None:
         found = self.read(PATTERN_CARDS_BY_EMAIL="7/90", PATTERN_REFUNDS="0", ALERT_EVENT_SECONDS="60")
-        assert (found["PATTERN_CARDS_BY_EMAIL"], found["PATTERN_REFUNDS"]) == ((7, 90), None)
-        assert found["ALERT_EVENT_SECONDS"] == 60
+        assert (found.patterns["PATTERN_CARDS_BY_EMAIL"], found.patterns["PATTERN_REFUNDS"]) == ((7, 90), None)
+        assert found.alerts["ALERT_EVENT_SECONDS"] == 60
 
     @pytest.mark.parametrize("text", ["7", "7/", "/60", "0/60", "-1/60", "7/0", "7/99999", "7/60/1", "٧/60", "7 / 60"])
     def test_refuses_what_is_no_threshold(self, text: str) -> None:
