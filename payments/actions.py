@@ -54,6 +54,8 @@ def check_may_ask(user: Any, operation: StaffOperation, preview: Preview | None 
             f"Your roles do not let you {operation.label.lower()}. {who_may(Verb.DO, area)} "
             f"{who_may(Verb.REQUEST, area).replace(' can.', ' can ask for it.')}"
         )
+    if preview and (why := operation.refusal(user, preview)):
+        raise PermissionDenied(why)
 
 
 def why_second_person(user: Any, operation: StaffOperation, preview: Preview) -> str:

@@ -4,16 +4,20 @@ from payments.backoffice import (
     approving,
     cases,
     inbox,
+    keys,
     messages,
     money,
     orders,
+    people,
 )
 
 __all__ = [
     "approving",
     "cases",
     "inbox",
+    "keys",
     "messages",
     "money",
     "orders",
+    "people",
 ]

@@ -36,6 +36,8 @@ def check_may_decide(user: Any, action: StaffAction) -> None:
     area = _area_of(action)
     if not may_any(user, (Verb.APPROVE, Verb.DO), area):
         check_may(user, Verb.APPROVE, area)
+    if why := staff_operations.get(action.operation).refusal(user, preview_of(action)):
+        raise PermissionDenied(why)
 
 
 def decide(*, action_id: int, approve: bool, note: str, user: Any, clock: Clock) -> StaffAction:

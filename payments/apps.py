@@ -3,13 +3,19 @@
 from importlib import import_module
 from typing import Any
 
-from django.apps import AppConfig
+from django.apps import AppConfig, apps
 from django.conf import settings
 from django.db.models.signals import post_migrate
 
 STAFF_OPERATIONS = (
     "payments.case_work",
     "payments.corrections",
+    "payments.people_operations",
+    "payments.token_operations",
+    "payments.dead_letter_acts",
+    "payments.key_acts",
+    "payments.pausing",
+    "payments.receiver_acts",
     "payments.payloads",
     "payments.revealing",
 )
@@ -20,6 +26,12 @@ def _grant(*, using: str, **_: Any) -> None:
     from payments.grants import grant_application_role
 
     grant_application_role(using=using, role=settings.DATABASES["default"]["USER"])
+
+
+def _make_groups(*, using: str, **_: Any) -> None:
+    from payments.role_groups import create_missing
+
+    create_missing(using=using)
 
 
 class PaymentsConfig(AppConfig):
@@ -38,3 +50,6 @@ class PaymentsConfig(AppConfig):
 
         # All migrations of a run are done before the first post_migrate signal is sent.
         post_migrate.connect(_grant, sender=self, dispatch_uid="payments.grant_application_role")
+        # django.contrib.auth comes after us, and by then our permissions are made.
+        auth = apps.get_app_config("auth")
+        post_migrate.connect(_make_groups, sender=auth, dispatch_uid="payments.make_groups")

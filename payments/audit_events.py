@@ -23,6 +23,13 @@ class Event(StrEnum):
     STEP_UP_FAILED = "step_up_failed", "Failed to prove again who they are"
     SESSION_ENDED = "session_ended", "Sessions ended by somebody"
     PERMISSION_REFUSED = "permission_refused", "Refused: no permission"
+    BACKUP_CODES_RENEWED = "backup_codes_renewed", "Backup codes made anew"
+    PASSWORD_CHANGED = "password_changed", "Password changed by themselves"  # nosec B105
+    INVITED = "invited", "Invited to set up their account"
+    INVITATION_LINKED = "invitation_linked", "Link of an invitation made"
+    INVITATION_USED = "invitation_used", "Invitation used"
+    INVITATION_FAILED = "invitation_failed", "Invitation opened with a wrong password or code"
+    TOKEN_COLLECTED = "token_collected", "Staff token collected by its owner"  # nosec B105
     TOKEN_ISSUED = "token_issued", "Staff token issued"  # nosec B105
     TOKEN_REVOKED = "token_revoked", "Staff token revoked"  # nosec B105
     REVEALED = "revealed", "Personal data or a raw payload shown"

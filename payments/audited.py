@@ -35,7 +35,7 @@ WATCHED: Mapping[str, Watched] = {
     "orders.Price": Watched(),
     # When it was last used, and of what its expiry was told, the processes write.
     "integrations.Credential": Watched(never=("value_sealed", "last_used_at", "expiry_told_days")),
-    "integrations.Destination": Watched(never=("secrets_sealed",)),
+    "integrations.Destination": Watched(never=("secrets_sealed", "staged_secret_sealed")),
     # People pause and resume; what the machine sees and does is in the other fields, and not written by save().
     "integrations.Breaker": Watched(only=("state", "since", "actor", "reason")),
     # Last sign-ins are events. A new password is told, its hash is not.
@@ -55,7 +55,7 @@ _APPEND_ONLY = "Append-only: each row is its own record."
 _OF_WORKERS = "A work row: only workers write it."
 _BY_MOVE = "Changes by orders.transitions.move() only, which writes a Transition; or is set by settlement."
 _OF_SHOPPERS = "Shoppers' own, before anything is owed."
-_OF_DJANGO_Q = "The queue's wake-ups and what became of them; its admin is taken away (config/admin.py)."
+_OF_DJANGO_Q = "The queue's wake-ups and what became of them; its screens are left out (payments/backoffice/site.py)."
 _OF_AXES = "axes' counters; each failed sign-in and lockout is an AuditRecord."
 _THROUGH = "Watched as a field of the model it belongs to."
 
@@ -80,6 +80,8 @@ NOT_WATCHED: Mapping[str, str] = {
     "payments.PeriodFigures": _OF_WORKERS,
     "payments.KeeperRound": _OF_WORKERS,
     "payments.AuditRecord": _APPEND_ONLY,
+    "payments.Invitation": "Each step of one, from its making to its use, is an AuditRecord.",
+    "payments.StaffToken": "Issued, collected, revoked: each is an AuditRecord; its uses are not.",
     "payments.AuditSeal": _APPEND_ONLY,
     "payments.SealedRows": _APPEND_ONLY,
     "payments.BackupCode": "A digest that is used up at a sign-in, which is an AuditRecord; a new set is watched.",

@@ -1,7 +1,11 @@
-"""The roles table as Django's groups: written by `sync_roles`, compared by `sync_roles --check`."""
+"""The roles table as Django's groups: written by `sync_roles`, compared by `sync_roles --check`.
+
+`migrate` only makes groups that are missing: what somebody changed by hand is drift, to be found, not overwritten.
+"""
 
 from __future__ import annotations
 
+from auditlog.context import disable_auditlog
 from django.contrib.auth.models import Group, Permission
 from django.db import transaction
 
@@ -16,10 +20,15 @@ def drift() -> list[str]:
         if group is None:
             found.append(f"The group {role} is missing.")
             continue
-        has, should = _codenames(group), permissions_of(role)
-        found += [f"{role} lacks {name}." for name in sorted(should - has)]
-        found += [f"{role} has {name}, which the table does not give." for name in sorted(has - should)]
+        found += drift_of(role, group)
     return found
+
+
+def drift_of(role: Role, group: Group) -> list[str]:
+    """Return one sentence for each difference between the table and a role's group."""
+    has, should = _codenames(group), permissions_of(role)
+    lacking = [f"{role} lacks {name}." for name in sorted(should - has)]
+    return lacking + [f"{role} has {name}, which the table does not give." for name in sorted(has - should)]
 
 
 def sync() -> list[str]:
@@ -33,9 +42,28 @@ def sync() -> list[str]:
     return mended
 
 
-def _permissions() -> list[Permission]:
+def create_missing(*, using: str) -> list[str]:
+    """Make the groups that are not there, and return their names; nothing while permissions of the table are missing.
+
+    Run after each `migrate`, so that a new installation has its roles.
+    """
+    known = {permission.codename: permission for permission in _permissions(using)}
+    if len(known) < len(PERMISSIONS):  # migrated in part
+        return []
+    made = []
+    # Written by `migrate`, as the tables' owner: the audit log is the application's, and may not be there yet.
+    with disable_auditlog(), transaction.atomic(using=using):
+        present = set(Group.objects.using(using).filter(name__in=list(Role)).values_list("name", flat=True))
+        for role in (role for role in Role if role not in present):
+            group = Group.objects.using(using).create(name=role)
+            group.permissions.set([known[name] for name in sorted(permissions_of(role))])
+            made.append(role.value)
+    return made
+
+
+def _permissions(using: str | None = None) -> list[Permission]:
     names = [name for name, _ in PERMISSIONS]
-    return list(Permission.objects.filter(content_type__app_label="payments", codename__in=names))
+    return list(Permission.objects.using(using).filter(content_type__app_label="payments", codename__in=names))
 
 
 def _codenames(group: Group) -> set[str]:

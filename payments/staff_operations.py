@@ -125,6 +125,13 @@ class StaffOperation(ABC):
         """Say why even a person who may do this needs a second one; empty if not."""
         return ""
 
+    def refusal(self, user: Any, preview: Preview) -> str:
+        """Say why this very person may neither ask for it nor decide about it, whatever their roles; empty if they may.
+
+        So that nobody changes their own account, as requester or as second person.
+        """
+        return ""
+
     def parameters_for(self, subject_id: int) -> dict[str, Any]:
         """Return initial values for the form."""
         return {}

@@ -74,6 +74,10 @@ class Destination(models.Model):
     overlap_until = models.DateTimeField(
         null=True, blank=True, help_text="Until when messages are also signed with the secrets before the newest."
     )
+    staged_secret_sealed = models.BinaryField(null=True, editable=False)
+    staged_mark = models.UUIDField(
+        null=True, editable=False, help_text="Which staged secret it is; an approval is for one of them."
+    )
     created_at = models.DateTimeField()
 
     class Meta:
@@ -163,6 +167,31 @@ class Destination(models.Model):
         """Put `new` first and go on signing with the present ones for `overlap_seconds`. The caller saves it."""
         present = self.signing_secrets(now=now, purpose=Purpose.ROTATE, actor=actor)
         self.set_signing_secrets([new, *present], overlap_until=now + timedelta(seconds=overlap_seconds))
+
+    def stage_secret(self, secret: str) -> None:
+        """Seal a secret that has no effect until use_staged_secret(). The caller saves it."""
+        self.staged_secret_sealed = seal(
+            secret.encode(), table=self._meta.db_table, column="staged_secret_sealed", row=self.uid
+        )
+        self.staged_mark = uuid.uuid4()
+
+    def use_staged_secret(self, *, now: datetime, overlap_seconds: int, actor: str) -> None:
+        """Sign with the staged secret from now on, and with the present ones for the overlap. The caller saves it.
+
+        Raises CannotDecrypt.
+        """
+        if self.staged_secret_sealed is None:
+            raise ValueError("No secret is staged.")
+        clear = unseal(
+            bytes(self.staged_secret_sealed),
+            table=self._meta.db_table,
+            column="staged_secret_sealed",
+            row=self.uid,
+            purpose=Purpose.ROTATE,
+            actor=actor,
+        )
+        self.rotate_signing_secret(clear.decode(), now=now, overlap_seconds=overlap_seconds, actor=actor)
+        self.staged_secret_sealed = None
 
 
 def _require_https(name: str, address: str, *, loopback: bool) -> None:

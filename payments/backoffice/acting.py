@@ -188,7 +188,7 @@ def _parameters_form(request: HttpRequest, kind: StaffOperation, subject_id: int
         return None
     if sent:
         return kind.form_class(request.POST)
-    return kind.form_class(initial=kind.parameters_for(subject_id))
+    return kind.form_class(initial={**kind.parameters_for(subject_id), **request.GET.dict()})
 
 
 def _known(request: HttpRequest) -> StaffAction | None:

@@ -2,7 +2,7 @@
 
 Threats: a forgotten or stolen session (both limits are kept in the session itself, on the server); one fixed before
 signing in (a new id at every sign-in); one that outlives the roles or the second factor it was opened with (the row of
-the person says since when sessions are over; password and deactivation are Django's own checks).
+the person says since when sessions are over, payments/people.py; password and deactivation are Django's own checks).
 """
 
 from __future__ import annotations
@@ -31,11 +31,6 @@ SEEN_EVERY_SECONDS = 60
 def connect() -> None:
     """Listen to Django's signal; once, however often it is called."""
     user_logged_in.connect(_opened, dispatch_uid="payments.staff_session")
-
-
-def end_all(*, user: Any, at: datetime) -> None:
-    """End every session that the person opened up to this moment. In the caller's transaction, if there is one."""
-    StaffAccount.objects.update_or_create(user_id=user.pk, defaults={"sessions_ended_at": at})
 
 
 def renew(request: HttpRequest, *, at: datetime) -> None:

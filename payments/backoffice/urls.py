@@ -1,18 +1,39 @@
-"""The back office's own pages beside the admin's: each behind the admin's sign-in, each with its own permission."""
+"""The back office's own pages beside the admin's: behind the admin's sign-in, but for those of an invitation.
+
+Each view says who may open it (payments/backoffice/access.py).
+"""
 
 from django.contrib import admin
-from django.urls import path
+from django.urls import include, path
 
-from payments.backoffice import acting, cases, inbox, monitoring, order_acts, search_page
+from payments.backoffice import (
+    acting,
+    cases,
+    dead_letters,
+    inbox,
+    keys,
+    monitoring,
+    order_acts,
+    receiver_secrets,
+    search_page,
+)
 
 app_name = "backoffice"
 urlpatterns = [
+    path("", include("payments.backoffice.people_urls")),
     path("monitoring/", admin.site.admin_view(monitoring.monitoring), name="monitoring"),
     path("act/<slug:operation>/<int:subject_id>/", admin.site.admin_view(acting.act), name="act"),
     path("actions/<int:action_id>/decide/", admin.site.admin_view(acting.decide), name="decide"),
     path("actions/<int:action_id>/withdraw/", admin.site.admin_view(acting.withdraw), name="withdraw"),
     path("actions/<int:action_id>/payload/", admin.site.admin_view(inbox.payload), name="payload"),
     path("cases/<int:case_id>/take/", admin.site.admin_view(cases.take), name="take_case"),
+    path("dead-letters/", admin.site.admin_view(dead_letters.page), name="dead_letters"),
+    path("keys/new/", admin.site.admin_view(keys.stage), name="stage_key"),
+    path(
+        "receivers/<int:destination_id>/secret/",
+        admin.site.admin_view(receiver_secrets.stage),
+        name="stage_receiver_secret",
+    ),
     path("cases/<int:case_id>/note/", admin.site.admin_view(cases.note), name="note_case"),
     path("actions/<int:action_id>/person/", admin.site.admin_view(order_acts.person), name="person"),
     path("orders/<int:order_id>/note/", admin.site.admin_view(order_acts.note), name="note"),

@@ -12,7 +12,7 @@ from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
 from payments.models.period import KeeperRound, PeriodFigures
 from payments.models.signature_trouble import SignatureTrouble
-from payments.models.staff import BackupCode, BackupCodes, StaffAccount, TotpDevice
+from payments.models.staff import BackupCode, BackupCodes, Invitation, StaffAccount, StaffToken, TotpDevice
 from payments.models.tries import PaymentTry
 
 __all__ = [
@@ -25,6 +25,7 @@ __all__ = [
     "Case",
     "CaseNote",
     "IdempotencyRecord",
+    "Invitation",
     "KeeperRound",
     "LedgerEntry",
     "LedgerTransaction",
@@ -39,5 +40,6 @@ __all__ = [
     "SignatureTrouble",
     "StaffAccount",
     "StaffAction",
+    "StaffToken",
     "TotpDevice",
 ]

@@ -1,4 +1,4 @@
-"""What a person of the back office signs in with beside their password, and since when their sessions are over."""
+"""What the back office keeps of its people: second factors, ways in, tokens, and since when their sessions are over."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class StaffAccount(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, primary_key=True, related_name="staff_account"
     )
     sessions_ended_at = models.DateTimeField(
-        null=True, blank=True, help_text="Sessions opened up to this moment are over: roles, MFA or e-mail changed."
+        null=True, blank=True, help_text="Sessions opened before are over: roles or second factor changed."
     )
 
     class Meta:
@@ -90,3 +90,79 @@ class StaffAccount(models.Model):
 
     def __str__(self) -> str:
         return f"staff account {self.pk}"
+
+
+class InvitationKind(models.TextChoices):
+    """What whoever follows the link must show, and may set."""
+
+    START = "start", "Start: set a password and enrol an authenticator"
+    PASSWORD = "password", "New password: shown a code of their authenticator"  # nosec B105
+    MFA = "mfa", "New authenticator: shown their password"
+
+
+class Invitation(models.Model):
+    """A way in for one person, by a link that opens once. Who asked for it makes the link and hands it over."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="invitations")
+    kind = models.CharField(max_length=10, choices=InvitationKind.choices)
+    digest = models.CharField(max_length=64, null=True, unique=True, help_text="SHA-256 of the link's token.")  # noqa: DJ001  unique
+    created_at = models.DateTimeField()
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+",
+        help_text="Empty: by a command.",
+    )  # fmt: skip
+    expires_at = models.DateTimeField()
+    linked_at = models.DateTimeField(null=True, blank=True, help_text="When the link was made, for the last time.")
+    ended_at = models.DateTimeField(null=True, blank=True)
+    used = models.BooleanField(default=False)
+
+    class Meta:
+        ordering = ["-pk"]
+        default_permissions = ()
+        constraints = [
+            models.UniqueConstraint(fields=["user"], condition=models.Q(ended_at=None), name="invitation_one_open"),
+            models.CheckConstraint(
+                condition=models.Q(used=False) | models.Q(ended_at__isnull=False), name="invitation_used_is_over"
+            ),
+            models.CheckConstraint(condition=models.Q(kind__in=InvitationKind.values), name="invitation_kind_known"),
+        ]
+
+    def __str__(self) -> str:
+        return f"invitation {self.pk}"
+
+
+class StaffToken(models.Model):
+    """What a program of one person shows to the API. Its secret is made when its owner collects it and kept nowhere."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="staff_tokens")
+    name = models.CharField(max_length=60, help_text="What it is for.")
+    scopes = models.JSONField(help_text="Names of payments.staff_tokens.Scope.")
+    digest = models.CharField(max_length=64, null=True, blank=True, unique=True, help_text="SHA-256 of the secret.")
+    hint = models.CharField(max_length=4, blank=True, help_text="The secret's last characters, to tell tokens apart.")
+    issued_at = models.DateTimeField()
+    issued_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="+")
+    collected_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField()
+    last_used_at = models.DateTimeField(null=True, blank=True, help_text="To the minute.")
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    revoked_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
+    )
+    revoked_why = models.CharField(max_length=200, blank=True)
+
+    class Meta:
+        ordering = ["-pk"]
+        default_permissions = ()
+        constraints = [
+            models.CheckConstraint(
+                condition=models.Q(digest=None, collected_at=None)
+                | models.Q(digest__isnull=False, collected_at__isnull=False),
+                name="staff_token_collected",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(expires_at__gt=models.F("issued_at")), name="staff_token_expires"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"token {self.pk} ({self.name})"

@@ -91,3 +91,20 @@ def test_groups_of_other_names_are_left_alone() -> None:
     role_groups.sync()
     assert other.permissions.count() == 1
     assert role_groups.drift() == []
+
+
+def test_migrate_makes_missing_groups_and_leaves_drift_to_be_found() -> None:
+    assert role_groups.drift() == [], "made by the migrate that made this database"
+    Group.objects.get(name=Role.LEAD).delete()
+    Group.objects.get(name=Role.SUPPORT).permissions.clear()
+    assert role_groups.create_missing(using="default") == [Role.LEAD]
+    found = role_groups.drift()
+    assert found
+    assert all(sentence.startswith("Support lacks ") for sentence in found)
+
+
+def test_a_half_migrated_database_gets_no_half_groups() -> None:
+    Group.objects.all().delete()
+    Permission.objects.filter(codename="do_note").delete()
+    assert role_groups.create_missing(using="default") == []
+    assert not Group.objects.exists()
