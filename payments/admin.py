@@ -7,6 +7,7 @@ from payments.backoffice import (
     keys,
     messages,
     money,
+    order_rows,
     orders,
     people,
 )
@@ -18,6 +19,7 @@ __all__ = [
     "keys",
     "messages",
     "money",
+    "order_rows",
     "orders",
     "people",
 ]
