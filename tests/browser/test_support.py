@@ -36,7 +36,7 @@ def test_i_paid_but_it_says_pending(shop: WholeShop, visitor: Visitor) -> None:
     seconds = time.monotonic() - began
     expect(why).to_contain_text("Paid at")
     timeline = support.get_by_role("region", name="Timeline, newest first")
-    expect(timeline).to_contain_text("Provider asked now by support")
+    expect(timeline).to_contain_text("Provider asked now by Support")
     support.get_by_text("Show the text").click()
     expect(support.get_by_role("textbox", name="Reply to the customer")).to_have_value(
         re.compile(rf"order {order.number} .*Your payment of .* reached us", re.DOTALL)
