@@ -135,6 +135,16 @@ class Reader:
             self.problem(name, "names something twice", "Keep one of each.")
         return tuple(member for member in members if member)
 
+    def host_names(self, name: str) -> frozenset[str]:
+        """Return host names, lower-case and without the trailing dot."""
+        found = frozenset(member.lower().rstrip(".") for member in self.items(name))
+        for member in sorted(found):
+            if not re.fullmatch(r"[a-z0-9]([a-z0-9.-]*[a-z0-9])?", member):
+                self.problem(
+                    name, f"has {member!r}, which is no host name", "Write e.g. erp.example, nothing around it."
+                )
+        return found
+
     def limits(self, name: str) -> dict[str, int]:
         """Return amounts by currency, in minor units: `EUR:500000,JPY:800000`."""
         found: dict[str, int] = {}

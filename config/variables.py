@@ -68,6 +68,11 @@ GENERAL = (
         required_in=DEPLOYED,
     ),
     Variable(
+        "PRIVATE_RECEIVERS",
+        "Comma list of host names that may stand in the networks of our own house (10/8, 172.16/12, 192.168/16, "
+        "fc00::/7), such as an ERP's; over https all the same. Every other host that we call must be public.",
+    ),
+    Variable(
         "METRICS_TOKEN", "Bearer token that opens /metrics to others than loopback and trusted networks.", secret=True
     ),
     Variable("LOG_LEVEL", "`DEBUG`, `INFO`, `WARNING` or `ERROR`.", "`INFO`"),

@@ -10,6 +10,7 @@ import ipaddress
 import queue
 import socket
 import threading
+from collections.abc import Collection
 from dataclasses import dataclass
 
 IPAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -29,6 +30,10 @@ _REFUSED_V4 = tuple(
 # address (Teredo in 2001::/23, 6to4 2002::/16) or is for documentation is excluded too.
 _GLOBAL_V6 = ipaddress.IPv6Network("2000::/3")
 _REFUSED_V6 = tuple(ipaddress.IPv6Network(net) for net in ("2001::/23", "2001:db8::/32", "2002::/16", "3fff::/20"))
+
+
+# The networks of one's own house (RFC 1918, RFC 4193): for hosts that PRIVATE_RECEIVERS names, and for those only.
+_OWN = tuple(ipaddress.ip_network(net) for net in ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "fc00::/7"))
 
 
 class OutboundRefused(Exception):
@@ -63,6 +68,11 @@ def is_public(ip: IPAddress) -> bool:
     return ip.scope_id is None and ip in _GLOBAL_V6 and not any(ip in net for net in _REFUSED_V6)
 
 
+def is_own_network(ip: IPAddress) -> bool:
+    """Return whether `ip` is of the networks that a house uses inside; loopback, link local and the like are not."""
+    return getattr(ip, "scope_id", None) is None and any(ip in net for net in _OWN)
+
+
 def resolve(host: str, port: int, *, timeout_seconds: float) -> tuple[Endpoint, ...]:
     """Return every address of `host`, in the resolver's order.
 
@@ -88,18 +98,29 @@ def resolve(host: str, port: int, *, timeout_seconds: float) -> tuple[Endpoint, 
     return tuple(answer)
 
 
-def permitted(host: str, endpoints: tuple[Endpoint, ...], *, scheme: str, allow_loopback: bool) -> tuple[Endpoint, ...]:
+def permitted(
+    host: str,
+    endpoints: tuple[Endpoint, ...],
+    *,
+    scheme: str,
+    allow_loopback: bool,
+    private_hosts: Collection[str] = (),
+) -> tuple[Endpoint, ...]:
     """Return `endpoints` if all of them may be connected to.
 
-    Public addresses over https only; loopback only where allowed, then over http as well. One bad address refuses the
-    whole name. Raises OutboundRefused.
+    Public addresses over https only; loopback only where allowed, then over http as well; the networks of one's own
+    house for the names in `private_hosts` (lower-case), over https. One bad address refuses the whole name.
+    Raises OutboundRefused.
     """
+    own = host.lower().rstrip(".") in private_hosts
     if not endpoints:
         raise OutboundRefused(f"{host} has no address")
     if allow_loopback and all(is_loopback(endpoint.ip) for endpoint in endpoints):
         return endpoints
-    if not all(is_public(endpoint.ip) for endpoint in endpoints):
-        raise OutboundRefused(f"{host} resolves to an address that is not public; only public hosts may be called")
+    if not all(is_public(endpoint.ip) or (own and is_own_network(endpoint.ip)) for endpoint in endpoints):
+        raise OutboundRefused(
+            f"{host} resolves to an address that is not public; PRIVATE_RECEIVERS names the hosts of one's own house"
+        )
     if scheme != "https":
         raise OutboundRefused(f"{host} would be called without TLS; use an https:// address")
     return endpoints

@@ -12,6 +12,7 @@ from contextvars import ContextVar
 from typing import Any
 
 import certifi
+from django.conf import settings
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
@@ -125,7 +126,9 @@ def _connect(connection: HTTPConnection, *, scheme: str, allow_loopback: bool) -
     except OSError as error:
         known = error if isinstance(error, socket.gaierror) else socket.gaierror(str(error))
         raise NameResolutionError(host, connection, known) from error
-    endpoints = permitted(host, found, scheme=scheme, allow_loopback=allow_loopback)
+    endpoints = permitted(
+        host, found, scheme=scheme, allow_loopback=allow_loopback, private_hosts=settings.PRIVATE_RECEIVERS
+    )
     failure: OSError | None = None
     for endpoint in endpoints:
         try:

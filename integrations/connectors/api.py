@@ -14,6 +14,7 @@ from typing import Any
 
 from integrations.connectors.answers import verdict_of
 from integrations.connectors.contract import CannotTell, Connector, Found, Message, Misconfigured, Receiver, Verdict
+from integrations.connectors.options import Option, read_options
 from integrations.failure import Failure
 from integrations.http import HttpAnswer, OutboundFailed, OutboundTimeout, remaining_seconds, send, total_deadline
 
@@ -54,12 +55,21 @@ class Refused(Exception):
 
 
 class ApiConnector(Connector):
-    """Subclass it with `check`, `look`, `tell` and, where the API's errors say more than its statuses, `meaning`.
+    """Subclass it with `look`, `tell` and, where the API's errors say more than its statuses, `meaning`.
 
-    `secret_has_name`: the secret is of the form `name:secret`.
+    `options`: the kind's settings. `secret_has_name`: its secret is of the form `name:secret`.
     """
 
+    options: Mapping[str, Option] = {}
     secret_has_name: bool = False
+
+    def check(self, receiver: Receiver) -> None:
+        """Raise Misconfigured for options that are not the kind's, secrets of another form, and a public key."""
+        read_options(receiver, self.options)
+        if receiver.public_key:
+            raise Misconfigured("What this kind of receiver is told cannot be sealed; take the public key out.")
+        if receiver.secrets and self.secret_has_name:
+            name_and_secret(receiver)
 
     def look(self, job: Job) -> ExternalIds | None:
         """Return what the receiver made of the message, if it has all of it."""
@@ -78,8 +88,6 @@ class ApiConnector(Connector):
         self.check(receiver)
         if not receiver.secrets:
             raise Misconfigured("The destination has no secret.")
-        if self.secret_has_name:
-            name_and_secret(receiver)
         if message.fact not in self.facts:
             raise CannotTell(f"This kind of receiver cannot be told of {message.fact}.")
         return Job(message=message, receiver=receiver)

@@ -111,9 +111,9 @@ class Connector(Protocol):
     reads_related: bool = False
 
     def check(self, receiver: Receiver) -> None:
-        """Raise Misconfigured, with a sentence for the form, unless address, options and public key are usable.
+        """Raise Misconfigured, with a sentence for the form, unless options and public key are usable.
 
-        Called when a destination is edited; its secrets are not looked at.
+        Secrets too, where there are any: a destination is edited without them.
         """
         return
 

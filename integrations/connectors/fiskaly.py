@@ -55,11 +55,8 @@ class FiskalyConnector(ApiConnector):
 
     kind = "fiskaly"
     facts = frozenset(_MOVES)
+    options = OPTIONS
     secret_has_name = True
-
-    def check(self, receiver: Receiver) -> None:
-        """Raise Misconfigured for options that are not fiskaly's."""
-        read_options(receiver, OPTIONS)
 
     def look(self, job: Job) -> ExternalIds | None:
         """Return the receipt's ids if it is finished."""

@@ -13,7 +13,7 @@ from urllib.parse import quote
 
 from integrations.connectors.answers import verdict_of
 from integrations.connectors.api import ApiConnector, ExternalIds, Job, Unexpected, call
-from integrations.connectors.contract import CannotLookUp, Receiver, Verdict
+from integrations.connectors.contract import CannotLookUp, Verdict
 from integrations.connectors.options import PREFIX, Option, read_options
 from integrations.connectors.payloads import decimal_amount, need, order_reference, plain
 from integrations.facts import Fact
@@ -50,11 +50,8 @@ class HubSpotConnector(ApiConnector):
             *(Fact.REFUND_SUCCEEDED, Fact.REFUND_FAILED),
         }
     )
+    options = OPTIONS
     reads_related = True
-
-    def check(self, receiver: Receiver) -> None:
-        """Raise Misconfigured for options that are not HubSpot's."""
-        read_options(receiver, OPTIONS)
 
     def look(self, job: Job) -> ExternalIds | None:
         """Return the deal's and the contact's ids, if the deal says all that this message says."""

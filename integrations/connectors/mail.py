@@ -47,6 +47,11 @@ class MailConnector(Connector):
     kind = "mail"
     facts = MAILED_FACTS
 
+    def check(self, receiver: Receiver) -> None:
+        """Raise Misconfigured for what mail has no use for: its sign-in is EMAIL_URL's."""
+        if receiver.options or receiver.secrets or receiver.public_key:
+            raise Misconfigured("Mail has no options, secret or public key; see EMAIL_URL.")
+
     def build(self, message: Message, receiver: Receiver, **_: Any) -> EmailMultiAlternatives:
         """Return the mail, in text and HTML. Raises NoSuchMail when the fact has none or the address is no address."""
         if message.fact not in MAILED_FACTS:

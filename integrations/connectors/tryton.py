@@ -15,7 +15,7 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from integrations.connectors.api import ApiConnector, ExternalIds, Job, Refused
-from integrations.connectors.contract import Message, Receiver
+from integrations.connectors.contract import Message
 from integrations.connectors.options import PREFIX, Option, read_options
 from integrations.connectors.payloads import day_of, decimal_amount, moved_in_order_currency, need, order_reference
 from integrations.connectors.tryton_rpc import Tryton, as_decimal, day, number, signed_in
@@ -38,11 +38,8 @@ class TrytonConnector(ApiConnector):
 
     kind = "tryton"
     facts = frozenset({Fact.ORDER_PAID, Fact.REFUND_SUCCEEDED})
+    options = OPTIONS
     secret_has_name = True
-
-    def check(self, receiver: Receiver) -> None:
-        """Raise Misconfigured for options that are not Tryton's."""
-        read_options(receiver, OPTIONS)
 
     def look(self, job: Job) -> ExternalIds | None:
         """Return the invoice's ids if it stands there paid."""

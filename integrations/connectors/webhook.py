@@ -37,11 +37,13 @@ class WebhookConnector(Connector):
     kind = "webhook"
 
     def check(self, receiver: Receiver) -> None:
-        """Raise Misconfigured unless the public key, where there is one, can be sealed to. There are no options."""
+        """Raise Misconfigured unless what there is of key and secrets can be used. There are no options."""
         if receiver.options:
             raise Misconfigured("A webhook has no options.")
         if receiver.public_key:
             read_public_key(receiver.public_key)
+        if receiver.secrets:
+            _signed("", "", receiver.secrets, now=datetime.fromtimestamp(0, tz=UTC))
 
     def build(self, message: Message, receiver: Receiver, *, now: datetime) -> Request:
         """Return the POST, signed with each of the receiver's secrets. Raises Misconfigured."""

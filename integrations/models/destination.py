@@ -68,7 +68,10 @@ class Destination(models.Model):
         help_text="Settings of its kind, nothing secret (docs/connectors.md).",
     )
     public_key = models.TextField(
-        blank=True, db_default="", help_text="The receiver's, as a JWK or PEM: what is sent is sealed to it."
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The receiver's, as a JWK or PEM: what is sent is sealed to it.",
     )
     secrets_sealed = models.BinaryField(null=True, editable=False)
     overlap_until = models.DateTimeField(

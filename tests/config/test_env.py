@@ -274,3 +274,15 @@ def test_every_variable_of_the_design_is_known() -> None:
         WEBHOOK_IP_ALLOWLISTS
     """
     assert set(design.split()) <= set(TABLE)
+
+
+class TestPrivateReceivers:
+    def test_names_are_compared_without_case_and_trailing_dot(self, tmp_path: Path) -> None:
+        read = load(tmp_path, PRIVATE_RECEIVERS="ERP.example, crm.example.")
+        assert read.private_receivers == {"erp.example", "crm.example"}
+
+    @pytest.mark.parametrize(
+        "value", ["https://erp.example", "erp.example:8000", "*.example", "erp.example,,x", "[::1]"]
+    )
+    def test_what_is_no_name_is_refused(self, tmp_path: Path, value: str) -> None:
+        assert "PRIVATE_RECEIVERS" in problems(tmp_path, PRIVATE_RECEIVERS=value)

@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.db import connection, transaction
+from django.test import override_settings
 
 from integrations import http, http_connections
 from integrations.addresses import Endpoint, is_public, permitted, resolve
@@ -183,6 +184,36 @@ class TestAddresses:
     def test_allowing_loopback_allows_nothing_else(self, address: str) -> None:
         with pytest.raises(OutboundRefused):
             permitted("h", (endpoint(address),), scheme="http", allow_loopback=True)
+
+    @pytest.mark.parametrize("address", ["10.0.0.1", "172.16.3.4", "192.168.1.7", "fd12:3456::1", "8.8.8.8"])
+    def test_a_named_host_may_stand_in_our_own_house(self, address: str) -> None:
+        found = (endpoint(address),)
+        ours: dict[str, Any] = {"private_hosts": {"erp.example"}, "allow_loopback": False}
+        for name in ("erp.example", "ERP.example", "erp.example."):
+            assert permitted(name, found, scheme="https", **ours) == found
+        with pytest.raises(OutboundRefused, match="without TLS"):
+            permitted("erp.example", found, scheme="http", **ours)
+        if address != "8.8.8.8":
+            with pytest.raises(OutboundRefused, match="PRIVATE_RECEIVERS"):
+                permitted("other.example", found, scheme="https", **ours)
+
+    @pytest.mark.parametrize(
+        "address", ["127.0.0.1", "169.254.169.254", "0.0.0.0", "::1", "fe80::1", "::ffff:10.0.0.1", "100.64.0.1"]
+    )
+    def test_even_a_named_host_is_never_this_machine_or_its_metadata(self, address: str) -> None:
+        with pytest.raises(OutboundRefused):
+            permitted(
+                "erp.example",
+                (endpoint(address),),
+                scheme="https",
+                allow_loopback=False,
+                private_hosts={"erp.example"},
+            )
+
+    @override_settings(PRIVATE_RECEIVERS=frozenset({"localhost"}))
+    def test_naming_this_machine_opens_nothing(self) -> None:
+        with serving(saying(plain(b""))) as server, pytest.raises(OutboundRefused):
+            http.send("GET", server.url(host="localhost"), headers={}, deadline_seconds=5)
 
     @pytest.mark.parametrize("spelling", ["127.0.0.1", "127.1", "0x7f.1", "2130706433", "017700000001", "localhost"])
     def test_every_spelling_of_loopback_is_refused(self, spelling: str) -> None:
