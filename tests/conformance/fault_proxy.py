@@ -18,6 +18,7 @@ class Fault:
     after: bool
     status: int
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 CUT_BEFORE = Fault(after=False, status=0)
@@ -95,7 +96,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _spoil(self, fault: Fault) -> None:
         self.close_connection = True
         if fault.status > 0:
-            self._answer(fault.status, fault.headers, b"")
+            self._answer(fault.status, fault.headers, fault.body)
         elif fault.status == -1:
             self.send_response(200)
             self.send_header("content-type", "application/json")
