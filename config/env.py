@@ -10,7 +10,7 @@ import json
 import os
 import secrets
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -28,6 +28,7 @@ from config.readers import (
     trusted_proxies,
     webhook_allowlists,
 )
+from config.sources import Source, secret_sources
 from config.variables import DEPLOYED, KEYS_MAY_BE_ROWS, PROVIDER_KEYS, TABLE
 
 ENVIRONMENTS = ("demo", "test", "staging", "production")
@@ -81,6 +82,8 @@ class Env:
     """The variables of providers without an adapter here, by name."""
     secret_values: frozenset[str]
     """Every secret, for the log's scrubber."""
+    secret_sources: dict[str, Source] = field(compare=False)
+    """Where each secret comes from, by variable."""
 
     @property
     def deployed(self) -> bool:
@@ -100,8 +103,8 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
     """
     read = Reader(environ)
     environment = _environment(read)
-    if environment == "demo" and not read.problems:
-        read = Reader({**_of_the_demo(environ, base_dir), **environ})
+    demo = _of_the_demo(environ, base_dir) if environment == "demo" and not read.problems else {}
+    read = Reader({**demo, **environ}) if demo else read
     for name in TABLE:
         read.required(name, environment=environment)
     kept = _Kept(read, base_dir / "var" / "secrets", allowed=environment not in DEPLOYED)
@@ -132,6 +135,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         stripe=stripe,
         other_providers=_other_providers(read),
         secret_values=frozenset(_secret_values(read)) | frozenset(kept.values),
+        secret_sources=secret_sources(environ, demo=demo, demo_file=_demo_file(base_dir), kept=kept.files),
     )
     if read.problems:
         raise EnvironmentInvalid(list(dict.fromkeys(read.problems)))
@@ -146,10 +150,14 @@ def _of_the_demo(environ: Mapping[str, str], base_dir: Path) -> dict[str, str]:
     if any(value for name, value in environ.items() if name.startswith("STRIPE_")):
         return {}
     try:
-        kept: dict[str, str] = json.loads((base_dir / "var" / "demo" / "environment.json").read_text(encoding="utf-8"))
+        kept: dict[str, str] = json.loads(_demo_file(base_dir).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return {}
     return kept
+
+
+def _demo_file(base_dir: Path) -> Path:
+    return base_dir / "var" / "demo" / "environment.json"
 
 
 class _Kept:
@@ -158,19 +166,22 @@ class _Kept:
     def __init__(self, read: Reader, directory: Path, *, allowed: bool) -> None:
         self._read, self._directory, self._allowed = read, directory, allowed
         self.values: list[str] = []
+        self.files: dict[str, Path] = {}
+        """By the variable each of them stands for."""
 
     def __call__(self, name: str, make: Any) -> str:
         if not self._allowed:
             return ""
+        variable = {"stripe_webhook_secret": "STRIPE_WEBHOOK_SECRETS"}.get(name, name.upper())
         try:
             value = kept_secret(self._directory, name, make)
         except OSError as error:
-            variable = {"stripe_webhook_secret": "STRIPE_WEBHOOK_SECRETS"}.get(name, name.upper())
             self._read.problem(
                 variable, f"is unset, and {self._directory} cannot keep one: {error.strerror}", f"Set {variable}."
             )
             return ""
         self.values.append(value)
+        self.files[variable] = self._directory / name
         return value
 
 

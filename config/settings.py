@@ -45,6 +45,7 @@ PUBLIC_BASE_URL = _env.public_base_url
 TRUSTED_PROXIES = _env.trusted_proxies
 PRIVATE_RECEIVERS = _env.private_receivers
 METRICS_TOKEN = _env.metrics_token
+SECRET_SOURCES = _env.secret_sources
 
 # Loopback is for probes and for people on this machine; no page builds a link from the request's host.
 ALLOWED_HOSTS = [str(urlsplit(PUBLIC_BASE_URL).hostname), *_env.allowed_hosts, "localhost", "127.0.0.1", "[::1]"]

@@ -58,6 +58,16 @@ def nudge_due(*, now: datetime) -> list[str]:
     return nudged
 
 
+def broker_answers(cluster: str) -> bool:
+    """Say whether the queue of `cluster` can be reached now."""
+    try:
+        _broker(cluster).queue_size()  # ping() of the broker in PostgreSQL asks nobody
+    except Exception:  # whatever a broker's client raises, it does not answer
+        log.warning("broker_silent", cluster=cluster, exc_info=True)
+        return False
+    return True
+
+
 def _nudge_now(cluster: str) -> None:
     failpoint("nudge.before_queue")
     try:

@@ -86,7 +86,8 @@ def test_only_clusters_with_due_rows_are_nudged(now: datetime) -> None:
     tell(now=now)
     OrmQ.objects.all().delete()
     assert "deliver" not in wakeups.nudge_due(now=now - timedelta(seconds=1))
-    assert wakeups.nudge_due(now=now) == ["deliver"]
+    # What is watched once a minute makes `keep` due too (payments/watch.py).
+    assert [cluster for cluster in wakeups.nudge_due(now=now) if cluster != "keep"] == ["deliver"]
     assert waiting()["deliver"] == 1
 
 

@@ -1,0 +1,109 @@
+"""D060–D069: what waits too long or was given up, by the figures that `status` shows."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from django.conf import settings
+
+from payments import health_figures
+from payments.management.doctor.examination import Place, examination
+from payments.states import CallState, EventState
+
+EVENT_SECONDS, DELIVERY_SECONDS, CALL_SECONDS = 300, 900, 900
+
+
+@examination(
+    "D060",
+    holds="no event waits for longer than ALERT_EVENT_SECONDS",
+    remedy="docs/runbooks/stale-events.md",
+)
+def events(place: Place) -> list[str]:
+    states = (EventState.RECEIVED, EventState.FAILED, EventState.UNVERIFIED)
+    return [
+        f"{row.count} {row.state}, the oldest for {_age(place, row.oldest)}."
+        for row in health_figures.inbox()
+        if row.state in states and _older(place, row.oldest, "ALERT_EVENT_SECONDS", EVENT_SECONDS)
+    ]
+
+
+@examination(
+    "D061",
+    holds="no delivery to a receiver that is not paused waits for longer than ALERT_DELIVERY_SECONDS",
+    remedy="docs/runbooks/stale-deliveries.md",
+)
+def deliveries(place: Place) -> list[str]:
+    return [
+        f"{receiver.name}: {receiver.unsent.count} unsent, the oldest for {_age(place, receiver.unsent.oldest)}."
+        for receiver in health_figures.receivers(now=place.at)
+        if receiver.active
+        and not receiver.paused
+        and _older(place, receiver.unsent.oldest, "ALERT_DELIVERY_SECONDS", DELIVERY_SECONDS)
+    ]
+
+
+@examination(
+    "D062",
+    holds="there are no dead letters",
+    remedy="docs/runbooks/dead-letters.md; `manage.py redeliver` queues them again under their keys.",
+)
+def dead_letters(place: Place) -> list[str]:
+    return [
+        f"{receiver.name}: {receiver.dead.count}, the oldest for {_age(place, receiver.dead.oldest)}."
+        for receiver in health_figures.receivers(now=place.at)
+        if receiver.dead.count
+    ]
+
+
+@examination(
+    "D063",
+    holds="there are no dead events",
+    remedy="docs/runbooks/dead-events.md; `manage.py replay_inbox` puts them back to work.",
+)
+def dead_events(place: Place) -> list[str]:
+    return [
+        f"{row.count} dead, the oldest arrived {_age(place, row.oldest)} ago."
+        for row in health_figures.inbox()
+        if row.state == EventState.DEAD and row.count
+    ]
+
+
+@examination(
+    "D064",
+    holds="no call to a provider has had an unknown outcome for longer than ALERT_CALL_SECONDS",
+    remedy="docs/runbooks/stale-calls.md; never send the same again by hand.",
+)
+def calls(place: Place) -> list[str]:
+    return [
+        f"{row.count} unknown, the oldest for {_age(place, row.oldest)}."
+        for row in health_figures.provider_calls()
+        if row.state == CallState.UNKNOWN and _older(place, row.oldest, "ALERT_CALL_SECONDS", CALL_SECONDS)
+    ]
+
+
+@examination(
+    "D065",
+    holds="no provider or receiver is away or paused",
+    remedy="docs/runbooks/away.md; what a person has paused, a person resumes.",
+)
+def breakers(place: Place) -> list[str]:
+    return [
+        f"{each.name} ({each.kind}) is {each.state} for {_age(place, each.not_closed_since)}"
+        + (f", by {each.actor}: {each.reason}" if each.state == "paused" else "")
+        + "."
+        for each in health_figures.breakers()
+        if each.not_closed_since is not None
+    ]
+
+
+def _older(place: Place, since: datetime | None, setting: str, default: int) -> bool:
+    return since is not None and place.at - since > timedelta(seconds=int(getattr(settings, setting, default)))
+
+
+def _age(place: Place, since: datetime | None) -> str:
+    if since is None:
+        return "no time"
+    minutes = int((place.at - since).total_seconds()) // 60
+    if minutes < 120:
+        return f"{minutes} min"
+    return f"{minutes // 60} h" if minutes < 2880 else f"{minutes // 1440} days"
