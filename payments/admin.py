@@ -2,22 +2,26 @@
 
 from payments.backoffice import (
     approving,
+    audit_log,
     cases,
     inbox,
     keys,
     messages,
     money,
+    order_rows,
     orders,
     people,
 )
 
 __all__ = [
     "approving",
+    "audit_log",
     "cases",
     "inbox",
     "keys",
     "messages",
     "money",
+    "order_rows",
     "orders",
     "people",
 ]
