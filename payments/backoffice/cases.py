@@ -14,6 +14,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_POST
 
 from payments import case_notes
+from payments.backoffice.access import needs
 from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.buttons import buttons
 from payments.models import Case, StaffAction
@@ -91,6 +92,7 @@ class CaseAdmin(ReadOnlyAdmin[Case]):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 
+@needs(Area.FINANCE, Verb.DO)
 @require_POST
 def take(request: HttpRequest, case_id: int) -> HttpResponse:
     """Take a case on."""
@@ -102,6 +104,7 @@ def take(request: HttpRequest, case_id: int) -> HttpResponse:
     return redirect("admin:payments_case_change", case_id)
 
 
+@needs(Area.FINANCE, Verb.DO)
 @require_POST
 def note(request: HttpRequest, case_id: int) -> HttpResponse:
     """Write a note on a case."""

@@ -46,15 +46,10 @@ class ProductAdmin(AreaAdmin[Product]):
     """The catalogue may be edited: orders keep the prices of their moment."""
 
     area = Area.CATALOGUE
+    edits = Verb.DO
     list_display = ("name", "sku", "active", "max_quantity")
     search_fields = ("name", "sku")
     prepopulated_fields = {"slug": ("name",)}
     inlines = (PriceInline,)
 
     # Never deleted: take it off sale instead, baskets refer to it.
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may(request.user, Verb.DO, Area.CATALOGUE)
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return may(request.user, Verb.DO, Area.CATALOGUE)
