@@ -88,6 +88,7 @@ NOT_WATCHED: Mapping[str, str] = {
     "integrations.OutboxEvent": _APPEND_ONLY,
     "integrations.DeliveryReplay": _APPEND_ONLY,
     "integrations.DeliverySkip": _APPEND_ONLY,
+    "integrations.DeliveryRepeat": _APPEND_ONLY,
     "integrations.EncryptionKey": _APPEND_ONLY,
     "integrations.DecryptionRecord": _APPEND_ONLY,
     "integrations.Delivery": _OF_WORKERS,
