@@ -2,6 +2,7 @@
 
 from payments.backoffice import (
     approving,
+    audit_log,
     cases,
     inbox,
     keys,
@@ -13,6 +14,7 @@ from payments.backoffice import (
 
 __all__ = [
     "approving",
+    "audit_log",
     "cases",
     "inbox",
     "keys",

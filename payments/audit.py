@@ -69,9 +69,12 @@ def acting(
 ) -> Iterator[None]:
     """Name, for every audited change inside the block, who makes it and why.
 
-    What is not given stays as the block around it says. Threads start with nothing: open the block in the thread.
+    What is not given stays as the block around it says; another actor is not by the command around. Threads start with
+    nothing: open the block in the thread.
     """
     around = current()
+    if actor is not None:
+        around = replace(around, command="")
     given: dict[str, Any] = {
         "actor": actor,
         "reason_code": reason_code,

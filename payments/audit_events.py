@@ -36,6 +36,7 @@ class Event(StrEnum):
     PROVIDER_ASKED = "provider_asked", "Provider asked now"
     EXPORTED = "exported", "Exported"
     COMMAND_RUN = "command_run", "Command run"
+    AUDIT_VERIFIED = "audit_verified", "Audit log verified"
 
     label: str
 

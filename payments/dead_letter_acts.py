@@ -30,7 +30,7 @@ class DeadLettersForm(forms.Form):
 
     destination = forms.TypedChoiceField(coerce=int, required=False, empty_value=None, label="Receiver")
     fact = forms.ChoiceField(required=False, choices=[("", "any fact"), *((fact.value, fact.value) for fact in Fact)])
-    fingerprint = forms.CharField(required=False, max_length=64, label="Error fingerprint")
+    error = forms.CharField(required=False, max_length=64, label="Error fingerprint")
     ids = forms.CharField(
         required=False, max_length=2000, label="Delivery ids", help_text="Comma list, to replay just these."
     )
@@ -176,7 +176,7 @@ def filter_of(parameters: Mapping[str, Any]) -> DeadFilter:
         ids=ids,
         destination_id=parameters.get("destination") or None,
         fact=parameters.get("fact") or "",
-        fingerprint=parameters.get("fingerprint") or "",
+        fingerprint=parameters.get("error") or "",
     )
 
 

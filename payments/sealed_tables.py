@@ -64,8 +64,20 @@ SEALED = (
     SealedTable(label="payments.Approval", final=_APPROVAL_FINAL),
     SealedTable(label="integrations.DeliveryReplay"),
     SealedTable(label="integrations.DeliverySkip"),
+    SealedTable(label="integrations.DeliveryRepeat"),
     SealedTable(label="integrations.DecryptionRecord"),
 )
+
+
+NOT_SEALED = {
+    "payments_look": "What a provider said; the provider can be asked again.",
+    "payments_paymenttry": "What a provider said; the provider can be asked again.",
+    "integrations_outboxevent": "What receivers were told; each fact stands beside the Transition that made it true.",
+    "integrations_encryptionkey": "No act: which keys this database has met.",
+    "payments_auditseal": "The seals themselves.",
+    "payments_sealedrows": "The seals themselves.",
+}
+"""Append-only tables (payments/grants.py) that no seal holds, and why."""
 
 
 def table_named(name: str) -> SealedTable | None:

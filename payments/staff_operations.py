@@ -38,7 +38,7 @@ class Change:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Preview:
-    """What would happen. All of it enters the fingerprint.
+    """What would happen. All of it but the warnings enters the fingerprint.
 
     `stake`: the money at stake. `tells`: the facts (and by them mails and deliveries) that would go out. `count`: how
     many rows it is about. `basis`: what else must still hold at execution, as plain JSON, not shown.
@@ -62,7 +62,9 @@ class Preview:
 
     @property
     def fingerprint(self) -> str:
-        return hashlib.sha256(json.dumps(self.as_json(), sort_keys=True, default=str).encode()).hexdigest()
+        """Of all that would happen; warnings are advice, and may speak of the hour."""
+        binding = {name: value for name, value in self.as_json().items() if name != "warnings"}
+        return hashlib.sha256(json.dumps(binding, sort_keys=True, default=str).encode()).hexdigest()
 
 
 class StaffOperation(ABC):

@@ -47,7 +47,7 @@ def page(request: HttpRequest) -> HttpResponse:
 
 
 def _shown(group: DeadGroup) -> Shown:
-    chosen: dict[str, Any] = {"destination": group.destination_id, "fingerprint": group.fingerprint}
+    chosen: dict[str, Any] = {"destination": group.destination_id, "error": group.fingerprint}
     query = urlencode(chosen)
     act = canary_of(parameters_of(chosen), at=timezone.now())
     outcome = canary_outcome(act) if act else None

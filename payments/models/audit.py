@@ -26,6 +26,8 @@ class AuditRecord(models.Model):
 
     class Meta:
         ordering = ["-pk"]
+        verbose_name = "audit log entry"
+        verbose_name_plural = "audit log"
         default_permissions = ()
         constraints = [models.CheckConstraint(condition=~Q(event="") & ~Q(actor=""), name="audit_who_and_what")]
         indexes = [
@@ -58,6 +60,7 @@ class AuditSeal(models.Model):
 
     class Meta:
         ordering = ["-number"]
+        verbose_name = "audit seal"
         default_permissions = ()
         constraints = [
             models.CheckConstraint(

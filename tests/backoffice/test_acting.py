@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import re
+from datetime import datetime
 
 import pytest
 from django.test import Client
 from django.urls import reverse
 
+from integrations.models import Destination
 from orders.models import Order
+from payments import staff_operations
+from payments.backoffice import step_up
+from payments.backoffice.acting import ConfirmForm
 from payments.models import StaffAction
 from payments.models.action import ActionState
 from payments.roles import Role
@@ -183,3 +188,29 @@ def test_the_list_shows_a_person_what_concerns_them(order: Order) -> None:
         assert ("Cancel unpaid order" in page.content.decode()) == sees, role
     page = signed_in(Role.SUPPORT).get(StaffAction.objects.get().get_absolute_url())
     assert page.status_code in (302, 403)
+
+
+def test_no_form_of_an_act_uses_a_name_of_the_confirmation() -> None:
+    """Both stand in one form; two fields of one name would let the last one win."""
+    taken = {*ConfirmForm.base_fields, *step_up.StepUpForm.base_fields, "stage", "csrfmiddlewaretoken"}
+    for kind in staff_operations.all_operations():
+        if kind.form_class is not None:
+            assert not taken & set(kind.form_class.base_fields), kind.name
+
+
+def test_an_act_with_a_form_by_hand_is_previewed_and_confirmed_alike(order: Order, now: datetime) -> None:
+    """What the confirmation sends on is what was previewed, field by field."""
+    from tests.payments.test_edge_acts import dead_letters
+
+    receiver = Destination.objects.create(
+        name="ERP", kind="webhook", address="https://erp.example/in", idempotent=True, created_at=now,
+        facts=["case.opened"],
+    )  # fmt: skip
+    dead_letters(receiver, 2, now=now)
+    client, url = signed_in(Role.INTEGRATIONS), reverse("backoffice:act", args=["replay_canary", 0])
+    chosen = {"destination": str(receiver.pk), "fact": "", "error": "f" * 16, "ids": ""}
+    page = client.post(url, {"stage": "preview", **chosen}).content.decode()
+    sent = {name: hidden(page, name) for name in ("destination", "error", "uid", "fingerprint")}
+    form = {**sent, "stage": "confirm", "reason_code": "try_out", "reason": "To see whether it works."}
+    assert client.post(url, form).status_code == 302
+    assert StaffAction.objects.get().state == ActionState.EXECUTED

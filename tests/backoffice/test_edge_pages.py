@@ -41,7 +41,7 @@ def test_who_may_not_see_them(role: Role) -> None:
 
 def test_the_way_to_the_canary_is_filled_in(receiver: Destination, now: datetime) -> None:
     dead_letters(receiver, 2, now=now)
-    url = reverse("backoffice:act", args=["replay_canary", 0]) + f"?destination={receiver.pk}&fingerprint={'f' * 16}"
+    url = reverse("backoffice:act", args=["replay_canary", 0]) + f"?destination={receiver.pk}&error={'f' * 16}"
     page = signed_in(Role.INTEGRATIONS).get(url).content.decode()
     assert f'value="{"f" * 16}"' in page
     assert f'<option value="{receiver.pk}" selected>' in page

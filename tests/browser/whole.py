@@ -10,6 +10,7 @@ from playwright._impl._api_structures import SetCookieParam
 from playwright.sync_api import Page, expect
 
 from integrations.sandbox.control import SandboxControl
+from integrations.sandbox.loopback import ReceiverControl
 from payments.management.demo.place import Place
 from tests.demo.running import Running, told
 
@@ -99,6 +100,11 @@ class WholeShop:
     def trigger(self, event: str, order: Placed) -> None:
         """Provoke what `manage.py trigger` can."""
         told(self._running.checkout, "trigger", event, "--order", str(order.number), "--json")
+
+    def receiver_answers_again(self) -> None:
+        """Let the demo's receiver work again; whether it is enabled is for people to say."""
+        receiver = ReceiverControl(self._running.addresses.receiver)
+        receiver.behave("ok")
 
     def provider_down_for(self, page_id: str) -> None:
         """Let the provider answer 500 whenever somebody asks about this page, until its faults are cleared."""

@@ -52,7 +52,6 @@ class TestActing:
             "reason_code": "typo",
             "reason": "The name was wrong",
             "action": 12,
-            "command": entry.additional_data["command"],
         }
 
     def test_inner_blocks_add_and_the_outer_actor_comes_back(self, product: Product) -> None:

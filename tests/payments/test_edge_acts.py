@@ -79,7 +79,7 @@ def deliver(delivery: Delivery, *, now: datetime, outcome: str = "delivered") ->
 class TestReplay:
     def test_the_canary_goes_first_and_all_that_are_alike_after_it(self, receiver: Destination, now: datetime) -> None:
         dead_letters(receiver, 5, now=now)
-        chosen = cleaned(destination=receiver.pk, fingerprint="f" * 16)
+        chosen = cleaned(destination=receiver.pk, error="f" * 16)
         person = make_staff(Role.INTEGRATIONS)
         with pytest.raises(NotPossible, match="Replay one of them first"):
             ask(person, "replay_dead_letters", now=now, parameters=chosen)

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from orders.models import Transition
 from payments import audit, sealed_tables, sealing, working
 from payments.audit_events import Event
+from payments.grants import APPEND_ONLY
 from payments.models import AuditRecord, AuditSeal, SealedRows, StaffAction
 from payments.models.action import ActionState
 from payments.seal_digests import Part, canonical, row_digest, seal_digest, seal_mac
@@ -101,6 +102,12 @@ class TestDigests:
             cursor.execute("SET LOCAL TimeZone = 'Asia/Tokyo'")
             cursor.execute("SET LOCAL DateStyle = 'German'")
         assert sealed_tables.rows_between(table, table.columns, above=row.pk - 1, up_to=row.pk) == plain
+
+
+def test_every_append_only_table_is_sealed_or_has_a_reason_not_to_be() -> None:
+    sealed = {table.name for table in sealed_tables.SEALED if not table.final}
+    assert sealed | set(sealed_tables.NOT_SEALED) == set(APPEND_ONLY)
+    assert not sealed & set(sealed_tables.NOT_SEALED)
 
 
 class TestTheChain:

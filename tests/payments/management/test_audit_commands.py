@@ -64,7 +64,7 @@ class TestVerify:
         lines = run(capsys, "verify_audit")
         assert lines[0] == f"anchor: 2:{sealed.digest}"
         assert lines[-1].startswith(
-            f"2 seals, {report['rows']} rows, 0 rows not sealed yet, 0 broken links, verified until 20"
+            f"2 seals, {report['rows']} rows, 1 rows not sealed yet, 0 broken links, verified until 20"
         )
 
     @pytest.mark.django_db(transaction=True)

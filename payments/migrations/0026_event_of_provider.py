@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False  # indexes are built beside the service, which goes on writing
 
     dependencies = [
-        ('payments', '0024_alerts'),
+        ('payments', '0025_alerts'),
     ]
 
     operations = [

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0023_staff_people'),
+        ('payments', '0024_audit_log_reading'),
     ]
 
     operations = [
