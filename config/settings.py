@@ -116,6 +116,7 @@ TIME_ZONE = "UTC"
 LANGUAGE_CODE = "en"
 LANGUAGES = [("en", "English")]
 USE_I18N = True
+FORMAT_MODULE_PATH = ["config.formats"]
 
 # --- database, cache, queue, mail --------------------------------------------------------------------------
 

@@ -8,6 +8,7 @@ from payments.backoffice import (
     keys,
     messages,
     money,
+    order_rows,
     orders,
     people,
 )
@@ -20,6 +21,7 @@ __all__ = [
     "keys",
     "messages",
     "money",
+    "order_rows",
     "orders",
     "people",
 ]

@@ -61,6 +61,10 @@ class OnPerson(StaffOperation):
     def second_person(self, preview: Preview) -> str:
         return people.why_second([Role(name) for name in preview.basis.get("strong", ())])
 
+    def check(self, subject_id: int, *, at: datetime) -> None:
+        person_of(subject_id)
+        super().check(subject_id, at=at)
+
     def lock(self, subject_id: int, parameters: Parameters) -> None:
         people.lock_administrators()
         list(get_user_model().objects.select_for_update().filter(pk=subject_id))
@@ -74,6 +78,9 @@ class InvitePerson(OnPerson):
     label = "Invite a person"
     form_class = InviteForm
     reasons: ClassVar[dict[str, str]] = {"joins": "Joins the team", "helps_out": "Helps out for a time"}
+
+    def check(self, subject_id: int, *, at: datetime) -> None:
+        """Nobody is there yet: whether it can be done depends on the form."""
 
     def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
         name, roles = parameters["username"], _roles(parameters)

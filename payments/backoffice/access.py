@@ -1,7 +1,7 @@
 """How a page of the back office that is no ModelAdmin says, and asks, who may open it.
 
-Every view below /admin/ carries one of these decorators, and tests/backoffice/test_access.py opens each as every role.
-The decorators stand inside `admin.site.admin_view`, which asks for sign-in, second factor and a role first.
+Every view below /admin/ carries one of these decorators, the outermost one of its own, inside `admin.site.admin_view`,
+which asks for sign-in, second factor and a role first. tests/backoffice/test_access.py opens each as everybody.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class Access:
 
     area: Area | None = None
     verbs: tuple[Verb, ...] = ()
+    by_subject: bool = False
+    """Everybody with a role, as far as the roles table goes: the page asks further, by what it is about."""
     outside: bool = False
     """Without signing in: the page itself asks for what proves the right to it."""
 
@@ -53,8 +55,14 @@ def needs(area: Area, *verbs: Verb) -> Callable[[View], View]:
 
 
 def every_role(view: AnyView) -> AnyView:
-    """Declare a page that everybody with a role may open: about themselves, or asking further by what it is about."""
+    """Declare a page that everybody with a role may open, such as those about themselves."""
     view.access = Access()  # type: ignore[attr-defined]
+    return view
+
+
+def by_subject(view: AnyView) -> AnyView:
+    """Declare a page that decides by what it is about (an act's kind, its requester), and has tests of that."""
+    view.access = Access(by_subject=True)  # type: ignore[attr-defined]
     return view
 
 

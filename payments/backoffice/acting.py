@@ -24,6 +24,7 @@ from django.views.decorators.http import require_POST
 from payments import actions, approvals, staff_operations
 from payments.actions import BadReason
 from payments.backoffice import step_up
+from payments.backoffice.access import by_subject
 from payments.models import StaffAction
 from payments.staff_operations import NotPossible, Preview, StaffOperation
 
@@ -57,6 +58,7 @@ class DecideForm(forms.Form):
     )
 
 
+@by_subject
 def act(request: HttpRequest, operation: str, subject_id: int) -> HttpResponse:
     """Show the form, the preview, or the outcome of confirming it."""
     kind = _operation_or_404(operation)
@@ -83,6 +85,7 @@ def act(request: HttpRequest, operation: str, subject_id: int) -> HttpResponse:
         return _not_possible(request, kind, error)
 
 
+@by_subject
 @require_POST
 def decide(request: HttpRequest, action_id: int) -> HttpResponse:
     """Approve or refuse, after a step-up. POST only; the action's page shows the form."""
@@ -110,6 +113,7 @@ def decide(request: HttpRequest, action_id: int) -> HttpResponse:
     return redirect(action)
 
 
+@by_subject
 @require_POST
 def withdraw(request: HttpRequest, action_id: int) -> HttpResponse:
     """Take back a request of one's own."""

@@ -26,6 +26,7 @@ class StaffActionAdmin(ReadOnlyAdmin[StaffAction]):
     """A person sees their own acts and those of the areas they may view; whoever reads the audit log sees all."""
 
     area = Area.AUDIT
+    by_subject = True
     list_display = ("id", "label", "order", "stake", "requested_by", "requested_at", "state_word")
     list_filter = ("state",)
     search_fields = ("=id", "=uid", "=order__id")

@@ -23,6 +23,11 @@ class AreaAdmin(admin.ModelAdmin[Row]):
     """
 
     area: ClassVar[Area]
+    edits: ClassVar[Verb | None] = None
+    """The verb that lets a person add and change rows by hand; None: nobody does. Nobody deletes any."""
+    by_subject: ClassVar[bool] = False
+    """Whether the screen decides by each row whom it opens to, beyond the area; then it has tests of that."""
+    view_on_site = False
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may(request.user, Verb.VIEW, self.area)
@@ -31,10 +36,10 @@ class AreaAdmin(admin.ModelAdmin[Row]):
         return self.has_view_permission(request)
 
     def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        return self.edits is not None and may(request.user, self.edits, self.area)
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+        return self.has_add_permission(request)
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False

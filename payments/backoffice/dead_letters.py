@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from integrations import dead_letters
 from integrations.dead_letters import DeadGroup
+from payments.backoffice.access import needs
 from payments.dead_letter_acts import DeadLettersForm, canary_of, canary_outcome
 from payments.models import StaffAction
 from payments.roles import Area, Verb, check_may, may_any
@@ -31,6 +32,7 @@ class Shown:
     list_url: str
 
 
+@needs(Area.MESSAGES, Verb.VIEW)
 def page(request: HttpRequest) -> HttpResponse:
     """List the groups; whoever may replay finds the way to it beside each.
 

@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from integrations import providers
 from payments import payloads
+from payments.backoffice.access import by_subject
 from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.buttons import buttons
 from payments.backoffice.filtering import by_provider, recent_values
@@ -56,6 +57,7 @@ class ProviderEventAdmin(ReadOnlyAdmin[ProviderEvent]):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 
+@by_subject
 def payload(request: HttpRequest, action_id: int) -> HttpResponse:
     """Show the raw bytes of a revealed event to whoever asked, for five minutes; each showing is recorded."""
     action = get_object_or_404(StaffAction, pk=action_id)

@@ -15,6 +15,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 from integrations import credentials
 from integrations.models import Credential
 from payments.backoffice import step_up
+from payments.backoffice.access import needs
 from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.buttons import buttons
 from payments.roles import Area, Verb, check_may, may
@@ -76,6 +77,7 @@ class CredentialAdmin(ReadOnlyAdmin[Credential]):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 
+@needs(Area.KEYS, Verb.REQUEST)
 @sensitive_post_parameters("value", "password", "code")
 def stage(request: HttpRequest) -> HttpResponse:
     """Take a new key in: sealed, without effect until somebody else approves its activation.

@@ -15,11 +15,14 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from payments.backoffice import monitoring_charts
+from payments.backoffice.access import every_role
 from payments.models import PeriodFigures
 from payments.models.period import Length
 from payments.roles import held_by
 
 
+@every_role
+@every_role
 @require_safe
 def monitoring(request: HttpRequest) -> HttpResponse:
     """Show the charts that the person's roles allow, over 24 hours or, with `?over=days`, 30 days."""

@@ -16,13 +16,16 @@ from django.views.decorators.http import require_http_methods, require_POST
 
 from orders.models import Order
 from payments import asking, notes, resending, revealing
+from payments.backoffice.access import by_subject, needs
 from payments.backoffice.order_page import url_of_order
 from payments.models import StaffAction
 from payments.notes import EmptyNote
 from payments.resending import NoReason
+from payments.roles import Area, Verb
 from payments.staff_operations import NotPossible
 
 
+@needs(Area.NOTE, Verb.DO)
 @require_POST
 def note(request: HttpRequest, order_id: int) -> HttpResponse:
     """Keep what the person wrote."""
@@ -39,6 +42,7 @@ def note(request: HttpRequest, order_id: int) -> HttpResponse:
     return redirect(url_of_order(order_id))
 
 
+@needs(Area.NOTE, Verb.DO)
 @require_POST
 def resend(request: HttpRequest, order_id: int) -> HttpResponse:
     """Send a mail to the shopper again."""
@@ -59,6 +63,7 @@ def resend(request: HttpRequest, order_id: int) -> HttpResponse:
     return redirect(url_of_order(order_id))
 
 
+@needs(Area.ASK_PROVIDER, Verb.DO)
 @require_POST
 def ask(request: HttpRequest, order_id: int) -> HttpResponse:
     """Ask the provider, and say what it answered."""
@@ -72,6 +77,7 @@ def ask(request: HttpRequest, order_id: int) -> HttpResponse:
     return redirect(url_of_order(order_id))
 
 
+@by_subject
 @require_http_methods(["GET", "POST"])
 def person(request: HttpRequest, action_id: int) -> HttpResponse:
     """GET offers to show the revealed address, POST shows it, once."""

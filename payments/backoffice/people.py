@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from typing import Any
 
 from django.contrib import admin
 from django.contrib.auth.models import Group, User
-from django.core.exceptions import PermissionDenied
 from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from payments import role_groups, staff_operations, staff_tokens
-from payments.actions import check_may_ask
+from payments import role_groups, staff_tokens
 from payments.backoffice.base import AreaAdmin, ReadOnlyAdmin, ReadOnlyInline
+from payments.backoffice.buttons import buttons
 from payments.models import StaffToken, TotpDevice
 from payments.models.staff import Invitation
 from payments.people_operations import NOBODY_THEMSELVES
 from payments.roles import TABLE, Area, Role, Verb, may
-from payments.staff_operations import NotPossible, StaffOperation
 
 ON_A_PERSON = (
     "change_roles",
@@ -107,24 +104,11 @@ class PersonAdmin(AreaAdmin[User]):
         context: dict[str, Any] = {}
         if user is not None and self.has_view_permission(request, user):
             now = timezone.now()
-            acts = [staff_operations.get(name) for name in ON_A_PERSON]
-            context["acts"] = [(act, _why_not(request.user, act, user, at=now)) for act in acts]
+            context["buttons"] = buttons(request, ON_A_PERSON, user.pk)
+            context["own"] = NOBODY_THEMSELVES if user.pk == request.user.pk else ""
             mine = Invitation.objects.filter(user=user, ended_at=None, expires_at__gt=now, created_by=request.user.pk)
             context["invitation"] = mine.first()
         return super().change_view(request, object_id, form_url, {**context, **(extra_context or {})})
-
-
-def _why_not(asker: Any, operation: StaffOperation, user: Any, *, at: datetime) -> str:
-    """Say why this person may not ask for an act, in the words it would refuse with; empty if they may."""
-    try:
-        check_may_ask(asker, operation)
-        if asker.pk == user.pk:
-            return NOBODY_THEMSELVES
-        if operation.form_class is None:
-            operation.preview(user.pk, {}, at=at)
-    except (PermissionDenied, NotPossible) as error:
-        return str(error)
-    return ""
 
 
 @admin.register(Group)

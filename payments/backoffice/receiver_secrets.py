@@ -16,6 +16,7 @@ from django.views.decorators.debug import sensitive_post_parameters
 
 from integrations.models import Destination
 from payments.backoffice import step_up
+from payments.backoffice.access import needs
 from payments.roles import Area, Verb, check_may
 
 
@@ -30,6 +31,7 @@ class SecretForm(forms.Form):
     )
 
 
+@needs(Area.KEYS, Verb.REQUEST)
 @sensitive_post_parameters("value", "password", "code")
 def stage(request: HttpRequest, destination_id: int) -> HttpResponse:
     """Seal a new secret for a receiver, without effect until its activation is approved.

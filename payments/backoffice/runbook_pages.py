@@ -15,12 +15,14 @@ from django.urls import reverse
 from django.views.decorators.http import require_safe
 
 from payments import runbooks
+from payments.backoffice.access import every_role
 from payments.backoffice.markdown import html_of, title_of
 
 _OTHER_PAGE = re.compile(r"([a-z-]+)\.md")
 _INSIDE = re.compile(r"/admin/[A-Za-z0-9/_?=&.-]*")
 
 
+@every_role
 @require_safe
 def runbook(request: HttpRequest, code: str) -> HttpResponse:
     """Show one."""
@@ -32,6 +34,7 @@ def runbook(request: HttpRequest, code: str) -> HttpResponse:
     return TemplateResponse(request, "admin/runbook.html", {**admin.site.each_context(request), **context})
 
 
+@every_role
 @require_safe
 def index(request: HttpRequest) -> HttpResponse:
     """List them all."""

@@ -10,6 +10,7 @@ from django.utils import timezone
 from django.views.decorators.http import require_safe
 
 from orders import locales
+from payments.backoffice.access import needs
 from payments.backoffice.order_page import url_of, url_of_order
 from payments.finding import MOST, Found, Hit, find
 from payments.masking import masked_address
@@ -17,6 +18,7 @@ from payments.roles import Area, Verb, check_may
 from payments.searching import question_of
 
 
+@needs(Area.ORDER, Verb.VIEW)
 @require_safe
 def search(request: HttpRequest) -> HttpResponse:
     """Show what was found by `?q=`. Raises PermissionDenied without the right to see orders."""

@@ -13,7 +13,8 @@ from typing import Any
 from django.contrib import admin
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django_otp.admin import OTPAdminSite
 
 from payments.backoffice.base import AreaAdmin
@@ -30,6 +31,15 @@ class BackofficeSite(OTPAdminSite):  # type: ignore[misc]  # django-otp has no t
 
     def __init__(self, name: str = "admin") -> None:
         super().__init__(name)
+
+    def get_urls(self) -> list[Any]:
+        """Return Django's own, without two that nothing here leads to."""
+        left_out = ("password_change_done", "view_on_site")
+        return [each for each in super().get_urls() if getattr(each, "name", None) not in left_out]
+
+    def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Lead to the page that asks for a step-up."""
+        return redirect("backoffice:account_password")
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Say whether this person may open the site at all: active staff, verified, with a role."""

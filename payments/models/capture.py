@@ -55,3 +55,8 @@ class Capture(models.Model):
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def fee(self) -> Money | None:
+        """The provider's fee, in this capture's currency; None while it has not told it."""
+        return None if self.fee_minor is None else Money(self.fee_minor, self.currency)

@@ -37,7 +37,6 @@ def _event(event: ProviderEvent, scope: Scope) -> Entry:
         at=event.received_at,
         provider_at=event.provider_created_at,
         title=f"{provider_label(event.provider)} told us: {clean(event.type)}",
-        actor=event.provider,
         correlation_id=event.correlation_id,
         tags=(event.state,),
         problem=trouble,

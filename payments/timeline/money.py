@@ -101,7 +101,6 @@ def _look(look: Look, scope: Scope) -> Entry:
 
 def _capture(capture: Capture, scope: Scope) -> Entry:
     applied = capture.disposition == Disposition.APPLIED
-    fee = f"{capture.fee_minor} minor units" if capture.fee_minor is not None else ""
     return Entry(
         kind="capture",
         pk=capture.pk,
@@ -111,7 +110,9 @@ def _capture(capture: Capture, scope: Scope) -> Entry:
         correlation_id=capture.correlation_id,
         tags=(str(capture.disposition),),
         problem=not applied,
-        details=known(("Capture", capture.capture_id), ("Fee", fee), ("It is", capture.get_disposition_display())),
+        details=known(
+            ("Capture", capture.capture_id), ("Fee", capture.fee), ("It is", capture.get_disposition_display())
+        ),
         page=OwnPage("payments.capture", capture.pk),
     )
 
