@@ -53,6 +53,7 @@ class CaseAdmin(ReadOnlyAdmin[Case]):
     """Each person sees the kinds that are theirs by the roles table (payments/case_areas.py)."""
 
     area = Area.FINANCE
+    by_subject = True
     list_display = ("id", "kind_word", "order", "stake", "owner", "opened_at", "times_seen", "resolution_word")
     list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter), MoneyFilter, "resolution")
     search_fields = ("id", "order__id")
@@ -102,7 +103,7 @@ class CaseAdmin(ReadOnlyAdmin[Case]):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 
-@by_subject
+@by_subject  # payments/case_notes.py asks, by the area of the case's kind
 @require_POST
 def take(request: HttpRequest, case_id: int) -> HttpResponse:
     """Take a case on."""
@@ -114,7 +115,7 @@ def take(request: HttpRequest, case_id: int) -> HttpResponse:
     return redirect("admin:payments_case_change", case_id)
 
 
-@by_subject
+@by_subject  # payments/case_notes.py asks, by the area of the case's kind
 @require_POST
 def note(request: HttpRequest, case_id: int) -> HttpResponse:
     """Write a note on a case."""
