@@ -40,8 +40,8 @@ class Unexpected(Exception):
     def body(self) -> dict[str, Any]:
         """The answer's JSON object; empty where it is none."""
         try:
-            found = json.loads(self.answer.body)
-        except ValueError:
+            found = _read(self.answer)
+        except OutboundFailed:
             return {}
         return found if isinstance(found, dict) else {}
 
@@ -93,10 +93,16 @@ class ApiConnector(Connector):
         return Job(message=message, receiver=receiver)
 
     def find(self, message: Message, receiver: Receiver, *, now: datetime, deadline_seconds: float) -> Found | None:
-        """Return what the receiver has of this message, if it has all of it."""
+        """Return what the receiver has of this message, if it has all of it.
+
+        One too slow to say so in time is not waited for: `tell` looks again, step by step.
+        """
         job = self.build(message, receiver, now=now)
-        with total_deadline(deadline_seconds):
-            ids = self.look(job)
+        try:
+            with total_deadline(deadline_seconds):
+                ids = self.look(job)
+        except OutboundTimeout:
+            return None
         return None if ids is None else Found(external_ids=ids)
 
     def send(self, request: Job, *, deadline_seconds: float) -> Verdict:
@@ -151,9 +157,14 @@ def call(
     )
     if answer.status not in expect:
         raise Unexpected(answer)
+    return _read(answer)
+
+
+def _read(answer: HttpAnswer) -> Any:
     try:
         return json.loads(answer.body)
-    except ValueError as error:
+    # Brackets without end are an attack on the reader's stack.
+    except (ValueError, RecursionError) as error:
         raise OutboundFailed("the answer is no JSON") from error
 
 

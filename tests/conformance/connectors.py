@@ -187,6 +187,16 @@ class ConnectorKit:
             assert all(count == 0 for count in stand.effects().values())
 
     @pytest.mark.django_db
+    @pytest.mark.parametrize("status", [200, 400, 500])
+    @pytest.mark.parametrize("body", [b"[" * 200_000, b"null", b'"text"', b"\xff\xfe", b"[]", b'{"error": {}}'])
+    def test_an_answer_that_means_nothing_stops_nobody(self, status: int, body: bytes) -> None:
+        with self._told() as (_, proxy, row):
+            proxy.spoil(Fault(after=False, status=status, body=body), which=0)
+            once(row)
+            assert row.state in (DeliveryState.QUEUED, DeliveryState.DELIVERED)
+            assert len(row.last_detail) <= 300
+
+    @pytest.mark.django_db
     def test_unauthorised_needs_a_person(self) -> None:
         with self._told() as (_, proxy, row):
             proxy.spoil(Fault(after=False, status=401), which=0)

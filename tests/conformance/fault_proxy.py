@@ -18,6 +18,7 @@ class Fault:
     after: bool
     status: int
     headers: dict[str, str] = field(default_factory=dict)
+    body: bytes = b""
 
 
 CUT_BEFORE = Fault(after=False, status=0)
@@ -41,6 +42,9 @@ class FaultProxy(ThreadingHTTPServer):
         self.over = threading.Event()
         self._lock = threading.Lock()
         super().__init__(("127.0.0.1", 0), _Handler)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Silent: that the other side hangs up is what is tried here."""
 
     @property
     def url(self) -> str:
@@ -95,7 +99,7 @@ class _Handler(BaseHTTPRequestHandler):
     def _spoil(self, fault: Fault) -> None:
         self.close_connection = True
         if fault.status > 0:
-            self._answer(fault.status, fault.headers, b"")
+            self._answer(fault.status, fault.headers, fault.body)
         elif fault.status == -1:
             self.send_response(200)
             self.send_header("content-type", "application/json")

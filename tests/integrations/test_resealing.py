@@ -25,6 +25,8 @@ from tests.integrations.deliveries import make_destination
 
 pytestmark = pytest.mark.django_db
 
+NOT_SECRET = {"payments_sealedrows.digests": "digests of the audit log's rows; they are shown to whoever verifies it"}
+
 OLD, NEW = b"o" * 31 + b"1", b"n" * 31 + b"1"
 
 
@@ -76,7 +78,7 @@ class TestFinding:
             for field in model._meta.concrete_fields
             if isinstance(field, models.BinaryField)
         }
-        assert binary == {str(each) for each in resealing.sealed_columns()}
+        assert binary == {str(each) for each in resealing.sealed_columns()} | set(NOT_SECRET)
         assert {
             "payments_providerevent.body_sealed",
             "payments_providerevent.headers_sealed",

@@ -21,6 +21,8 @@ from tests.integrations.connectors.telling import Told
 from tests.receivers import fiskaly
 from tests.receivers.server import Asked, serving
 
+pytestmark = pytest.mark.django_db
+
 OPTIONS = {"tss_id": fiskaly.TSS, "client_id": fiskaly.CLIENT}
 
 
@@ -53,7 +55,7 @@ def service(monkeypatch: pytest.MonkeyPatch) -> fiskaly.Fiskaly:
 
 
 @pytest.fixture
-def told(service: fiskaly.Fiskaly, db: None) -> Iterator[Told]:
+def told(service: fiskaly.Fiskaly) -> Iterator[Told]:
     with serving(service) as url:
         yield Told(
             kind="fiskaly",

@@ -18,6 +18,8 @@ from tests.integrations.connectors.telling import Told
 from tests.receivers import hubspot
 from tests.receivers.server import Asked, serving
 
+pytestmark = pytest.mark.django_db
+
 OPTIONS = {"pipeline": "default", "stage_paid": "closedwon", "stage_placed": "appointmentscheduled"}
 
 
@@ -45,7 +47,7 @@ def crm() -> hubspot.HubSpot:
 
 
 @pytest.fixture
-def told(crm: hubspot.HubSpot, db: None) -> Iterator[Told]:
+def told(crm: hubspot.HubSpot) -> Iterator[Told]:
     with serving(crm) as url:
         facts = sorted(CONNECTORS["hubspot"].facts)
         yield Told(kind="hubspot", address=url, secret=hubspot.TOKEN, options=OPTIONS, facts=facts)

@@ -5,20 +5,25 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
+from django.test import override_settings
 
 from integrations.connectors import CONNECTORS, tryton_rpc
 from integrations.connectors.tokens import TokenCache
 from integrations.facts import Fact
+from integrations.models import Delivery
 from tests.conformance.connectors import ConnectorKit, Stand
 from tests.integrations.connectors.telling import Told
 from tests.receivers import tryton
-from tests.receivers.server import serving
+from tests.receivers.server import Answer, Asked, serving
+
+pytestmark = pytest.mark.django_db
 
 OPTIONS = {"account": tryton.ACCOUNT, "payment_method": tryton.METHOD}
 
@@ -52,7 +57,7 @@ def erp(monkeypatch: pytest.MonkeyPatch) -> tryton.Tryton:
 
 
 @pytest.fixture
-def told(erp: tryton.Tryton, db: None) -> Iterator[Told]:
+def told(erp: tryton.Tryton) -> Iterator[Told]:
     with serving(erp) as url:
         yield Told(
             kind="tryton",
@@ -236,3 +241,22 @@ def test_options_that_cannot_be_right_are_refused(told: Told, options: dict[str,
     told.destination.options = options
     with pytest.raises(ValidationError, match="option"):
         told.destination.clean()
+
+
+def test_a_tryton_too_slow_for_the_look_up_is_told_all_the_same(
+    erp: tryton.Tryton, told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each step looks for itself; waiting for the whole look-up would keep a slow ERP from ever being told."""
+    answer = erp.answer
+
+    def slowly(asked: Asked) -> Answer:
+        time.sleep(0.06)
+        return answer(asked)
+
+    monkeypatch.setattr(erp, "answer", slowly)
+    row = told.record(Fact.ORDER_PAID)
+    Delivery.objects.filter(pk=row.pk).update(outcome_unknown=True)
+    with override_settings(DELIVERY_LOOKUP_SECONDS=0.1):
+        told.deliver(row)
+    assert row.state == "delivered", row.last_detail
+    assert (len(erp.invoices), len(erp.payments)) == (1, 1)
