@@ -156,6 +156,12 @@ def get(name: str) -> StaffOperation:
         raise NotPossible(f"There is no act called {name!r}.") from None
 
 
+def label_of(name: str) -> str:
+    """Return the words for a kind of act; one of a former version keeps its name."""
+    known = _registry.get(name)
+    return known.label if known else name
+
+
 def all_operations() -> list[StaffOperation]:
     """Return every kind of act, by name."""
     return [_registry[name] for name in sorted(_registry)]

@@ -7,6 +7,7 @@ from typing import Any
 from django import template
 from django.utils import timezone
 
+from payments import staff_operations
 from payments.backoffice.home import Home, home_of
 
 register = template.Library()
@@ -16,3 +17,9 @@ register = template.Library()
 def backoffice_home(context: dict[str, Any]) -> Home:
     """Return what the signed-in person's first page shows."""
     return home_of(context["request"].user, at=timezone.now())
+
+
+@register.filter
+def act_label(name: str) -> str:
+    """Return the words for a kind of dangerous act."""
+    return staff_operations.label_of(name)
