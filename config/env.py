@@ -30,6 +30,7 @@ from config.readers import (
 )
 from config.sources import Source, secret_sources
 from config.variables import DEPLOYED, KEYS_MAY_BE_ROWS, PROVIDER_KEYS, TABLE
+from config.watching import WatchingEnv, watching_env
 
 ENVIRONMENTS = ("demo", "test", "staging", "production")
 SECRET_KEY_MIN_CHARACTERS = 50
@@ -75,6 +76,7 @@ class Env:
     order_lifetime_minutes: int
     delivery: DeliveryEnv
     correction_ceilings: dict[str, int]
+    watching: WatchingEnv
     payments_providers: tuple[str, ...]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
     stripe: StripeEnv
@@ -130,6 +132,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         order_lifetime_minutes=read.integer("ORDER_LIFETIME_MINUTES", 60, low=30, high=1440),
         delivery=delivery_env(read),
         correction_ceilings=read.limits("CORRECTION_CEILINGS"),
+        watching=watching_env(read),
         payments_providers=_providers(read, stripe),
         webhook_ip_allowlists=webhook_allowlists(read),
         stripe=stripe,

@@ -145,10 +145,10 @@ class Reader:
                 )
         return found
 
-    def limits(self, name: str) -> dict[str, int]:
+    def limits(self, name: str, default: str = "") -> dict[str, int]:
         """Return amounts by currency, in minor units: `EUR:500000,JPY:800000`."""
         found: dict[str, int] = {}
-        for member in self.items(name):
+        for member in self.items(name, default):
             currency, _, amount = member.partition(":")
             if re.fullmatch(r"[A-Z]{3}", currency) and re.fullmatch(r"[0-9]{1,15}", amount):
                 found[currency] = int(amount)

@@ -190,6 +190,27 @@ STRIPE_CONNECT_TIMEOUT_SECONDS = _env.stripe.connect_timeout_seconds
 STRIPE_READ_TIMEOUT_SECONDS = _env.stripe.read_timeout_seconds
 globals().update(_env.other_providers)
 
+# --- alerts and suspicious patterns ------------------------------------------------------------------------
+
+ALERT_EVENT_SECONDS = _env.watching.alerts["ALERT_EVENT_SECONDS"]
+ALERT_DELIVERY_SECONDS = _env.watching.alerts["ALERT_DELIVERY_SECONDS"]
+ALERT_HEARTBEAT_SECONDS = _env.watching.alerts["ALERT_HEARTBEAT_SECONDS"]
+ALERT_CALL_SECONDS = _env.watching.alerts["ALERT_CALL_SECONDS"]
+ALERT_LOOK_SECONDS = _env.watching.alerts["ALERT_LOOK_SECONDS"]
+ALERT_SIGNATURE_SECONDS = _env.watching.alerts["ALERT_SIGNATURE_SECONDS"]
+ALERT_SILENCE_MINUTES = _env.watching.alerts["ALERT_SILENCE_MINUTES"]
+ALERT_SILENCE_ATTEMPTS = _env.watching.alerts["ALERT_SILENCE_ATTEMPTS"]
+PATTERN_FAILED_TRIES_BY_ORDER = _env.watching.patterns["PATTERN_FAILED_TRIES_BY_ORDER"]
+PATTERN_FAILED_TRIES_BY_EMAIL = _env.watching.patterns["PATTERN_FAILED_TRIES_BY_EMAIL"]
+PATTERN_FAILED_TRIES_BY_CLIENT = _env.watching.patterns["PATTERN_FAILED_TRIES_BY_CLIENT"]
+PATTERN_CARDS_BY_EMAIL = _env.watching.patterns["PATTERN_CARDS_BY_EMAIL"]
+PATTERN_CARDS_BY_CLIENT = _env.watching.patterns["PATTERN_CARDS_BY_CLIENT"]
+PATTERN_SMALL_AMOUNTS_BY_EMAIL = _env.watching.patterns["PATTERN_SMALL_AMOUNTS_BY_EMAIL"]
+PATTERN_SMALL_AMOUNTS_BY_CLIENT = _env.watching.patterns["PATTERN_SMALL_AMOUNTS_BY_CLIENT"]
+PATTERN_REFUNDS = _env.watching.patterns["PATTERN_REFUNDS"]
+PATTERN_SMALL_AMOUNTS = _env.watching.small_amounts
+PATTERN_REFUND_PERCENT = _env.watching.refund_percent
+
 # --- what a request may be ---------------------------------------------------------------------------------
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = WEBHOOK_MAX_BODY_BYTES

@@ -121,6 +121,46 @@ SHOP = (
     ),
 )
 
+_WINDOW = "Written `count/minutes`; `0`: off. Over it, a Case."
+
+WATCHING = (
+    Variable("ALERT_EVENT_SECONDS", "The oldest event that waits in the inbox may be so old, 30 to 86400.", "`300`"),
+    Variable(
+        "ALERT_DELIVERY_SECONDS",
+        "The oldest delivery on its way to a receiver that is neither paused nor disabled, 30 to 259200.",
+        "`900`",
+    ),
+    Variable("ALERT_HEARTBEAT_SECONDS", "`tick` and each cluster must have worked within this, 20 to 3600.", "`120`"),
+    Variable("ALERT_CALL_SECONDS", "The oldest call to a provider whose outcome is unknown, 60 to 86400.", "`900`"),
+    Variable("ALERT_LOOK_SECONDS", "How late the oldest look that is due may be, 60 to 86400.", "`600`"),
+    Variable(
+        "ALERT_SIGNATURE_SECONDS",
+        "For how long every webhook of a provider may fail our signature check, 0 to 86400.",
+        "`120`",
+    ),
+    Variable(
+        "ALERT_SILENCE_MINUTES",
+        "A provider may send no verified webhook for so long while payments are found by looking, or while "
+        "ALERT_SILENCE_ATTEMPTS attempts were opened, 5 to 1440.",
+        "`30`",
+    ),
+    Variable("ALERT_SILENCE_ATTEMPTS", "Attempts opened in that time that make silence strange, 1 to 10000.", "`10`"),
+    Variable("PATTERN_FAILED_TRIES_BY_ORDER", f"Declined tries for one order. {_WINDOW}", "`6/60`"),
+    Variable("PATTERN_FAILED_TRIES_BY_EMAIL", f"Declined tries for one e-mail address. {_WINDOW}", "`10/60`"),
+    Variable("PATTERN_FAILED_TRIES_BY_CLIENT", f"Declined tries from one network address. {_WINDOW}", "`15/60`"),
+    Variable("PATTERN_CARDS_BY_EMAIL", f"Different cards for one e-mail address. {_WINDOW}", "`5/1440`"),
+    Variable("PATTERN_CARDS_BY_CLIENT", f"Different cards from one network address. {_WINDOW}", "`6/1440`"),
+    Variable("PATTERN_SMALL_AMOUNTS_BY_EMAIL", f"Small attempts for one e-mail address. {_WINDOW}", "`6/60`"),
+    Variable("PATTERN_SMALL_AMOUNTS_BY_CLIENT", f"Small attempts from one network address. {_WINDOW}", "`8/60`"),
+    Variable(
+        "PATTERN_SMALL_AMOUNTS",
+        "Up to what an amount is small, in minor units by currency; a currency that is not named has no small ones.",
+        "`EUR:200,USD:200,GBP:200,JPY:300`",
+    ),
+    Variable("PATTERN_REFUNDS", f"Refunds seen at a provider. {_WINDOW}", "`10/1440`"),
+    Variable("PATTERN_REFUND_PERCENT", "And they are so many of the captures in that time, 1 to 100.", "`10`"),
+)
+
 WAY_OUT = (
     Variable(
         "DELIVERY_BACKOFF_SECONDS",
@@ -216,7 +256,7 @@ PROVIDERS = (
     Variable("NMI_API_BASE", "NMI's API.", "empty: `https://secure.nmi.com`"),
 )
 
-TABLE = {variable.name: variable for variable in (*GENERAL, *STORES, *SHOP, *WAY_OUT, *PROVIDERS)}
+TABLE = {variable.name: variable for variable in (*GENERAL, *STORES, *SHOP, *WAY_OUT, *WATCHING, *PROVIDERS)}
 
 PROVIDER_KEYS = {
     "stripe": ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRETS"),

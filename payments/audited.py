@@ -42,7 +42,7 @@ WATCHED: Mapping[str, Watched] = {
     "auth.User": Watched(never=("last_login",), masked=("password",), many=("groups", "user_permissions")),
     "auth.Group": Watched(many=("permissions",)),
     # Workers write the rest: each sighting of what is wrong.
-    "payments.Case": Watched(never=("last_seen_at", "times_seen", "theirs")),
+    "payments.Case": Watched(never=("last_seen_at", "times_seen", "theirs", "recovered_at")),
     # Preview and parameters stand in the action's own row, which never changes; workers put off the next try.
     "payments.StaffAction": Watched(never=("preview", "parameters", "fingerprint", "next_try_at")),
     "payments.Approval": Watched(),
@@ -77,7 +77,7 @@ NOT_WATCHED: Mapping[str, str] = {
     "payments.LedgerEntry": _APPEND_ONLY,
     "payments.Note": _APPEND_ONLY,
     "payments.CaseNote": _APPEND_ONLY,
-    "payments.PeriodFigures": _OF_WORKERS,
+    "payments.PeriodFigures": "Derived from other rows; made again at any time.",
     "payments.KeeperRound": _OF_WORKERS,
     "payments.AuditRecord": _APPEND_ONLY,
     "payments.Invitation": "Each step of one, from its making to its use, is an AuditRecord.",

@@ -1,4 +1,5 @@
-"""What Finance does with an open case besides closing it: take it on, and write down what was found out.
+"""What whoever a case is for (payments/case_areas.py) does with it while it is open: take it on, and write down what
+was found out.
 
 Threats: a form sent twice (`uid`), script in the text (templates escape it), a card number read out on the phone (taken
 out before it is kept), a person without the role (asked at each call).
@@ -13,15 +14,16 @@ from typing import Any
 from django.db import transaction
 
 from integrations.redaction import scrub_cards
+from payments.case_areas import area_of
 from payments.models import Case, CaseNote
 from payments.notes import LONGEST_CHARACTERS, EmptyNote
-from payments.roles import Area, Verb, check_may
+from payments.roles import Verb, check_may
 from payments.staff_operations import NotPossible
 
 
 def add(*, case: Case, user: Any, text: str, uid: uuid.UUID, at: datetime) -> CaseNote:
     """Keep a note; the same `uid` again returns the one that stands. Raises PermissionDenied, EmptyNote."""
-    check_may(user, Verb.DO, Area.FINANCE)
+    check_may(user, Verb.DO, area_of(case.kind))
     kept = scrub_cards(text.replace("\x00", "\ufffd").strip())[:LONGEST_CHARACTERS]
     if not kept:
         raise EmptyNote("Write what the next reader should know.")
@@ -31,9 +33,9 @@ def add(*, case: Case, user: Any, text: str, uid: uuid.UUID, at: datetime) -> Ca
 
 def take(*, case_id: int, user: Any) -> Case:
     """Make a person the owner of an open case, in the place of whoever was. Raises PermissionDenied, NotPossible."""
-    check_may(user, Verb.DO, Area.FINANCE)
     with transaction.atomic():
         case = Case.objects.select_for_update(of=("self",)).get(pk=case_id)
+        check_may(user, Verb.DO, area_of(case.kind))
         if case.closed_at is not None:
             raise NotPossible("This case is closed already.")
         case.owner = user

@@ -10,6 +10,7 @@ from django import forms
 from integrations import providers
 from integrations.contract import ProviderError
 from payments import inbox
+from payments.case_areas import area_of
 from payments.cases import close_case
 from payments.models import Case, PaymentAttempt, ProviderEvent, StaffAction
 from payments.models.case import Resolution
@@ -31,14 +32,11 @@ class CloseCaseForm(forms.Form):
     )
 
 
-@register
-class CloseCase(StaffOperation):
+class _Close(StaffOperation):
     """Ends a case. It mends nothing by itself: what is still wrong when it is next seen is a case again."""
 
-    name = "close_case"
     label = "Close the case"
     subject_kind = "case"
-    area = Area.FINANCE
     form_class = CloseCaseForm
     step_up = False
     reasons: ClassVar[dict[str, str]] = {
@@ -49,10 +47,10 @@ class CloseCase(StaffOperation):
     }
 
     def check(self, subject_id: int, *, at: datetime) -> None:
-        _open_case(subject_id)
+        self._open(subject_id)
 
     def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
-        case = _open_case(subject_id)
+        case = self._open(subject_id)
         return Preview(
             summary=f"{case} is closed: {Resolution(parameters['resolution']).label.lower()}.",
             changes=(Change(what="case", before="open", after=str(parameters["resolution"])),),
@@ -72,6 +70,34 @@ class CloseCase(StaffOperation):
         until = at + timedelta(days=days) if days and resolution is Resolution.ACCEPTED else None
         close_case(case, resolution=resolution, at=at, user=action.requested_by, accepted_until=until)
         return {"resolution": resolution.value}
+
+    def _open(self, subject_id: int) -> Case:
+        case = _open_case(subject_id)
+        if (area := area_of(case.kind)) is not self.area:
+            raise NotPossible(f"A case of this kind is closed by whoever works on {area.label}.")
+        return case
+
+
+@register
+class CloseCase(_Close):
+    """Finance's: money, and suspicious buyers."""
+
+    name = "close_case"
+    area = Area.FINANCE
+
+
+@register
+class CloseAlert(_Close):
+    """Of what comes in, goes out and runs; after its runbook's proof of recovery."""
+
+    name = "close_alert"
+    area = Area.MESSAGES
+    reasons: ClassVar[dict[str, str]] = {
+        "recovery_proved": "Recovery proved as the runbook says",
+        "known_work": "Caused by work of ours, which is done",
+        "threshold_too_low": "Nothing was wrong; the threshold is too low",
+        "handed_over": "Handed over to the provider or receiver",
+    }
 
 
 @register

@@ -12,6 +12,7 @@ from django.db.models import Q
 from integrations import outbox
 from orders.models import Order
 from orders.money import Money
+from payments import runbooks
 from payments.models import Case
 from payments.models.case import CaseKind, Resolution
 
@@ -70,6 +71,7 @@ def open_case(
             "ours": ours,
             "theirs": theirs,
             "suggested_fix": suggested_fix,
+            "runbook": runbooks.url_of(case.kind),
         },
         ordering_key=f"order:{order.pk}" if order else "",
         now=at,

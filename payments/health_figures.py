@@ -14,13 +14,16 @@ from typing import Any
 from django.db.models import Count, F, Max, Min, Q, QuerySet
 
 from integrations.models import Breaker, BreakerState, Delivery, DeliveryState, Destination, Heartbeat, breaker_of
-from payments.models import Case, PaymentAttempt, ProviderCall, ProviderEvent
+from payments.models import Capture, Case, PaymentAttempt, ProviderCall, ProviderEvent
+from payments.models.case import CaseKind
 from payments.states import LIVE_STATES, CallState, EventState
 
 MOST_COUNTED = 100_000
 """A count that reaches this means "so many or more"."""
 RECENT = 200
 """Of how many of the newest rows a lag is told."""
+RECENT_CASES = 2_000
+"""Among how many of the newest cases refunds are looked for."""
 
 WAITING_EVENTS = (EventState.RECEIVED, EventState.FAILED, EventState.PARKED, EventState.UNVERIFIED, EventState.DEAD)
 UNFINISHED_CALLS = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
@@ -214,6 +217,29 @@ def looks_overdue(*, now: datetime) -> Waiting:
     """Return the attempts whose next look should have begun, and since when the oldest of them waits."""
     overdue = PaymentAttempt.objects.filter(next_look_at__lte=now)
     return Waiting(state="overdue", count=_count(overdue), oldest=_oldest(overdue, "next_look_at"))
+
+
+def last_event(provider: str) -> datetime | None:
+    """Return when the newest webhook of a provider arrived."""
+    rows = ProviderEvent.objects.filter(provider=provider).order_by("-received_at")
+    return rows.values_list("received_at", flat=True).first()
+
+
+def payments_found(provider: str, *, begin: datetime, end: datetime) -> int:
+    """Return how many of the newest captures are of this provider and were found between `begin` and `end`."""
+    newest = Capture.objects.order_by("-pk").values_list("provider", "created_at")[:RECENT]
+    return sum(1 for name, at in newest if name == provider and begin <= at < end)
+
+
+def attempts_opened(provider: str, *, begin: datetime, most: int) -> int:
+    """Return how many attempts were opened at a provider since `begin`, counting to `most`."""
+    return PaymentAttempt.objects.filter(created_at__gte=begin, provider=provider)[:most].count()
+
+
+def refunds_seen(*, begin: datetime) -> int:
+    """Return how many payments were seen refunded at a provider since `begin`, among the newest cases."""
+    newest = Case.objects.order_by("-pk").values_list("kind", "opened_at")[:RECENT_CASES]
+    return sum(1 for kind, at in newest if kind == CaseKind.PROVIDER_REFUND and at >= begin)
 
 
 def inbox_lag() -> Lag:

@@ -14,6 +14,7 @@ from typing import Any
 from django.contrib.postgres.fields import ArrayField
 from django.db.models import Aggregate, Count, DurationField, ExpressionWrapper, F, Q
 
+from integrations import providers
 from integrations.models import AttemptOutcome, DeliveryAttempt
 from payments import health_figures
 from payments.models import PaymentAttempt, PaymentTry, PeriodFigures, ProviderEvent
@@ -167,7 +168,7 @@ def _declines(begin: datetime, end: datetime) -> dict[str, Any]:
 def _events(begin: datetime, end: datetime) -> dict[str, Any]:
     """By provider: events received, how long they were on their way, and how long until they had been processed."""
     rows = (
-        ProviderEvent.objects.filter(received_at__gte=begin, received_at__lt=end)
+        ProviderEvent.objects.filter(provider__in=providers.known(), received_at__gte=begin, received_at__lt=end)
         .order_by()
         .values("provider")
         .annotate(

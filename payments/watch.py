@@ -1,4 +1,4 @@
-"""What is watched once a minute, by whichever worker comes by first: the figures of the running hour, and keys.
+"""What is watched once a minute, by whichever worker comes by first: alerts, suspicious patterns, figures, keys.
 
 Both `look` and `keep` come by, so that one of them tells when the other is silent.
 """
@@ -10,9 +10,9 @@ from datetime import datetime
 
 import structlog
 
-from payments import key_watch, period_figures, rounds
+from payments import alerts, key_watch, patterns, period_figures, rounds
+from payments.alert_rules import WATCH
 
-ROUND = "watch"
 EVERY_SECONDS = 60
 PERIODS_A_ROUND = 6
 
@@ -21,12 +21,12 @@ log = structlog.get_logger(__name__)
 
 def is_due(at: datetime) -> bool:
     """Say whether the next round may begin."""
-    return rounds.is_due(ROUND, every_seconds=EVERY_SECONDS, at=at)
+    return rounds.is_due(WATCH, every_seconds=EVERY_SECONDS, at=at)
 
 
 def once_a_minute(at: datetime) -> int:
     """Make the round if it is due; return how many things were seen to. One that fails leaves the others alone."""
-    if not rounds.begin(ROUND, every_seconds=EVERY_SECONDS, at=at):
+    if not rounds.begin(WATCH, every_seconds=EVERY_SECONDS, at=at):
         return 0
     return sum(_try(job, at) for job in JOBS)
 
@@ -39,7 +39,7 @@ def _keep_keys(at: datetime) -> int:
     return key_watch.keep_keys(at=at)
 
 
-JOBS: tuple[Callable[[datetime], int], ...] = (_roll_up, _keep_keys)
+JOBS: tuple[Callable[[datetime], int], ...] = (alerts.watch, patterns.watch, _roll_up, _keep_keys)
 
 
 def _try(job: Callable[[datetime], int], at: datetime) -> int:

@@ -37,7 +37,11 @@ Job = Callable[[], None]
 
 
 def drain_looks(*, clock: Clock) -> int:
-    """Work on events, due attempts and unfinished calls until nothing is due or time is up; return how many."""
+    """Work on events, due attempts and unfinished calls until nothing is due or time is up; return how many.
+
+    It watches too (payments/watch.py), so that a silent cluster `keep` is told of.
+    """
+    watch.once_a_minute(clock())
     # A look begun at the last moment must end within the task.
     return _drain(_look_jobs, clock=clock, seconds=settings.TASK_SECONDS - settings.LOOK_SECONDS)
 

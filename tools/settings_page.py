@@ -19,6 +19,7 @@ SECTIONS = (
     ("Database, queue, mail", variables.STORES),
     ("The shop", variables.SHOP),
     ("The way out", variables.WAY_OUT),
+    ("Alerts and suspicious patterns", variables.WATCHING),
     ("Providers", variables.PROVIDERS),
 )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import uuid
 
+from django.contrib.postgres.indexes import BrinIndex
 from django.db import models
 from django.db.models import Q, Value
 
@@ -171,6 +172,8 @@ class DeliveryAttempt(models.Model):
                 name="delivery_attempt_finished",
             ),
         ]
+        # Rows stand in the order of their time, so this small index finds an hour (payments/period_figures.py).
+        indexes = [BrinIndex(fields=["started_at"], autosummarize=True, name="delivery_attempt_time")]
 
     def __str__(self) -> str:
         return f"try {self.number} of delivery {self.delivery_id}"

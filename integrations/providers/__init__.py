@@ -67,6 +67,11 @@ def enabled() -> tuple[str, ...]:
     return tuple(settings.PAYMENTS_PROVIDERS)
 
 
+def known() -> tuple[str, ...]:
+    """Return the providers whose rows there may be: those offered, and those we have an adapter for."""
+    return tuple(sorted({*enabled(), *FACTORIES}))
+
+
 def offered() -> tuple[str, ...]:
     """Return those of the enabled providers at which a new payment may begin: without what a person has paused."""
     from integrations import breaker  # noqa: PLC0415 - as in get()

@@ -7,14 +7,15 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
 from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from payments import case_notes
-from payments.backoffice.access import needs
+from payments import case_areas, case_notes, runbooks
+from payments.backoffice.access import by_subject
 from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.buttons import buttons
 from payments.models import Case, StaffAction
@@ -49,13 +50,22 @@ class MoneyFilter(admin.SimpleListFilter):
 
 @admin.register(Case)
 class CaseAdmin(ReadOnlyAdmin[Case]):
+    """Each person sees the kinds that are theirs by the roles table (payments/case_areas.py)."""
+
     area = Area.FINANCE
+    by_subject = True
     list_display = ("id", "kind_word", "order", "stake", "owner", "opened_at", "times_seen", "resolution_word")
     list_filter = ("kind", ("closed_at", admin.EmptyFieldListFilter), MoneyFilter, "resolution")
     search_fields = ("id", "order__id")
     search_help_text = "A case's or an order's number"
     list_select_related = ("order", "owner")
     change_form_template = "admin/payments/case/change_form.html"
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return case_areas.may_see_any(request.user) if obj is None else obj.kind in case_areas.kinds_for(request.user)
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Case]:
+        return super().get_queryset(request).filter(kind__in=case_areas.kinds_for(request.user))
 
     @admin.display(description="kind")
     def kind_word(self, case: Case) -> str:
@@ -75,12 +85,13 @@ class CaseAdmin(ReadOnlyAdmin[Case]):
         obj: Case | None = None,
     ) -> HttpResponse:
         if obj is not None:
-            works = may(request.user, Verb.DO, Area.FINANCE) and obj.closed_at is None
+            works = may(request.user, Verb.DO, case_areas.area_of(obj.kind)) and obj.closed_at is None
             context |= {
                 "subtitle": None,
                 "title": str(obj),
                 "case": obj,
                 "subject_url": _subject_url(obj),
+                "runbook_path": runbooks.path_of(obj.kind),
                 "notes": obj.notes.select_related("author"),
                 "acts": StaffAction.objects.filter(subject_kind="case", subject_id=obj.pk).select_related(
                     "requested_by"
@@ -92,7 +103,7 @@ class CaseAdmin(ReadOnlyAdmin[Case]):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 
-@needs(Area.FINANCE, Verb.DO)
+@by_subject  # payments/case_notes.py asks, by the area of the case's kind
 @require_POST
 def take(request: HttpRequest, case_id: int) -> HttpResponse:
     """Take a case on."""
@@ -104,7 +115,7 @@ def take(request: HttpRequest, case_id: int) -> HttpResponse:
     return redirect("admin:payments_case_change", case_id)
 
 
-@needs(Area.FINANCE, Verb.DO)
+@by_subject  # payments/case_notes.py asks, by the area of the case's kind
 @require_POST
 def note(request: HttpRequest, case_id: int) -> HttpResponse:
     """Write a note on a case."""
@@ -121,7 +132,8 @@ def note(request: HttpRequest, case_id: int) -> HttpResponse:
 
 
 def _buttons(request: HttpRequest, case: Case) -> list[Any]:
-    found = buttons(request, ("close_case",), case.pk)
+    close = "close_alert" if case_areas.area_of(case.kind) is Area.MESSAGES else "close_case"
+    found = buttons(request, (close,), case.pk)
     if case.order_id is not None and case.closed_at is None:
         found += [each for each in buttons(request, _OF_ORDER, case.order_id) if not each.why_not]
     return found

@@ -58,11 +58,6 @@ def recent_values(field: str, *, title: str = "") -> type[admin.SimpleListFilter
     return RecentValues
 
 
-def provider_names() -> list[str]:
-    """Return the providers whose rows there can be: those offered, and those there is an adapter for."""
-    return sorted({*providers.enabled(), *providers.FACTORIES})
-
-
 def by_provider() -> type[admin.SimpleListFilter]:
     """Return the filter by provider."""
-    return known_values("provider", lambda: [(name, name) for name in provider_names()])
+    return known_values("provider", lambda: [(name, name) for name in providers.known()])

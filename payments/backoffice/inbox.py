@@ -10,11 +10,12 @@ from django.shortcuts import get_object_or_404, redirect
 from django.template.response import TemplateResponse
 from django.utils import timezone
 
+from integrations import providers
 from payments import payloads
 from payments.backoffice.access import by_subject
 from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.buttons import buttons
-from payments.backoffice.filtering import by_provider, provider_names, recent_values
+from payments.backoffice.filtering import by_provider, recent_values
 from payments.models import ProviderEvent, StaffAction
 from payments.roles import Area
 from payments.staff_operations import NotPossible
@@ -34,7 +35,7 @@ class ProviderEventAdmin(ReadOnlyAdmin[ProviderEvent]):
     change_form_template = "admin/payments/providerevent/change_form.html"
 
     def leading_search_lookups(self) -> dict[str, Any]:
-        return {"provider__in": provider_names()}
+        return {"provider__in": list(providers.known())}
 
     def render_change_form(
         self,

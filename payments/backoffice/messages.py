@@ -151,6 +151,16 @@ def _secret_button(request: HttpRequest, receiver: Destination) -> Button:
     return Button("Stage a new secret", reverse("backoffice:stage_receiver_secret", args=[receiver.pk]))
 
 
+@admin.register(Breaker)
+class BreakerAdmin(ReadOnlyAdmin[Breaker]):
+    """What is away or paused. A provider or receiver that never failed has no row."""
+
+    area = Area.MESSAGES
+    list_display = ("id", "name", "state", "since", "failures", "last_failure", "last_detail", "actor", "reason")
+    list_filter = ("state",)
+    list_select_related = ("destination",)
+
+
 def _how_it_stands(known: Breaker) -> str:
     """Return the breaker's state as a sentence."""
     if known.state == BreakerState.PAUSED:

@@ -22,6 +22,7 @@ from payments.roles import held_by
 
 
 @every_role
+@every_role
 @require_safe
 def monitoring(request: HttpRequest) -> HttpResponse:
     """Show the charts that the person's roles allow, over 24 hours or, with `?over=days`, 30 days."""

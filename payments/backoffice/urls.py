@@ -15,6 +15,7 @@ from payments.backoffice import (
     monitoring,
     order_acts,
     receiver_secrets,
+    runbook_pages,
     search_page,
 )
 
@@ -22,6 +23,8 @@ app_name = "backoffice"
 urlpatterns = [
     path("", include("payments.backoffice.people_urls")),
     path("monitoring/", admin.site.admin_view(monitoring.monitoring), name="monitoring"),
+    path("runbooks/", admin.site.admin_view(runbook_pages.index), name="runbooks"),
+    path("runbooks/<slug:code>/", admin.site.admin_view(runbook_pages.runbook), name="runbook"),
     path("act/<slug:operation>/<int:subject_id>/", admin.site.admin_view(acting.act), name="act"),
     path("actions/<int:action_id>/decide/", admin.site.admin_view(acting.decide), name="decide"),
     path("actions/<int:action_id>/withdraw/", admin.site.admin_view(acting.withdraw), name="withdraw"),

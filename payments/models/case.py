@@ -30,6 +30,17 @@ class CaseKind(models.TextChoices):
     UNKNOWN_OBJECT = "unknown_object", "The provider does not know this payment"
     CALL_REFUSED = "call_refused", "The provider refused our request"
     PROVIDER_CONFIGURATION = "provider_configuration", "The provider refuses our keys"
+    STALE_EVENTS = "stale_events", "Events wait too long"
+    STALE_DELIVERIES = "stale_deliveries", "Deliveries wait too long"
+    STALE_CALLS = "stale_calls", "Calls to a provider have no known outcome"
+    LATE_LOOKS = "late_looks", "Looks at payments are overdue"
+    WORKER_SILENT = "worker_silent", "A process gives no sign of life"
+    PROVIDER_SILENT = "provider_silent", "A provider sends no webhooks"
+    BAD_SIGNATURES = "bad_signatures", "A provider's webhooks fail our signature check"
+    FAILED_TRIES = "failed_tries", "Many declined tries"
+    MANY_CARDS = "many_cards", "Many cards"
+    SMALL_AMOUNTS = "small_amounts", "Many small payments"
+    REFUND_SPIKE = "refund_spike", "More refunds than usual"
     CREDENTIAL_EXPIRY = "credential_expiry", "An integration key expires"
     ENCRYPTION_KEY = "encryption_key", "An encryption key is old, or was changed"
     FORBIDDEN_TRANSITION = "forbidden_transition", "The provider says what our states do not allow"
@@ -53,6 +64,9 @@ class Case(models.Model):
     opened_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     times_seen = models.PositiveIntegerField(default=1)
+    recovered_at = models.DateTimeField(
+        null=True, blank=True, help_text="Of an alert: since when what it tells of has been over. A person closes it."
+    )
     closed_at = models.DateTimeField(null=True, blank=True)
     amount_minor = models.BigIntegerField(null=True, blank=True, help_text="Money at stake, in minor units.")
     currency = models.CharField(max_length=3, blank=True)

@@ -65,7 +65,8 @@ class ProviderEvent(models.Model):
                 ),
                 name="event_waiting",
             ),
-            models.Index(fields=["received_at"], name="event_received"),  # payments/period_figures.py
+            # Of each provider the newest, and those of an hour (payments/period_figures.py).
+            models.Index(fields=["provider", "received_at"], name="event_of_provider"),
             GinIndex(fields=["object_ids"], condition=models.Q(state=State.PARKED), name="event_parked_objects"),
             models.Index(fields=["correlation_id"], condition=~models.Q(correlation_id=""), name="event_correlation"),
         ]

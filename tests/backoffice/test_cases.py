@@ -45,11 +45,51 @@ def test_the_page_sets_ours_against_theirs_as_text(case: Case) -> None:
 @pytest.mark.parametrize("role", [Role.SUPPORT, Role.INTEGRATIONS, Role.ADMIN])
 def test_who_may_not_see_cases(case: Case, role: Role) -> None:
     client = signed_in(role)
-    assert client.get(url(case)).status_code == 403
+    seen = client.get(url(case))
+    # Whoever sees cases of messages is told that there is no such case among theirs.
+    assert seen.status_code == (403 if role is Role.ADMIN else 302)
     assert client.post(reverse("backoffice:take_case", args=[case.pk])).status_code == 403
     noted = client.post(reverse("backoffice:note_case", args=[case.pk]), {"uid": uuid.uuid4(), "text": "x"})
     assert noted.status_code == 403
     assert not CaseNote.objects.exists()
+
+
+def test_an_alert_is_worked_on_by_integrations_and_not_by_finance(now: datetime) -> None:
+    with transaction.atomic():
+        alert = open_case(
+            CaseKind.STALE_EVENTS, subject_kind="inbox", subject_id=0, ours="a", theirs="b", suggested_fix="c", at=now
+        )
+    on_call, finance = signed_in(Role.INTEGRATIONS), signed_in(Role.FINANCE)
+    shown = on_call.get(url(alert)).content.decode()
+    assert "/admin/runbooks/stale-events/" in shown
+    assert reverse("backoffice:act", args=["close_alert", alert.pk]) in shown
+    assert on_call.post(reverse("backoffice:take_case", args=[alert.pk])).status_code == 302
+    alert.refresh_from_db()
+    assert alert.owner is not None
+    assert finance.get(url(alert)).status_code == 302
+    assert finance.post(reverse("backoffice:take_case", args=[alert.pk])).status_code == 403
+    for act in ("close_case", "close_alert"):
+        refused = finance.post(
+            reverse("backoffice:act", args=[act, alert.pk]), {"stage": "preview", "resolution": "mended"}
+        )
+        assert refused.status_code in (403, 409), act
+
+
+def test_nobody_sees_the_other_areas_cases_in_the_list(case: Case, now: datetime) -> None:
+    with transaction.atomic():
+        open_case(
+            CaseKind.STALE_EVENTS, subject_kind="inbox", subject_id=0, ours="a", theirs="b", suggested_fix="c", at=now
+        )
+    kinds = {
+        role: {row.kind for row in signed_in(role).get("/admin/payments/case/").context["cl"].result_list}
+        for role in (Role.FINANCE, Role.INTEGRATIONS, Role.SUPPORT, Role.LEAD)
+    }
+    assert kinds == {
+        Role.FINANCE: {case.kind},
+        Role.INTEGRATIONS: {CaseKind.STALE_EVENTS},
+        Role.SUPPORT: {CaseKind.STALE_EVENTS},
+        Role.LEAD: {case.kind, CaseKind.STALE_EVENTS},
+    }
 
 
 @pytest.mark.parametrize("role", [Role.LEAD, Role.AUDITOR])

@@ -18,7 +18,7 @@ from tests.faults.world import World
 
 WEBHOOKS = ("normal", "lost", "doubled", "reordered", "held")
 QUIET_SECONDS = 40
-HURRY_AFTER_SECONDS = 1.0
+HURRY_AFTER_SECONDS = 0.4
 
 
 @dataclass(frozen=True)
