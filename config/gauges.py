@@ -13,7 +13,7 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from integrations.models import BreakerState
-from payments import health_figures
+from payments import health_figures, period_figures
 from payments.health_figures import ReceiverBacklog, Waiting
 
 
@@ -42,6 +42,12 @@ class _FromDatabase(Collector):
         yield from self._backlog("dead_deliveries", "Deliveries given up", [dead])
         yield from self._receivers(receivers)
         yield from self._breakers()
+        yield from self._looks_overdue()
+        yield from self._running_hour()
+        yield GaugeMetricFamily(
+            "shop_approvals_waiting", "Acts that wait for a second person", value=health_figures.approvals_waiting()
+        )
+        yield self._keys()
         yield _attempts()
         yield _cases()
         yield self._heartbeats()
@@ -91,6 +97,31 @@ class _FromDatabase(Collector):
                 states.add_metric([breaker.kind, breaker.name, state], int(breaker.state == state))
             ages.add_metric([breaker.kind, breaker.name], self._age(breaker.not_closed_since))
         yield from (states, ages)
+
+    def _looks_overdue(self) -> Iterator[Metric]:
+        overdue = health_figures.looks_overdue(now=self._now)
+        yield GaugeMetricFamily("shop_looks_overdue", "Looks that should have begun", value=overdue.count)
+        yield GaugeMetricFamily(
+            "shop_looks_overdue_oldest_seconds", "How late the oldest of them is", value=self._age(overdue.oldest)
+        )
+
+    def _running_hour(self) -> Iterator[Metric]:
+        """Of the running hour, as the keeper last computed it: what success and decline rates are made of."""
+        figures = period_figures.of_running_hour(at=self._now)
+        for family, what in (("attempts", "Attempts opened this hour"), ("tries", "Tries of this hour")):
+            gauge = GaugeMetricFamily(f"shop_hour_{family}", f"{what}, by outcome", labels=["provider", "outcome"])
+            for provider, outcomes in figures.get(family, {}).items():
+                for outcome, count in outcomes.items():
+                    gauge.add_metric([provider, outcome], count)
+            yield gauge
+
+    def _keys(self) -> Metric:
+        days = GaugeMetricFamily(
+            "shop_key_expires_days", "Days until an integration key in use expires", labels=["provider", "name"]
+        )
+        for key in health_figures.key_expiries():
+            days.add_metric([key.provider, key.name], (key.expires_at - self._now).total_seconds() / 86_400)
+        return days
 
     def _heartbeats(self) -> Metric:
         ages = GaugeMetricFamily(

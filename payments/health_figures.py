@@ -13,8 +13,18 @@ from typing import Any
 
 from django.db.models import Count, F, Max, Min, Q, QuerySet
 
-from integrations.models import Breaker, BreakerState, Delivery, DeliveryState, Destination, Heartbeat, breaker_of
-from payments.models import Capture, Case, PaymentAttempt, ProviderCall, ProviderEvent
+from integrations.models import (
+    Breaker,
+    BreakerState,
+    Credential,
+    Delivery,
+    DeliveryState,
+    Destination,
+    Heartbeat,
+    breaker_of,
+)
+from payments.models import Capture, Case, PaymentAttempt, ProviderCall, ProviderEvent, StaffAction
+from payments.models.action import ActionState
 from payments.models.case import CaseKind
 from payments.states import LIVE_STATES, CallState, EventState
 
@@ -124,6 +134,15 @@ class LiveAttempts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class KeyExpiry:
+    """When an integration key in use expires."""
+
+    provider: str
+    name: str
+    expires_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Lag:
     """Seconds from arrival to done over the newest finished rows among RECENT; 0 where there is none."""
 
@@ -217,6 +236,21 @@ def looks_overdue(*, now: datetime) -> Waiting:
     """Return the attempts whose next look should have begun, and since when the oldest of them waits."""
     overdue = PaymentAttempt.objects.filter(next_look_at__lte=now)
     return Waiting(state="overdue", count=_count(overdue), oldest=_oldest(overdue, "next_look_at"))
+
+
+def approvals_waiting() -> int:
+    """Return how many acts wait for a second person."""
+    return _count(StaffAction.objects.filter(state=ActionState.REQUESTED, approval__decision=""))
+
+
+def key_expiries() -> tuple[KeyExpiry, ...]:
+    """Return when each integration key in use expires, of those that do."""
+    rows = Credential.objects.filter(
+        expires_at__isnull=False, revoked_at__isnull=True, overlap_until__isnull=True, active_from__isnull=False
+    ).values_list("provider", "name", "expires_at")
+    return tuple(
+        KeyExpiry(provider=provider, name=name, expires_at=at) for provider, name, at in rows if at is not None
+    )
 
 
 def last_event(provider: str) -> datetime | None:

@@ -47,6 +47,13 @@ def last(length: Length, *, at: datetime) -> list[tuple[datetime, Figures]]:
     return [(start, found.get(start, {})) for start in starts]
 
 
+def of_running_hour(*, at: datetime) -> Figures:
+    """Return the figures of the hour at `at`; nothing where it was not computed yet."""
+    start = start_of(Length.HOUR, at)
+    rows = PeriodFigures.objects.filter(length=Length.HOUR, starts_at=start).values_list("figures", flat=True)
+    return rows.first() or {}
+
+
 def _starts(length: Length, *, at: datetime) -> Iterator[datetime]:
     """Return when the shown periods begin, the running one first."""
     running = start_of(length, at)

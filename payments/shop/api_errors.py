@@ -105,7 +105,10 @@ def _(error: Exception) -> Response:
 
 @_answer_to.register
 def _(error: exceptions.APIException) -> Response:
-    return _answer(error.status_code, str(error.default_code), str(error.detail))
+    response = _answer(error.status_code, str(error.default_code), str(error.detail))
+    if header := getattr(error, "auth_header", ""):  # 401 says how to sign in (RFC 9110, 15.5.2)
+        response.headers["WWW-Authenticate"] = header
+    return response
 
 
 @_answer_to.register

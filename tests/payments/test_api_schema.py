@@ -60,11 +60,13 @@ def test_the_addresses_are_those_of_the_public_surface() -> None:
     assert reverse("api:orders") == "/api/v1/orders/"
     assert reverse("api:order", args=["t"]) == "/api/v1/orders/t/"
     assert reverse("api:attempts", args=["t"]) == "/api/v1/orders/t/attempts/"
+    assert reverse("api:staff_me") == "/api/v1/staff/me/"
     assert (reverse("api:schema"), reverse("api:docs")) == ("/api/schema/", "/api/docs/")
     assert set(operations(schema())) == {
         "POST /api/v1/orders/",
         "GET /api/v1/orders/{token}/",
         "POST /api/v1/orders/{token}/attempts/",
+        "GET /api/v1/staff/me/",
     }
 
 
@@ -79,11 +81,13 @@ def test_every_operation_is_explained_with_examples_and_every_refusal(subtests: 
         with subtests.test(name):
             assert operation["summary"]
             assert operation["description"]
-            assert operation.get("security", [{}]) in ([], [{}]), "nobody signs in"
+            staff = "/staff/" in name
+            assert operation.get("security", [{}]) in ([[{"staffToken": []}]] if staff else [[], [{}]])
             for status, response in operation["responses"].items():
                 assert response["description"], status
                 assert response["content"]["application/json"]["examples"], status
-            expected = {"429", "503"} | ({"400", "409", "413", "415", "422"} if name.startswith("POST") else {"404"})
+            asks = {"400", "409", "413", "415", "422"} if name.startswith("POST") else {"401" if staff else "404"}
+            expected = {"429", "503"} | asks
             assert expected <= set(operation["responses"])
 
 
@@ -91,7 +95,7 @@ def test_every_operation_is_explained_with_examples_and_every_refusal(subtests: 
 def test_every_post_asks_for_a_key_and_bodies_are_closed() -> None:
     described = schema()
     for name, operation in operations(described).items():
-        keys = [one for one in operation["parameters"] if one["name"] == "Idempotency-Key"]
+        keys = [one for one in operation.get("parameters", []) if one["name"] == "Idempotency-Key"]
         assert [one["required"] for one in keys] == ([True] if name.startswith("POST") else [])
     for name in ("OrderAsked", "LineAsked", "AttemptAsked"):
         assert described["components"]["schemas"][name]["additionalProperties"] is False
