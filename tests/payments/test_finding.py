@@ -28,7 +28,7 @@ from tests.world import World
 pytestmark = pytest.mark.django_db
 
 TODAY = date(2026, 11, 22)
-CORRELATION = "0123456789abcdef0123456789abcdef"
+CORRELATION = "0123456789abcdef0123456789abcdef"  # pragma: allowlist secret
 
 
 def found(typed: str) -> Found:

@@ -58,20 +58,24 @@ class TestDigests:
         assert canonical(dict(zip(columns, values, strict=True))) == (
             b'{"at":"2026-11-21 12:00:00+00","id":"7","note":null}'
         )
-        assert row_digest(columns, values).hex() == "e421890b717fa425e9ea82b6961911932ed308c357944bedc268a22a1f58bca2"
+        told = "e421890b717fa425e9ea82b6961911932ed308c357944bedc268a22a1f58bca2"  # pragma: allowlist secret
+        assert row_digest(columns, values).hex() == told
 
     def test_a_seal(self) -> None:
         part = Part(
             table="t", columns=("id",), from_key=0, to_key=7,
             keys=(7,), digests=row_digest(("id",), ("7",)), open_keys=(),
         )  # fmt: skip
-        assert part.digest == "ffc4233f3a8f14fe5d0473b25cda7a8f318f1c82e8f6665d1531cbc811185eaa"
+        told = "ffc4233f3a8f14fe5d0473b25cda7a8f318f1c82e8f6665d1531cbc811185eaa"  # pragma: allowlist secret
+        assert part.digest == told
         digest = seal_digest(
             number=1, day=date(2026, 11, 21), closes_day=True, sealed_at=datetime(2026, 11, 22, tzinfo=UTC),
             previous_digest="", parts=[part],
         )  # fmt: skip
-        assert digest == "e05071058bba5f98c4dc7f6532fc4ae5cdafea91f76fefe12a3f5249bfa8248d"
-        assert seal_mac(b"k" * 32, digest) == "254ca8761c1a2cac6eae894e8cce60efb905a2c5963f80c68defe266dfcb70f3"
+        told = "e05071058bba5f98c4dc7f6532fc4ae5cdafea91f76fefe12a3f5249bfa8248d"  # pragma: allowlist secret
+        assert digest == told
+        told = "254ca8761c1a2cac6eae894e8cce60efb905a2c5963f80c68defe266dfcb70f3"  # pragma: allowlist secret
+        assert seal_mac(b"k" * 32, digest) == told
 
     def test_what_postgresql_prints_is_what_is_sealed(self, now: datetime) -> None:
         row = audit.record(
