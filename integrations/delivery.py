@@ -32,9 +32,11 @@ AHEAD_SECONDS = 0.25
 """Of a receiver that answers quickly, so much work is claimed ahead, up to settings.DELIVERY_AHEAD."""
 HOLD_SECONDS = 2.0
 """A claim that no thread has taken after this is given back. Far below the lease, and below what a task has left."""
-LOOK_AGAIN_SECONDS = 0.05
+LOOK_AGAIN_SECONDS = 0.1
 """How often to look for other receivers' deliveries while some are on their way."""
-_POLL_SECONDS = 0.25
+MARK_WITHIN_SECONDS = 0.05
+MARK_TOGETHER = 16
+"""Answers are written when so many have come, when the first has waited so long, or when nothing else is to be done."""
 
 log = structlog.get_logger(__name__)
 
@@ -68,6 +70,8 @@ class _Drain:
         self._ends = time.monotonic() + settings.DRAIN_SECONDS
         self._waiting: dict[int, deque[tuple[Claim, float]]] = defaultdict(deque)
         self._flying: dict[Future[tuple[Verdict, float]], Claim] = {}
+        self._answers: list[tuple[Claim, Verdict]] = []
+        self._answered_at = 0.0
         self._paces: dict[int, float] = {}
         """Seconds a try takes, by destination; only of those that answered last."""
         self._looked_at = 0.0
@@ -81,16 +85,18 @@ class _Drain:
             over = time.monotonic() >= self._ends
             if not over and self._is_hungry():
                 self._claim()
-            self._give_back(everything=over)
+            self._give_back_old(everything=over)
             self._start()
-            if not self._flying:
+            if not self._flying and not self._answers:
                 return Drained(**done)
-            done.update(self._finish())
+            self._listen()
+            if self._is_time_to_mark():
+                done.update(self._mark())
 
     def _is_hungry(self) -> bool:
         """Say whether to claim now: nothing is left, a quick receiver's claims run low, or others may be due."""
         if not self._flying:
-            return True
+            return not self._answers
         share: int = settings.DELIVERY_THREADS_A_RECEIVER
         low = any(len(self._waiting[each]) <= share for each in self._full)
         return low or (self._free() > 0 and time.monotonic() - self._looked_at >= LOOK_AGAIN_SECONDS)
@@ -98,7 +104,7 @@ class _Drain:
     def _claim(self) -> None:
         began = self._looked_at = time.monotonic()
         held = Counter(claimed.delivery.destination_id for claimed in self._held())
-        room = {each: max(0, self._window(each) - held[each]) for each in {*held, *self._paces}}
+        room = {each: self._room(each, held[each]) for each in {*held, *self._paces}}
         ahead = sum(len(waiting) for waiting in self._waiting.values())
         limit = self._free() - ahead + sum(room.values())
         if limit <= 0:
@@ -107,31 +113,49 @@ class _Drain:
         for claimed in claim(now=self._clock(), limit=limit, room=room):
             self._waiting[claimed.delivery.destination_id].append((claimed, began))
             taken[claimed.delivery.destination_id] += 1
-        self._full = {each for each, count in taken.items() if count >= room.get(each, 0) and each in self._paces}
+        emptied = {each for each, wanted in room.items() if taken[each] < wanted}
+        self._full = {each for each in {*self._full, *taken} - emptied if each in self._paces}
 
-    def _start(self) -> None:
+    def _start(self, *, quick_only: bool = False) -> None:
         """Give threads to what waits, to no receiver more than its share."""
         flying = Counter(claimed.delivery.destination_id for claimed in self._flying.values())
         for destination, waiting in self._waiting.items():
+            if quick_only and destination not in self._paces:
+                continue
             while waiting and self._free() > 0 and flying[destination] < settings.DELIVERY_THREADS_A_RECEIVER:
                 claimed, _ = waiting.popleft()
                 flying[destination] += 1
                 failpoint("delivery.before_send")
                 self._flying[self._pool.submit(_timed, claimed, now=self._clock())] = claimed
 
-    def _finish(self) -> list[str]:
-        """Wait until a try has ended, keep the threads at work, and mark all that have ended."""
-        finished, _ = wait(self._flying, timeout=_POLL_SECONDS, return_when=FIRST_COMPLETED)
-        results = [(self._flying.pop(future), *future.result()) for future in finished]
-        for claimed, verdict, seconds in results:
+    def _listen(self) -> None:
+        """Wait until a try has ended, for no longer than there is nothing else to do; keep the threads at work."""
+        finished, _ = wait(self._flying, timeout=MARK_WITHIN_SECONDS, return_when=FIRST_COMPLETED)
+        for future in finished:
+            claimed = self._flying.pop(future)
+            verdict, seconds = future.result()
             self._note_pace(claimed.delivery.destination_id, verdict, seconds)
-        self._start()
-        if not results:
-            return []
-        if any(verdict.delivered for _, verdict, _ in results):
-            failpoint("delivery.after_send")
-        done = mark_all([(claimed, verdict) for claimed, verdict, _ in results], now=self._clock())
+            if verdict.delivered:
+                failpoint("delivery.after_send")
+            self._answered_at = self._answered_at if self._answers else time.monotonic()
+            self._answers.append((claimed, verdict))
+        # Not to one that has just failed: first it is to be seen what its breaker says.
+        self._start(quick_only=True)
+
+    def _is_time_to_mark(self) -> bool:
+        if not self._answers:
+            return False
+        if len(self._answers) >= MARK_TOGETHER or time.monotonic() - self._answered_at >= MARK_WITHIN_SECONDS:
+            return True
+        return not any(self._waiting.values()) or not all(verdict.delivered for _, verdict in self._answers)
+
+    def _mark(self) -> list[str]:
+        answers, self._answers = self._answers, []
+        done = mark_all(answers, now=self._clock())
         failpoint("delivery.after_mark")
+        failed = {claimed.delivery.destination_id for claimed, verdict in answers if not verdict.delivered}
+        unsent = [claimed for each in failed for claimed, _ in self._waiting.pop(each, ())]
+        give_back(unsent, now=self._clock())
         return done
 
     def _note_pace(self, destination: int, verdict: Verdict, seconds: float) -> None:
@@ -140,23 +164,24 @@ class _Drain:
         else:
             self._paces.pop(destination, None)
 
-    def _window(self, destination: int) -> int:
-        """Return how many claims of a destination to hold: its threads, and what they send in AHEAD_SECONDS."""
+    def _room(self, destination: int, held: int) -> int:
+        """Return how many of a destination to claim: what its threads send in AHEAD_SECONDS, once they run low."""
         share: int = settings.DELIVERY_THREADS_A_RECEIVER
         pace = self._paces.get(destination)
         if pace is None:
-            return share
-        return share + min(settings.DELIVERY_AHEAD, int(share * AHEAD_SECONDS / max(pace, 0.001)))
+            return max(0, share - held)
+        if len(self._waiting[destination]) > share:
+            return 0
+        quick = min(share + settings.DELIVERY_AHEAD, int(share * AHEAD_SECONDS / max(pace, 0.001)))
+        return max(0, max(share, quick) - held)
 
-    def _give_back(self, *, everything: bool) -> None:
-        """Let go of what has waited too long, and of what waits for a receiver that does not answer any more."""
+    def _give_back_old(self, *, everything: bool) -> None:
+        """Let go of what no thread has taken for too long; of `everything` that waits when time is up."""
         oldest = time.monotonic() - HOLD_SECONDS
-        share: int = settings.DELIVERY_THREADS_A_RECEIVER
         back: list[Claim] = []
-        for destination, waiting in self._waiting.items():
-            keep = 0 if everything else len(waiting) if destination in self._paces else share
-            while waiting and (len(waiting) > keep or waiting[0][1] < oldest):
-                back.append(waiting.pop()[0])
+        for waiting in self._waiting.values():
+            while waiting and (everything or waiting[0][1] < oldest):
+                back.append(waiting.popleft()[0])
         give_back(back, now=self._clock())
 
     def _held(self) -> Iterator[Claim]:

@@ -34,7 +34,8 @@ class DeliveryState(models.TextChoices):
 class Delivery(models.Model):
     """One fact on its way to one receiver, under one key that never changes."""
 
-    event = models.ForeignKey(OutboxEvent, on_delete=models.PROTECT, related_name="deliveries")
+    # Its index is the unique constraint's.
+    event = models.ForeignKey(OutboxEvent, on_delete=models.PROTECT, related_name="deliveries", db_index=False)
     destination = models.ForeignKey(Destination, on_delete=models.PROTECT, related_name="deliveries")
     key = models.CharField(max_length=64, unique=True, default=new_delivery_key, editable=False)
     state = models.CharField(max_length=10, choices=DeliveryState.choices, default=DeliveryState.QUEUED)
@@ -140,7 +141,8 @@ class AttemptOutcome(models.TextChoices):
 class DeliveryAttempt(models.Model):
     """One try, committed before the request goes out."""
 
-    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="attempts")
+    # Its index is the unique constraint's.
+    delivery = models.ForeignKey(Delivery, on_delete=models.PROTECT, related_name="attempts", db_index=False)
     number = models.PositiveIntegerField()
     started_at = models.DateTimeField()
     finished_at = models.DateTimeField(null=True, blank=True)
