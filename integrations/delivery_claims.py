@@ -29,7 +29,7 @@ from integrations.models import (
 )
 from integrations.related import related_to
 
-CANDIDATES = 200
+CANDIDATES = 100
 """So many of a receiver's oldest due deliveries are looked through at once for those that wait for an earlier one."""
 
 _MAY_BE_SENT_TO = """

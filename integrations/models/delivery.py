@@ -91,10 +91,11 @@ class Delivery(models.Model):
             ),
         ]
         indexes = [
+            # With the key, in which a claim takes them: a replay gives thousands the same time.
             models.Index(
-                fields=["destination", "not_before"],
+                fields=["destination", "not_before", "id"],
                 condition=Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING]),
-                name="delivery_due",
+                name="delivery_next",
             ),
             models.Index(fields=["died_at"], condition=Q(state=DeliveryState.DEAD), name="delivery_dead"),
             # What each receiver has not got, the oldest first (payments/health_figures.py).

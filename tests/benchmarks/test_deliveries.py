@@ -37,9 +37,9 @@ from tests.processes import ROOT, Process, eventually, running
 
 pytestmark = [pytest.mark.bench, pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
-ROUNDS = 1
-DELIVERIES = 1_500
-TASKS = 100
+ROUNDS = 5
+DELIVERIES = 3_000
+TASKS = 300
 DEAD_BACKLOG = 300
 PATIENCE_SECONDS = 180
 PARTS = ("workers", "database", "receiver")
