@@ -25,6 +25,7 @@ class DeliveryEnv:
     retry_after_max_seconds: int
     threads: int
     threads_a_receiver: int
+    ahead: int
     refused_tries: int
     unfinished_tries: int
     order_recheck_seconds: int
@@ -46,6 +47,7 @@ def delivery_env(read: Reader) -> DeliveryEnv:
         threads_a_receiver=read.integer(
             "DELIVERY_THREADS_A_RECEIVER", queue.DELIVERY_THREADS_A_RECEIVER, low=1, high=64
         ),
+        ahead=read.integer("DELIVERY_AHEAD", 28, low=0, high=256),
         refused_tries=read.integer("DELIVERY_REFUSED_TRIES", 8, low=1, high=1000),
         unfinished_tries=read.integer("DELIVERY_UNFINISHED_TRIES", 5, low=2, high=100),
         order_recheck_seconds=read.integer("DELIVERY_ORDER_RECHECK_SECONDS", 30, low=1, high=HOUR),

@@ -160,6 +160,7 @@ DELIVERY_LOOKUP_SECONDS = _env.delivery.lookup_seconds
 DELIVERY_RETRY_AFTER_MAX_SECONDS = _env.delivery.retry_after_max_seconds
 DELIVERY_THREADS = _env.delivery.threads
 DELIVERY_THREADS_A_RECEIVER = _env.delivery.threads_a_receiver
+DELIVERY_AHEAD = _env.delivery.ahead
 DELIVERY_REFUSED_TRIES = _env.delivery.refused_tries
 DELIVERY_UNFINISHED_TRIES = _env.delivery.unfinished_tries
 DELIVERY_ORDER_RECHECK_SECONDS = _env.delivery.order_recheck_seconds

@@ -191,6 +191,12 @@ WAY_OUT = (
         "`4`",
     ),
     Variable(
+        "DELIVERY_AHEAD",
+        "How many more deliveries a worker claims for a receiver that answers quickly, to write them in batches, 0 to "
+        "256.",
+        "`28`",
+    ),
+    Variable(
         "DELIVERY_REFUSED_TRIES",
         "A message that is refused, or that we cannot send for a reason of our own, is a dead letter after so many "
         "tries, 1 to 1000.",

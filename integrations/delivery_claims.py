@@ -6,13 +6,12 @@ the fan-out and the end, but for what people do with dead letters (dead_letters.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import F
 
 from integrations import breaker
 from integrations.connectors import reads_related
@@ -30,7 +29,7 @@ from integrations.models import (
 )
 from integrations.related import related_to
 
-CANDIDATES = 200
+CANDIDATES = 100
 """So many of a receiver's oldest due deliveries are looked through at once for those that wait for an earlier one."""
 
 _MAY_BE_SENT_TO = """
@@ -86,27 +85,21 @@ def has_due(now: datetime) -> bool:
         return cursor.fetchone() is not None
 
 
-def claim(*, now: datetime, limit: int, busy: Mapping[int, int] | None = None) -> list[Claim]:
+def claim(*, now: datetime, limit: int, room: Mapping[int, int] | None = None) -> list[Claim]:
     """Take up to `limit` due deliveries, and commit the row of each try before anything is sent.
 
-    Free of gaps between workers: rows another one is taking are skipped. `busy`: how many tries the caller has running,
-    by the id of their destination. A row whose lease has ended belongs to whoever takes it next; see `_take_over`.
+    Free of gaps between workers: rows another one is taking are skipped. `room`: how many of a destination the caller
+    takes at most, by its id; settings.DELIVERY_THREADS_A_RECEIVER of one that is not named. A row whose lease has ended
+    belongs to whoever takes it next; see `_take_over`.
     """
     with transaction.atomic(durable=True):
-        rows = _due(now=now, limit=limit, busy=busy or {})
+        rows = _due(now=now, limit=limit, room=room or {})
         _close_unfinished([row for row in rows if row.state == DeliveryState.SENDING], now=now)
         taken = [row for row in rows if row.state == DeliveryState.QUEUED or _take_over(row, now=now)]
         probes = {row.pk: known.pk for row in taken if (known := breaker_of(row.destination)) and known.is_away}
         taken = [row for row in taken if row.pk not in probes or breaker.take_probe(probes[row.pk], now=now)]
-        Delivery.objects.filter(pk__in=[row.pk for row in taken]).update(
-            state=DeliveryState.SENDING,
-            fence=F("fence") + 1,
-            tries=F("tries") + 1,
-            not_before=now + timedelta(seconds=settings.LEASE_SECONDS),
-        )
-        DeliveryAttempt.objects.bulk_create(
-            [DeliveryAttempt(delivery=row, number=row.tries + 1, started_at=now) for row in taken]
-        )
+        if taken:
+            _begin([row.pk for row in taken], now=now)
     # Once a receiver, and here: the record of the opening may be a row, and the threads of a drain touch none.
     secrets = {each.pk: _signing_secrets(each, now=now) for each in {row.destination for row in taken}}
     return [
@@ -146,14 +139,13 @@ _CLAIM = f"""
         )
     )
     SELECT due.id {_FROM}
-    LEFT JOIN unnest(%(busy)s::bigint[], %(running)s::int[]) AS flying(id, count) ON flying.id = destination.id
+    LEFT JOIN unnest(%(known)s::bigint[], %(room)s::int[]) AS known(id, room) ON known.id = destination.id
     CROSS JOIN LATERAL (
         SELECT delivery.id, delivery.not_before FROM integrations_delivery AS delivery
         WHERE delivery.destination_id = destination.id AND delivery.state IN ('queued', 'sending')
             AND delivery.not_before <= %(now)s AND NOT ({_WAITS_FOR_AN_EARLIER})
         ORDER BY delivery.not_before, delivery.id
-        LIMIT CASE WHEN breaker.state IN ('open', 'half_open') THEN 1
-            ELSE greatest(%(share)s - coalesce(flying.count, 0), 0) END
+        LIMIT CASE WHEN breaker.state IN ('open', 'half_open') THEN 1 ELSE coalesce(known.room, %(share)s) END
         FOR UPDATE OF delivery SKIP LOCKED
     ) AS due
     WHERE {_MAY_BE_SENT_TO}
@@ -162,7 +154,7 @@ _CLAIM = f"""
 """What waits for an earlier delivery is put aside by the way, so that it does not stand before the others again."""
 
 
-def _due(*, now: datetime, limit: int, busy: Mapping[int, int]) -> list[Delivery]:
+def _due(*, now: datetime, limit: int, room: Mapping[int, int]) -> list[Delivery]:
     """Lock and return due rows, oldest first: of one destination no more than its share, or one as a probe."""
     with connection.cursor() as cursor:
         cursor.execute(
@@ -171,14 +163,60 @@ def _due(*, now: datetime, limit: int, busy: Mapping[int, int]) -> list[Delivery
                 "now": now,
                 "later": now + timedelta(seconds=settings.DELIVERY_ORDER_RECHECK_SECONDS),
                 "share": settings.DELIVERY_THREADS_A_RECEIVER,
-                "busy": list(busy),
-                "running": list(busy.values()),
+                "known": list(room),
+                "room": list(room.values()),
                 "limit": limit,
             },
         )
         ids = [row[0] for row in cursor.fetchall()]
-    rows = Delivery.objects.filter(pk__in=ids).select_related("event", "destination__breaker")
-    return list(rows.order_by("not_before", "pk"))
+    if not ids:
+        return []
+    rows = list(Delivery.objects.filter(pk__in=ids).select_related("event").order_by("not_before", "pk"))
+    # Of receivers there are few: read each once, not with every row.
+    known = Destination.objects.select_related("breaker").in_bulk({row.destination_id for row in rows})
+    for row in rows:
+        row.destination = known[row.destination_id]
+    return rows
+
+
+_BEGIN = """
+    WITH taken AS (
+        UPDATE integrations_delivery SET state = 'sending', fence = fence + 1, tries = tries + 1, not_before = %(until)s
+        WHERE id = ANY(%(ids)s) RETURNING id, tries
+    )
+    INSERT INTO integrations_deliveryattempt (delivery_id, number, started_at, outcome, failure, detail)
+    SELECT id, tries, %(now)s, '', '', '' FROM taken
+"""
+_GIVE_BACK = """
+    WITH back AS (
+        UPDATE integrations_delivery AS delivery SET state = 'queued', tries = tries - 1, not_before = %(now)s
+        FROM unnest(%(ids)s::bigint[], %(fences)s::int[]) AS unsent(id, fence)
+        WHERE delivery.id = unsent.id AND delivery.fence = unsent.fence AND delivery.state = 'sending'
+        RETURNING delivery.id, delivery.tries + 1 AS number
+    )
+    DELETE FROM integrations_deliveryattempt AS attempt USING back
+    WHERE attempt.delivery_id = back.id AND attempt.number = back.number AND attempt.outcome = ''
+"""
+
+
+def _begin(ids: list[int], *, now: datetime) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(_BEGIN, {"ids": ids, "now": now, "until": now + timedelta(seconds=settings.LEASE_SECONDS)})
+
+
+def give_back(claims: Sequence[Claim], *, now: datetime) -> None:
+    """Let go of claims of which nothing was sent: they are due as before, and no try was made."""
+    if not claims:
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(
+            _GIVE_BACK,
+            {"now": now, "ids": [each.delivery.pk for each in claims], "fences": [each.fence for each in claims]},
+        )
+    for each in claims:
+        if each.probe:
+            whose = breaker.Subject(destination_id=each.delivery.destination_id)
+            breaker.note(whose, breaker.Seen(sign=breaker.Sign.UNCLEAR, probe=True), now=now)
 
 
 def _close_unfinished(rows: list[Delivery], *, now: datetime) -> None:

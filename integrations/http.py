@@ -18,7 +18,7 @@ from urllib3.exceptions import HTTPError, LocationParseError, NewConnectionError
 from urllib3.exceptions import TimeoutError as Urllib3Timeout
 from urllib3.util import Url, parse_url
 
-from integrations import correlation
+from integrations import correlation, http_kept
 from integrations.addresses import OutboundRefused
 from integrations.http_connections import (
     MAX_HEADER_BYTES,
@@ -161,7 +161,8 @@ def _target(url: str) -> Url:
 def _exchange(
     method: str, target: Url, headers: Mapping[str, str], body: bytes, allow_loopback: bool, max_body_bytes: int
 ) -> HttpAnswer:
-    pool = _pool(target, allow_loopback)
+    key = (target.scheme or "", target.host or "", target.port, allow_loopback)
+    pool, born = http_kept.take(key) or (_pool(target, allow_loopback), time.monotonic())
     sent_headers = {"User-Agent": USER_AGENT, **headers, "Accept-Encoding": "identity"}
     response: BaseHTTPResponse | None = None
     try:
@@ -176,18 +177,31 @@ def _exchange(
             decode_content=False,
             timeout=Timeout(total=remaining_seconds()),
         )
-        return HttpAnswer(response.status, capped_headers(response), capped_body(response, max_body_bytes))
-    except (HTTPError, HTTPException, OSError) as error:
-        if _timed_out(error):
-            raise OutboundTimeout("no complete answer within the deadline") from error
-        raise OutboundFailed(f"no answer: {type(error).__name__}") from error
-    except ValueError as error:
-        # http.client's: a header with a line break, a name that is no host name.
-        raise OutboundRefused("the request cannot be written as HTTP") from error
-    finally:
+        answer = HttpAnswer(response.status, capped_headers(response), capped_body(response, max_body_bytes))
+        response.release_conn()
+    except BaseException as error:
+        # A half-read connection must not be used again.
         if response is not None:
             response.close()
         pool.close()
+        known = _known(error)
+        if known is error:
+            raise
+        raise known from error
+    http_kept.give_back(key, pool, born=born)
+    return answer
+
+
+def _known(error: BaseException) -> BaseException:
+    """Return the error of ours that says what this one means; the same one where it says so itself."""
+    if isinstance(error, HTTPError | HTTPException | OSError):
+        if _timed_out(error):
+            return OutboundTimeout("no complete answer within the deadline")
+        return OutboundFailed(f"no answer: {type(error).__name__}")
+    if isinstance(error, ValueError):
+        # http.client's: a header with a line break, a name that is no host name.
+        return OutboundRefused("the request cannot be written as HTTP")
+    return error
 
 
 def _timed_out(error: BaseException | None) -> bool:

@@ -7,7 +7,8 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.test.utils import CaptureQueriesContext
 
 from integrations import dead_letters, delivery, outbox
 from integrations.connectors.contract import Verdict
@@ -174,3 +175,34 @@ def test_a_wake_up_that_was_lost_costs_half_a_minute(now: datetime, connector: S
     assert drain(now + timedelta(seconds=29)) == delivery.Drained()
     assert drain(now + timedelta(seconds=30)) == delivery.Drained(delivered=1)
     assert state(paid) == DeliveryState.DELIVERED
+
+
+def test_no_question_about_deliveries_reads_the_whole_table(now: datetime, connector: ScriptedConnector) -> None:
+    """By index, once sequential scans are priced out; tests/benchmarks asks again with a million rows."""
+    make_destination(now=now, ordered=True)
+    connector.verdicts = [REFUSED, AWAY]
+    [first], [second] = record(now, fact=Fact.ORDER_PLACED), record(now)
+    with CaptureQueriesContext(connection) as queries:
+        delivery.has_due(now)
+        drain(now)
+        chosen = dead_letters.DeadFilter(fingerprint=Delivery.objects.get(pk=first.pk).error_fingerprint)
+        dead_letters.groups_of_dead(chosen)
+        dead_letters.preview_replay(chosen)
+        dead_letters.waits_for(second)
+        dead_letters.skip(Delivery.objects.filter(pk=first.pk), actor="user:7", reason="x", now=now)
+        drain(now)
+        dead_letters.dead_without_case().exists()
+    asked = [
+        query["sql"]
+        for query in queries
+        if '"integrations_delivery' in query["sql"] or " integrations_delivery" in query["sql"]
+    ]
+    assert len(asked) > 10
+    with connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        for query in asked:
+            if query.startswith("INSERT"):
+                continue
+            cursor.execute(f"EXPLAIN {query}")
+            plan = "\n".join(row[0] for row in cursor.fetchall())
+            assert "Seq Scan on integrations_delivery " not in plan, f"{query}\n{plan}"
