@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 from django.db import models
 
 from integrations.models import Credential, Destination
-from payments import staff_tokens
+from payments import runbooks, staff_tokens
 from payments.models import Case, Invitation
 from payments.models.staff import InvitationKind
 from payments.roles import Role
@@ -45,6 +45,7 @@ class Everything:
             "action_id": self._filled.action.pk,
             "app_label": "payments",
             "case_id": Case.objects.latest("pk").pk,
+            "code": next(iter(runbooks.RUNBOOK_OF.values())),
             "destination_id": Destination.objects.latest("pk").pk,
             "invitation_id": invitation.pk,
             "operation": "cancel_unpaid_order",

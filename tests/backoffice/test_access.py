@@ -125,6 +125,11 @@ def test_every_address_says_who_may_open_it() -> None:
     assert [page.name for page in PAGES if page.reads is None] == []
 
 
+def test_every_address_can_be_opened_for_something_real(fake: FakeProvider) -> None:
+    walk = Walk(_nobody(), fake)
+    assert all(walk.url(page).startswith("/admin/") for page in PAGES)
+
+
 def test_every_screen_is_a_row_of_the_table() -> None:
     for model_admin in admin.site._registry.values():
         assert isinstance(model_admin, AreaAdmin)
