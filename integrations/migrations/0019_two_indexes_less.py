@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('integrations', '0013_delivery_next'),
+        ('integrations', '0018_delivery_next'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False  # built beside the service, which goes on writing
 
     dependencies = [
-        ("integrations", "0012_facts_by_time"),
+        ("integrations", "0017_delivery_attempt_time"),
     ]
 
     operations = [
