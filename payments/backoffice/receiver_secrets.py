@@ -14,6 +14,8 @@ from django.template.response import TemplateResponse
 from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 
+from integrations.connectors import CONNECTORS
+from integrations.connectors.contract import Misconfigured
 from integrations.models import Destination
 from payments.backoffice import step_up
 from payments.backoffice.access import needs
@@ -48,11 +50,15 @@ def stage(request: HttpRequest, destination_id: int) -> HttpResponse:
     if request.method == "POST" and form.is_valid() and step_up.confirm(request, sudo, now=now):
         given = form.cleaned_data["value"].strip()
         made = "" if given else "whsec_" + base64.b64encode(secrets.token_bytes(32)).decode()
-        receiver.stage_secret(given or made)
-        receiver.save(update_fields=["staged_secret_sealed", "staged_mark"])
-        messages.success(request, "The secret is sealed and waits. Ask for it to be put into use.")
-        if not made:
-            return redirect("admin:integrations_destination_change", receiver.pk)
+        if problem := _unusable(receiver, given or made):
+            made = ""
+            form.add_error("value", problem)
+        else:
+            receiver.stage_secret(given or made)
+            receiver.save(update_fields=["staged_secret_sealed", "staged_mark"])
+            messages.success(request, "The secret is sealed and waits. Ask for it to be put into use.")
+            if not made:
+                return redirect("admin:integrations_destination_change", receiver.pk)
     context: dict[str, Any] = {
         **admin.site.each_context(request),
         "title": f"New secret for {receiver.name}",
@@ -64,3 +70,12 @@ def stage(request: HttpRequest, destination_id: int) -> HttpResponse:
     response = TemplateResponse(request, "admin/integrations/destination/secret.html", context)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _unusable(receiver: Destination, secret: str) -> str:
+    """Say why the receiver's kind could not work with this secret; empty if it could. Never repeats it."""
+    try:
+        CONNECTORS[receiver.kind].check(receiver.receiver(secrets=(secret,)))
+    except Misconfigured as error:
+        return str(error)
+    return ""
