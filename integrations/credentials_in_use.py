@@ -19,6 +19,7 @@ from django.db import DatabaseError
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from integrations import redaction
 from integrations.contract import SettingProblem
 from integrations.credentials import KINDS, environment_values, fingerprint, open_value
 from integrations.decryptions import PROCESS
@@ -185,11 +186,14 @@ def _rows() -> list[Credential]:
 
 
 def _open(row: Credential) -> str | None:
+    """Open a value once; from then on this process's log leaves it out, whatever it looks like."""
     try:
-        return open_value(row, purpose=KINDS[row.provider, row.name].purpose, actor=PROCESS)
+        clear = open_value(row, purpose=KINDS[row.provider, row.name].purpose, actor=PROCESS)
     except (CannotDecrypt, KeyError):
         log.exception("credential_unreadable", credential=str(row.uid))
         return None
+    redaction.know_secrets([clear])
+    return clear
 
 
 def _note_use(uid: uuid.UUID) -> None:

@@ -14,7 +14,8 @@ from enum import StrEnum
 from django.conf import settings
 
 from integrations.models import BreakerState
-from payments import health_figures
+from payments import alerts, health_figures
+from payments.alerts import Raised
 from payments.health_figures import (
     Beat,
     BreakerFigure,
@@ -26,6 +27,7 @@ from payments.health_figures import (
     Waiting,
 )
 from payments.models.case import CaseKind
+from payments.runbooks import RUNBOOK_OF
 from payments.states import CallState, EventState
 
 AMBER_PART = 4
@@ -101,6 +103,7 @@ def health(*, now: datetime, providers: Iterable[str]) -> Health:
     breakers = health_figures.breakers()
     attempts = health_figures.live_attempts()
     areas = (
+        Area(name="alerts", counts="", since="since", rows=tuple(_alert(each) for each in alerts.raised(now))),
         Area(
             name="processes",
             counts="hosts",
@@ -148,8 +151,14 @@ def health(*, now: datetime, providers: Iterable[str]) -> Health:
     return Health(at=now, areas=areas)
 
 
+def _alert(raised: Raised) -> Row:
+    kind = raised.rule.kind
+    detail = f"{raised.finding.theirs} See docs/runbooks/{RUNBOOK_OF[kind]}.md."
+    return Row(name=str(kind.label), level=Level.RED, since=raised.finding.since, detail=detail)
+
+
 def _process(beat: Beat, *, now: datetime) -> Row:
-    level = by_age(beat.last, now=now, red_seconds=_red("ALERT_HEARTBEAT_SECONDS"))
+    level = by_age(beat.last, now=now, red_seconds=settings.ALERT_HEARTBEAT_SECONDS)
     if beat.last is None:
         return Row(name=beat.name, level=Level.RED, count=0, detail="has never worked")
     return Row(name=beat.name, level=level, count=beat.hosts, since=beat.last)
@@ -161,12 +170,12 @@ def _event(row: Waiting, *, now: datetime) -> Row:
     elif row.state == EventState.PARKED:
         level = Level.AMBER if row.count else Level.GREEN
     else:
-        level = by_age(row.oldest, now=now, red_seconds=_red("ALERT_EVENT_SECONDS"))
+        level = by_age(row.oldest, now=now, red_seconds=settings.ALERT_EVENT_SECONDS)
     return Row(name=row.state, level=level, count=row.count, since=row.oldest)
 
 
 def _call(row: Waiting, *, now: datetime) -> Row:
-    level = by_age(row.oldest, now=now, red_seconds=_red("ALERT_CALL_SECONDS"))
+    level = by_age(row.oldest, now=now, red_seconds=settings.ALERT_CALL_SECONDS)
     if row.state == CallState.UNKNOWN and row.count:
         level = worst((level, Level.AMBER))
     return Row(name=row.state, level=level, count=row.count, since=row.oldest)
@@ -180,7 +189,7 @@ def _looks(looks: ProviderLooks) -> Row:
 
 
 def _overdue(row: Waiting, *, now: datetime) -> Row:
-    level = by_age(row.oldest, now=now, red_seconds=_red("ALERT_LOOK_SECONDS"))
+    level = by_age(row.oldest, now=now, red_seconds=settings.ALERT_LOOK_SECONDS)
     detail = f"{row.count} due and not begun" if row.count else ""
     return Row(name="overdue", level=level, count=None, since=row.oldest, detail=detail)
 
@@ -211,7 +220,7 @@ def _receiver(receiver: ReceiverBacklog, *, now: datetime) -> Row:
     if receiver.paused or not receiver.active:
         level = Level.AMBER if unsent.count else Level.GREEN
     else:
-        level = by_age(unsent.oldest, now=now, red_seconds=_red("ALERT_DELIVERY_SECONDS"))
+        level = by_age(unsent.oldest, now=now, red_seconds=settings.ALERT_DELIVERY_SECONDS)
     if receiver.paused:
         level = worst((level, Level.AMBER))
     elif receiver.breaker in (BreakerState.OPEN, BreakerState.HALF_OPEN):
@@ -250,16 +259,3 @@ def _said_of(breaker: BreakerFigure) -> str:
     if breaker.state == BreakerState.PAUSED:
         return f"paused by {breaker.actor}: {breaker.reason}"
     return f"{breaker.state} after {breaker.failures} failures" if breaker.state != BreakerState.CLOSED else ""
-
-
-_DEFAULTS = {
-    "ALERT_HEARTBEAT_SECONDS": 120,
-    "ALERT_EVENT_SECONDS": 300,
-    "ALERT_DELIVERY_SECONDS": 900,
-    "ALERT_CALL_SECONDS": 900,
-    "ALERT_LOOK_SECONDS": 600,
-}
-
-
-def _red(setting: str) -> int:
-    return int(getattr(settings, setting, _DEFAULTS[setting]))

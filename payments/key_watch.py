@@ -13,6 +13,7 @@ from django.db.models import Q
 from integrations import credentials, encryption_keys
 from integrations.encryption_keys import KeyState
 from integrations.models.keys import Credential
+from payments import runbooks
 from payments.cases import open_case
 from payments.models import Case
 from payments.models.case import CaseKind
@@ -35,11 +36,11 @@ def _tell_of_encryption_key(state: KeyState, *, at: datetime) -> bool:
     if state.changed:
         ours = f"Since {state.first_seen_at:%Y-%m-%d} values are sealed with the key {state.key_id}."
         theirs = f"ENCRYPTION_KEYS holds another key under the id {state.key_id}."
-        fix = "Put the former key back under its id, and the new one under another (docs/runbooks/encryption-key.md)."
+        fix = "Put the former key back under its id, and the new one under another."
     else:
         ours = f"{state.key_id} is the key that seals, for {state.age_days} days now."
         theirs = "ENCRYPTION_KEY_MAX_AGE_DAYS asks for a new one."
-        fix = "Put a new key first and run `manage.py rotate_keys` (docs/runbooks/encryption-key.md)."
+        fix = "Put a new key first and run `manage.py rotate_keys`."
     with transaction.atomic(durable=True):
         open_case(
             CaseKind.ENCRYPTION_KEY,
@@ -47,7 +48,7 @@ def _tell_of_encryption_key(state: KeyState, *, at: datetime) -> bool:
             subject_id=state.row_id,
             ours=ours,
             theirs=theirs,
-            suggested_fix=fix,
+            suggested_fix=f"{fix} Runbook: {runbooks.url_of(CaseKind.ENCRYPTION_KEY)}",
             at=at,
         )
     return True
@@ -70,7 +71,8 @@ def _tell_of_expiry(row: Credential, days: int, *, at: datetime) -> bool:
             subject_id=row.pk,
             ours=f"We use {row} at {row.provider}; its owner is {row.owner}.",
             theirs=f"It {when}: {row.expires_at:%Y-%m-%d %H:%M} UTC.",
-            suggested_fix="Make a new one at the provider and rotate it with overlap (docs/runbooks/key-expiry.md).",
+            suggested_fix="Make a new one at the provider and rotate it with overlap. "
+            f"Runbook: {runbooks.url_of(CaseKind.CREDENTIAL_EXPIRY)}",
             at=at,
         )
         credentials.note_warned(row, days=days)

@@ -10,7 +10,7 @@ from django.db import DatabaseError, transaction
 from django.test import Client
 from django.utils import timezone
 
-from integrations import credentials, credentials_in_use, providers
+from integrations import credentials, credentials_in_use, providers, redaction
 from integrations.contract import Mode, ProviderMisconfigured
 from integrations.models.keys import Credential, DecryptionRecord
 from integrations.providers.stripe.loopback import signed_event
@@ -249,9 +249,12 @@ class TestOpening:
         with transaction.atomic(), django_assert_num_queries(0):
             secrets()
 
-    def test_values_show_nowhere(self) -> None:
+    def test_values_show_nowhere(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        known: list[str] = []
+        monkeypatch.setattr(redaction, "know_secrets", known.extend)
         add(FIRST)
         in_use = credentials_in_use.current()
+        assert known == [FIRST], "the log's scrubber knows it"
         assert FIRST not in repr(in_use) + repr(credentials_in_use._known)
         assert OF_ENVIRONMENT not in repr(in_use)
 

@@ -87,7 +87,7 @@ def _parts(area: Area, row: Row, *, at: datetime) -> list[str]:
 
 def _show(health: Health) -> None:
     console = Console()
-    for area in health.areas:
+    for area in (each for each in health.areas if each.rows):
         table = Table(
             Column(area.name, min_width=24, overflow="fold"),
             Column("", width=5),

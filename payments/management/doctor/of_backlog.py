@@ -6,11 +6,10 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from payments import health_figures
+from payments import alerts, health_figures
 from payments.management.doctor.examination import Place, examination
+from payments.models.case import CaseKind
 from payments.states import CallState, EventState
-
-EVENT_SECONDS, DELIVERY_SECONDS, CALL_SECONDS = 300, 900, 900
 
 
 @examination(
@@ -23,7 +22,7 @@ def events(place: Place) -> list[str]:
     return [
         f"{row.count} {row.state}, the oldest for {_age(place, row.oldest)}."
         for row in health_figures.inbox()
-        if row.state in states and _older(place, row.oldest, "ALERT_EVENT_SECONDS", EVENT_SECONDS)
+        if row.state in states and _older(place, row.oldest, settings.ALERT_EVENT_SECONDS)
     ]
 
 
@@ -38,7 +37,7 @@ def deliveries(place: Place) -> list[str]:
         for receiver in health_figures.receivers(now=place.at)
         if receiver.active
         and not receiver.paused
-        and _older(place, receiver.unsent.oldest, "ALERT_DELIVERY_SECONDS", DELIVERY_SECONDS)
+        and _older(place, receiver.unsent.oldest, settings.ALERT_DELIVERY_SECONDS)
     ]
 
 
@@ -77,7 +76,7 @@ def calls(place: Place) -> list[str]:
     return [
         f"{row.count} unknown, the oldest for {_age(place, row.oldest)}."
         for row in health_figures.provider_calls()
-        if row.state == CallState.UNKNOWN and _older(place, row.oldest, "ALERT_CALL_SECONDS", CALL_SECONDS)
+        if row.state == CallState.UNKNOWN and _older(place, row.oldest, settings.ALERT_CALL_SECONDS)
     ]
 
 
@@ -96,8 +95,18 @@ def breakers(place: Place) -> list[str]:
     ]
 
 
-def _older(place: Place, since: datetime | None, setting: str, default: int) -> bool:
-    return since is not None and place.at - since > timedelta(seconds=int(getattr(settings, setting, default)))
+@examination(
+    "D066",
+    holds="no provider is silent although it was paid, and none has all its webhooks refused",
+    remedy="docs/runbooks/provider-silent.md, docs/runbooks/bad-signatures.md",
+)
+def webhooks_come(place: Place) -> list[str]:
+    kinds = (CaseKind.PROVIDER_SILENT, CaseKind.BAD_SIGNATURES)
+    return [f"{each.finding.theirs}" for each in alerts.raised(place.at) if each.rule.kind in kinds]
+
+
+def _older(place: Place, since: datetime | None, seconds: int) -> bool:
+    return since is not None and place.at - since > timedelta(seconds=seconds)
 
 
 def _age(place: Place, since: datetime | None) -> str:

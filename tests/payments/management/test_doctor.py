@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
@@ -22,7 +23,7 @@ from integrations.breaker import Subject, pause
 from integrations.contract import ConfigurationError, Mode, Unavailable
 from integrations.models import DecryptionRecord, Delivery, DeliveryState, Heartbeat
 from integrations.probes import Answer, ProbeFailed
-from payments import health_figures
+from payments import health_figures, signatures
 from payments.management.commands import doctor
 from payments.management.doctor import examination, of_database, of_processes, secret_list
 from payments.management.doctor.examination import EXAMINATIONS, Place, Result, examine
@@ -350,6 +351,11 @@ class TestBacklog:
         assert is_ok("D064", at=now + timedelta(minutes=15))
         assert finds("D064", "2 unknown, the oldest for 16 min", at=now + timedelta(minutes=16))
 
+    def test_d066_webhooks_that_do_not_come(self, monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+        monkeypatch.setattr(signatures, "trouble_since", lambda *_, **__: now)
+        assert is_ok("D066", at=now)
+        assert finds("D066", "each one has failed the check", at=now + timedelta(minutes=5))
+
     def test_d065_breakers(self, now: datetime) -> None:
         crm = make_destination(now=now, name="crm")
         pause(Subject(destination_id=crm.pk), actor="user:7", reason="moves house", now=now)
@@ -431,6 +437,13 @@ def test_every_code_stands_in_the_page_with_its_remedy() -> None:
     page = (Path(__file__).parents[3] / "docs" / "doctor.md").read_text(encoding="utf-8")
     rows = [f"| {code} | {EXAMINATIONS[code].holds} | {EXAMINATIONS[code].remedy} |" for code in sorted(EXAMINATIONS)]
     assert [line for line in page.splitlines() if line.startswith("| D")] == rows
+
+
+def test_every_runbook_a_remedy_names_is_there() -> None:
+    root = Path(__file__).parents[3]
+    named = {page for each in EXAMINATIONS.values() for page in re.findall(r"docs/[\w/-]+\.md", each.remedy)}
+    assert len(named) > 5
+    assert [page for page in sorted(named) if not (root / page).is_file()] == []
 
 
 def add(value: str, *, at: datetime, **more: Any) -> Any:

@@ -150,6 +150,14 @@ class TestLevels:
         assert (case.level, case.count, case.detail) == (Level.AMBER, 1, "1 without an owner")
 
 
+def test_what_raises_an_alert_stands_first_with_its_runbook(now: datetime) -> None:
+    event(1, EventState.RECEIVED, received_at=now - 10 * MINUTE)
+    [alert] = [each for area, each in rows(now) if area == "alerts"]
+    assert health(now).areas[0].name == "alerts"
+    assert (alert.level, alert.since) == (Level.RED, now - 10 * MINUTE)
+    assert "docs/runbooks/stale-events.md" in alert.detail
+
+
 class TestTheCommand:
     @pytest.fixture(autouse=True)
     def at(self, monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
