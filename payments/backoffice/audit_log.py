@@ -14,6 +14,7 @@ from auditlog.models import LogEntry
 from django import forms
 from django.contrib import admin
 from django.contrib.auth import get_user_model
+from django.core.exceptions import PermissionDenied
 from django.db.models import Model, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
@@ -164,6 +165,8 @@ class AuditSealAdmin(ReadOnlyAdmin[AuditSeal]):
 
 
 def _entry(screen: ReadOnlyAdmin[Any], request: HttpRequest, source: str, key: str) -> HttpResponse:
+    if request.method == "POST":  # as of every row that nobody changes
+        raise PermissionDenied("The audit log is read, never written by hand.")
     if not screen.has_view_permission(request):
         return super(ReadOnlyAdmin, screen).change_view(request, key)  # which refuses
     line = audit_log.line(source, int(key)) if key.isascii() and key.isdigit() and len(key) < 19 else None

@@ -51,6 +51,7 @@ class PersonAdmin(AreaAdmin[User]):
 
     area = Area.PEOPLE
     actions = None
+    show_facets = admin.ShowFacets.NEVER
     change_list_template = "admin/people/people.html"
     change_form_template = "admin/people/person.html"
     list_display = ("username", "first_name", "their_roles", "last_login", "second_factor", "is_active")
@@ -117,6 +118,7 @@ class RoleAdmin(AreaAdmin[Group]):
 
     area = Area.PEOPLE
     actions = None
+    show_facets = admin.ShowFacets.NEVER
     list_display = ("name", "people", "as_reviewed")
     ordering = ("name",)
     fields = ("name", "people", "may_do", "differences")

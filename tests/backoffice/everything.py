@@ -9,9 +9,9 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.db import models
 
-from integrations.models import Credential, Destination
+from integrations.models import Breaker, Credential, Destination
 from payments import runbooks, staff_tokens
-from payments.models import Case, Invitation
+from payments.models import AuditSeal, Case, Invitation
 from payments.models.staff import InvitationKind
 from payments.roles import Role
 from payments.staff_tokens import Scope
@@ -30,6 +30,11 @@ class Everything:
             provider="stripe", name="api_key", mode="test", owner="on-call", fingerprint="f" * 16,
             created_by="user:1", created_at=now, reason="For the walk.",
         )  # fmt: skip
+        AuditSeal.objects.create(
+            number=1, day=now.date(), closes_day=False, sealed_at=now, row_count=0, digest="d" * 64, key_id="local",
+            mac="m" * 64,
+        )  # fmt: skip
+        Breaker.objects.get_or_create(provider="stripe", defaults={"since": now})
         invitation = Invitation.objects.create(
             user=self._somebody,
             kind=InvitationKind.START,

@@ -152,13 +152,13 @@ class TestRequests:
     def test_what_staff_are_refused_is_recorded(self, client: Client) -> None:
         person = make_staff(Role.SUPPORT)
         sign_in(client, person)
-        assert client.get("/admin/payments/case/").status_code == 403
+        assert client.get("/admin/payments/ledgertransaction/").status_code == 403
         row = AuditRecord.objects.get(event=Event.PERMISSION_REFUSED)
         assert row.actor == f"user:{person.pk}"
-        assert row.details == {"method": "GET", "route": "admin:payments_case_changelist"}
+        assert row.details == {"method": "GET", "route": "admin:payments_ledgertransaction_changelist"}
 
     def test_strangers_fill_no_audit_log(self, client: Client) -> None:
-        client.get("/admin/payments/case/")
+        client.get("/admin/payments/ledgertransaction/")
         assert not AuditRecord.objects.exists()
 
 
@@ -244,5 +244,5 @@ class TestNothingHappensUnrecorded:
     def test_a_refusal_stays_a_refusal(self, client: Client) -> None:
         sign_in(client, make_staff(Role.SUPPORT))
         with audit_away():
-            assert client.get("/admin/payments/case/").status_code == 403
+            assert client.get("/admin/payments/ledgertransaction/").status_code == 403
         assert not AuditRecord.objects.filter(event=Event.PERMISSION_REFUSED).exists()
