@@ -163,11 +163,19 @@ def resume(*, clock: Clock, most: int) -> int:
             execute(action_id, clock=clock)
         except NotPossible as error:
             log.warning("action_waits", action=action_id, why=str(error))
-            later = clock() + timedelta(seconds=RETRY_SECONDS)
-            StaffAction.objects.filter(pk=action_id, state=ActionState.REQUESTED).update(next_try_at=later)
+            _put_off(action_id, at=clock())
+            continue
+        except Exception:  # one act must not stop the others, nor the rest of the housekeeping
+            log.exception("action_failed", action=action_id)
+            _put_off(action_id, at=clock())
             continue
         count += 1
     return count
+
+
+def _put_off(action_id: int, *, at: datetime) -> None:
+    later = at + timedelta(seconds=RETRY_SECONDS)
+    StaffAction.objects.filter(pk=action_id, state=ActionState.REQUESTED).update(next_try_at=later)
 
 
 def any_unfinished(*, at: datetime) -> bool:

@@ -186,7 +186,8 @@ def url_of(request: HttpRequest, page: OwnPage) -> str:
         screen = admin.site.get_model_admin(model)
     except NotRegistered:
         return ""
-    if not screen.has_view_permission(request):
+    row = model._default_manager.filter(pk=page.key).first()  # whose a case is depends on its kind
+    if row is None or not screen.has_view_permission(request, row):
         return ""
     name = f"admin:{model._meta.app_label}_{model._meta.model_name}_change"
     return reverse(name, args=[page.key]) + (f"#{page.fragment}" if page.fragment else "")

@@ -119,9 +119,9 @@ def test_a_key_of_the_other_mode_is_refused_without_repeating_it() -> None:
 def test_a_secret_its_kind_cannot_work_with_is_refused(receiver: Destination) -> None:
     client = signed_in(Role.INTEGRATIONS)
     page = client.post(
-        reverse("backoffice:stage_receiver_secret", args=[receiver.pk]), {"value": "no base64 !!"}
+        reverse("backoffice:stage_receiver_secret", args=[receiver.pk]), {"value": "whsec_abc!de"}
     ).content.decode()
     assert "errorlist" in page
-    assert "no base64 !!" not in page
+    assert "whsec_abc!de" not in page
     receiver.refresh_from_db()
     assert receiver.staged_secret_sealed is None

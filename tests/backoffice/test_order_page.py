@@ -307,7 +307,7 @@ def test_a_finding_that_this_person_may_not_open(world: World, fake: FakeProvide
 
     with transaction.atomic():
         case = open_case(
-            CaseKind.DEAD_DELIVERY, subject_kind="destination", subject_id=1, ours="a", theirs="b", suggested_fix="c",
+            CaseKind.AMOUNT_MISMATCH, subject_kind="attempt", subject_id=1, ours="a", theirs="b", suggested_fix="c",
             at=world.now,
         )  # fmt: skip
     assert "your roles do not let you open it" in search(signed_in(Role.SUPPORT), f"case {case.pk}")

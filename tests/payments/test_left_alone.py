@@ -14,6 +14,7 @@ from integrations.models import Breaker, Delivery, Destination, Failure
 from orders.models import Order
 from payments import calls, checkout, working
 from payments.models import Case, ProviderCall
+from payments.models.case import CaseKind
 from payments.states import CallState
 from tests.fake_provider import FakeProvider
 from tests.integrations.deliveries import ScriptedConnector, connecting, make_destination, tell
@@ -79,12 +80,12 @@ def test_what_stays_away_becomes_one_case(world: World, settings: Any) -> None:
     receiver = make_destination(now=world.now, name="CRM")
     go_away(Subject(destination_id=receiver.pk), now=world.now, settings=settings)
     working.keep_house(clock=world.clock)
-    assert not Case.objects.exists()
+    assert not Case.objects.filter(kind=CaseKind.AWAY).exists()
     world.wait(seconds=settings.BREAKER_CASE_AFTER_SECONDS)
     assert working.keeping_due(world.now)
     working.keep_house(clock=world.clock)
     working.keep_house(clock=world.clock)
-    case = Case.objects.get()
+    case = Case.objects.get(kind=CaseKind.AWAY)
     assert (case.kind, case.subject_kind, case.subject_id) == ("away", "breaker", Breaker.objects.get().pk)
     assert case.theirs == "CRM: no answer"
     assert not working.keeping_due(world.now)
