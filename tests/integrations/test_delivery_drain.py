@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -40,11 +40,13 @@ class Slow(ScriptedConnector):
         time.sleep(self._seconds(number))
         with self._lock:
             self.on_their_way -= 1
+        if isinstance(verdict, Exception):
+            raise verdict
         return verdict
 
 
 @pytest.fixture
-def claims(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
+def claims(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many each claim took, in order."""
     sizes: list[int] = []
 
@@ -129,7 +131,7 @@ def test_when_a_receiver_turns_out_to_be_away_what_is_unsent_is_not_tried(now: d
     settings.BREAKER_FAILURES = 3
     queue(60, now=now)
     receiver = Slow(lambda _: 0.001)
-    receiver.verdicts = [Verdict(delivered=True)] * 20 + [AWAY] * 40
+    receiver.verdicts = [*([Verdict(delivered=True)] * 20), *([AWAY] * 40)]
     with connecting(receiver):
         done = drain(now)
     assert done.delivered == 20
