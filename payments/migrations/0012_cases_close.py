@@ -27,7 +27,7 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name='case',
             name='resolution',
-            field=models.CharField(blank=True, choices=[('mended', 'Mended: what was wrong is right now'), ('accepted', 'Accepted: it stays as it is, knowingly'), ('no_error', 'No error: it was as it should be')], max_length=10),
+            field=models.CharField(blank=True, db_default='', default='', choices=[('mended', 'Mended: what was wrong is right now'), ('accepted', 'Accepted: it stays as it is, knowingly'), ('no_error', 'No error: it was as it should be')], max_length=10),
         ),
         migrations.AddField(
             model_name='staffaction',

@@ -76,7 +76,7 @@ class Case(models.Model):
     closed_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.PROTECT, related_name="+"
     )
-    resolution = models.CharField(max_length=10, blank=True, choices=Resolution.choices)
+    resolution = models.CharField(max_length=10, blank=True, default="", db_default="", choices=Resolution.choices)
     accepted_until = models.DateTimeField(
         null=True, blank=True, help_text="Seen again after this, an accepted difference is a new case."
     )
