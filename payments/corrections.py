@@ -23,12 +23,12 @@ from orders.transitions import move
 from payments import calls, expiry, ledger
 from payments.cases import close_cases
 from payments.clock import Clock
-from payments.models import Capture, PaymentAttempt, ProviderCall, StaffAction
+from payments.models import Capture, Case, PaymentAttempt, ProviderCall, StaffAction
 from payments.models.call import Operation
 from payments.models.capture import Disposition
 from payments.models.case import CaseKind
 from payments.roles import Area
-from payments.settlement import look
+from payments.settlement import Outcome, look
 from payments.staff_operations import Change, NotPossible, Parameters, Preview, StaffOperation, register
 from payments.states import LIVE_STATES, AttemptState, CallState
 
@@ -118,6 +118,13 @@ class ReopenWithLateMoney(OrderCorrection):
             order_id=order.pk,
             basis={"capture": capture.pk},
         )
+
+    def before(self, action: StaffAction, *, clock: Clock) -> None:
+        """Look once more: the money may have gone back at the provider since."""
+        attempt_id = _late_capture(_order(action.subject_id)).attempt_id
+        seen = look(attempt_id, clock=clock, actor=self.actor(action))
+        if seen.outcome is not Outcome.SETTLED:
+            raise NotPossible(f"{seen.attempt.provider} cannot be asked now whether it still holds the money.")
 
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         order = _order(action.subject_id)
@@ -274,6 +281,10 @@ def _take_offline(order: Order, action: StaffAction, *, actor: str, at: datetime
     return capture
 
 
+_GOING_BACK = (CaseKind.PROVIDER_REFUND, CaseKind.PROVIDER_DISPUTE)
+"""Money of which the provider told that it went back, or is claimed back, pays no order."""
+
+
 def _order(order_id: int) -> Order:
     order = Order.objects.filter(pk=order_id).first()
     if order is None:
@@ -288,6 +299,8 @@ def _word(order: Order) -> str:
 def _late_capture(order: Order) -> Capture:
     """Return the unapplied capture that pays the order exactly; the oldest, if several do."""
     held = Capture.objects.filter(order=order, disposition=Disposition.UNAPPLIED)
+    went_back = Case.objects.filter(order=order, kind__in=_GOING_BACK, subject_kind="attempt")
+    held = held.exclude(attempt_id__in=went_back.values("subject_id"))
     exact = held.filter(amount_minor=order.total_minor, currency=order.currency).order_by("captured_at", "pk").first()
     if exact is None:
         raise NotPossible(

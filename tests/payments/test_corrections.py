@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from integrations.contract import Unavailable
+from integrations.contract import RefundSnapshot, Unavailable
 from orders.models import Order, Transition
 from payments import actions, approvals, staff_operations
 from payments.cases import close_case, open_case
@@ -90,6 +90,35 @@ class TestReopenWithLateMoney:
         assert world.facts()[-2:] == ["order.reopened", "order.paid"]
         rows = Transition.objects.filter(subject_kind="order", cause=f"action:{action.pk}")
         assert list(rows.order_by("sequence").values_list("event", flat=True)) == ["reopened", "paid"]
+
+    def test_money_that_went_back_at_the_provider_pays_nothing(self, world: World, correct: Correct) -> None:
+        late_payment(world)
+        action = correct("reopen_with_late_money", decide=False)
+        payment = world.provider.the_payment()
+        [capture] = payment.captures
+        payment.overrides["refunds"] = (
+            RefundSnapshot(
+                refund_id="re_1", capture_id=capture.capture_id, amount_minor=2000, currency="EUR", status="succeeded",
+            ),
+        )  # fmt: skip
+        action = approvals.decide(
+            action_id=action.pk, approve=True, note="", user=make_staff(Role.FINANCE), clock=world.clock
+        )
+        assert action.state == ActionState.OVERTAKEN
+        assert (world.order.state, world.balance()) == ("expired", {"clearing:stripe": 2000, "unapplied": -2000})
+
+    def test_while_the_provider_cannot_be_asked_nothing_is_applied(
+        self, world: World, correct: Correct, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        late_payment(world)
+
+        def away(*_: Any, **__: Any) -> None:
+            raise Unavailable("away")
+
+        monkeypatch.setattr(world.provider, "fetch", away)
+        with pytest.raises(NotPossible, match="cannot be asked now"):
+            correct("reopen_with_late_money")
+        assert world.order.state == "expired"
 
     def test_a_look_afterwards_changes_nothing(self, world: World, correct: Correct) -> None:
         late_payment(world)
