@@ -6,6 +6,7 @@ import math
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
+import hypothesis
 import pytest
 from django.db import connections
 
@@ -16,6 +17,10 @@ from tests.factories import make_order
 from tests.fake_provider import FakeProvider
 
 __all__ = ["chromium"]
+
+# How long one example takes says more of what else the machine does than of the code.
+hypothesis.settings.register_profile("shop", deadline=None)
+hypothesis.settings.load_profile("shop")
 
 
 @pytest.fixture(scope="session")
