@@ -172,7 +172,7 @@ def _without_currency(text: str) -> tuple[str, str]:
     if found := _CODE.search(text):
         return f"{text[: found.start()]} {text[found.end() :]}", found[1].upper()
     for sign, code in _SIGNS.items():
-        if sign in text:
+        if re.search(rf"(?<![^\W\d_]){re.escape(sign)}(?![^\W\d_])", text):  # `EG£` is no pound of Britain's
             return text.replace(sign, " "), code
     return text, ""
 
