@@ -25,7 +25,7 @@ ALLOWED = {
     "integrations/credentials.py:forget_ended": "Credential.value_sealed, which is not watched: its time is over",
     "integrations/credentials.py:note_warned": "Credential.expiry_told_days, which is not watched",
     "integrations/credentials_in_use.py:_note_use": "Credential.last_used_at, which is not watched",
-    "payments/actions.py:resume": "StaffAction.next_try_at, which is not watched",
+    "payments/actions.py:_put_off": "StaffAction.next_try_at, which is not watched",
     "payments/idempotency.py:keep": "IdempotencyRecord, a work row",
     "payments/idempotency.py:release": "IdempotencyRecord, a work row",
     "payments/idempotency.py:_take": "IdempotencyRecord, a work row",
