@@ -66,8 +66,12 @@ def finish(processes: Processes, rows: list[Delivery]) -> None:
     Delivery.objects.filter(state=DeliveryState.SENDING).update(not_before=timezone.now() - timedelta(seconds=1))
     processes.cluster("deliver")
     processes.manage("tick")
+    eventually(lambda: are_delivered(rows))
+
+
+def are_delivered(rows: list[Delivery]) -> bool:
     keys = [row.pk for row in rows]
-    eventually(lambda: Delivery.objects.filter(pk__in=keys, state=DeliveryState.DELIVERED).count() == len(keys))
+    return Delivery.objects.filter(pk__in=keys, state=DeliveryState.DELIVERED).count() == len(keys)
 
 
 def assert_one_receipt_each(service: fiskaly.Fiskaly) -> None:
@@ -85,7 +89,8 @@ def test_a_worker_killed_at_a_failpoint(
     processes: Processes, service: fiskaly.Fiskaly, rows: list[Delivery], failpoint: str, passes: int
 ) -> None:
     doomed = processes.cluster("deliver", FAILPOINT=f"{failpoint}:{passes}")
-    eventually(lambda: "cluster_renewed" in doomed.said())
+    # Both may be marked together: then a mark's second pass never comes, and nobody is killed.
+    eventually(lambda: "cluster_renewed" in doomed.said() or (passes == 2 and are_delivered(rows)))
     doomed.kill()
 
     finish(processes, rows)
