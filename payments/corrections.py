@@ -46,10 +46,6 @@ class OrderCorrection(StaffOperation):
         order = Order.objects.select_for_update(no_key=True).get(pk=subject_id)
         list(PaymentAttempt.objects.select_for_update(no_key=True).filter(order=order).order_by("pk"))
 
-    def actor(self, action: StaffAction) -> str:
-        """Return who stands in transitions and postings: the person who asked; the approver is the action's."""
-        return f"user:{action.requested_by_id}"
-
 
 @register
 class CancelUnpaidOrder(OrderCorrection):
@@ -80,12 +76,12 @@ class CancelUnpaidOrder(OrderCorrection):
         )
 
     def before(self, action: StaffAction, *, clock: Clock) -> None:
-        _end_live_attempts(action.subject_id, clock=clock, actor=self.actor(action))
+        _end_live_attempts(action.subject_id, clock=clock, actor=action.actor)
 
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         order = _order(action.subject_id)
         _refuse_live_attempts(order)
-        operations.cancel(order, at=at, cause=action.cause, actor=self.actor(action))
+        operations.cancel(order, at=at, cause=action.cause, actor=action.actor)
         return {"order": order.state}
 
 
@@ -122,18 +118,18 @@ class ReopenWithLateMoney(OrderCorrection):
     def before(self, action: StaffAction, *, clock: Clock) -> None:
         """Look once more: the money may have gone back at the provider since."""
         attempt_id = _late_capture(_order(action.subject_id)).attempt_id
-        seen = look(attempt_id, clock=clock, actor=self.actor(action))
+        seen = look(attempt_id, clock=clock, actor=action.actor)
         if seen.outcome is not Outcome.SETTLED:
             raise NotPossible(f"{seen.attempt.provider} cannot be asked now whether it still holds the money.")
 
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         order = _order(action.subject_id)
         capture = _late_capture(order)
-        operations.reopen(order, at=at, cause=action.cause, actor=self.actor(action))
+        operations.reopen(order, at=at, cause=action.cause, actor=action.actor)
         capture.disposition = Disposition.APPLIED
         capture.save(update_fields=["disposition"])
         ledger.post_application(capture, at=at)
-        operations.mark_paid(order, at=at, cause=action.cause, actor=self.actor(action))
+        operations.mark_paid(order, at=at, cause=action.cause, actor=action.actor)
         closed = close_cases({CaseKind.LATE_MONEY}, order=order, at=at, user=action.requested_by)
         return {"order": order.state, "capture": capture.capture_id, "cases_closed": closed}
 
@@ -173,7 +169,7 @@ class ReleaseAuthorization(OrderCorrection):
 
     def after(self, action: StaffAction, *, clock: Clock) -> None:
         call: ProviderCall = calls.send(action.result["call"], clock=clock)
-        look(call.attempt_id, clock=clock, actor=self.actor(action))
+        look(call.attempt_id, clock=clock, actor=action.actor)
 
 
 class OfflinePaymentForm(forms.Form):
@@ -239,12 +235,12 @@ class AcceptOfflinePayment(OrderCorrection):
         )
 
     def before(self, action: StaffAction, *, clock: Clock) -> None:
-        _end_live_attempts(action.subject_id, clock=clock, actor=self.actor(action))
+        _end_live_attempts(action.subject_id, clock=clock, actor=action.actor)
 
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         order = _order(action.subject_id)
         _refuse_live_attempts(order)
-        actor = self.actor(action)
+        actor = action.actor
         if order.state != OrderState.PLACED:
             operations.reopen(order, at=at, cause=action.cause, actor=actor)
         capture = _take_offline(order, action, actor=actor, at=at)

@@ -88,7 +88,7 @@ class ReplayCanary(_DeadLetters):
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         try:
             replayed = dead_letters.replay_canary(
-                filter_of(action.parameters), actor=_actor(action), reason=action.reason[:300], now=at
+                filter_of(action.parameters), actor=action.actor, reason=action.reason[:300], now=at
             )
         except CannotReplay as error:
             raise NotPossible(str(error)) from error
@@ -129,7 +129,7 @@ class ReplayDeadLetters(_DeadLetters):
             ids = dead_letters.replay(
                 chosen,
                 expected=action.preview["basis"]["set"],
-                actor=_actor(action),
+                actor=action.actor,
                 reason=action.reason[:300],
                 now=at,
             )
@@ -166,7 +166,7 @@ class SkipDeadLetter(StaffOperation):
 
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         rows = Delivery.objects.filter(pk=action.subject_id)
-        return {"passed": len(dead_letters.skip(rows, actor=_actor(action), reason=action.reason[:300], now=at))}
+        return {"passed": len(dead_letters.skip(rows, actor=action.actor, reason=action.reason[:300], now=at))}
 
 
 def filter_of(parameters: Mapping[str, Any]) -> DeadFilter:
@@ -202,7 +202,3 @@ def _require_canary(parameters: Parameters, *, at: datetime) -> None:
     outcome = canary_outcome(canary)
     if outcome.state != "delivered":
         raise NotPossible(f"The one that went first has not arrived: {outcome.state}. {outcome.detail}")
-
-
-def _actor(action: StaffAction) -> str:
-    return f"user:{action.requested_by_id}"

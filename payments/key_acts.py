@@ -73,7 +73,7 @@ class ActivateKey(StaffOperation):
         overlap = int(action.parameters["overlap_hours"]) * HOUR
         with _refusals():
             key = credentials.activate(
-                uid=_key(action.subject_id).uid, overlap_seconds=overlap, actor=_actor(action), at=at
+                uid=_key(action.subject_id).uid, overlap_seconds=overlap, actor=action.actor, at=at
             )
         return {"fingerprint": key.fingerprint}
 
@@ -107,7 +107,7 @@ class RevokeKey(StaffOperation):
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         with _refusals():
             key = credentials.revoke_now(
-                uid=_key(action.subject_id).uid, actor=_actor(action), reason=action.reason, at=at
+                uid=_key(action.subject_id).uid, actor=action.actor, reason=action.reason, at=at
             )
         return {"fingerprint": key.fingerprint}
 
@@ -137,7 +137,3 @@ def _refusals() -> Iterator[None]:
         yield
     except CredentialRefused as error:
         raise NotPossible(str(error)) from error
-
-
-def _actor(action: StaffAction) -> str:
-    return f"user:{action.requested_by_id}"

@@ -54,7 +54,7 @@ class PauseReceiver(_OfReceiver):
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         subject = Subject(destination_id=action.subject_id)
         with _refusals():
-            breaker.pause(subject, actor=_actor(action), reason=action.reason, now=at)
+            breaker.pause(subject, actor=action.actor, reason=action.reason, now=at)
         return {"state": BreakerState.PAUSED.value}
 
 
@@ -77,9 +77,7 @@ class ResumeReceiver(_OfReceiver):
 
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         with _refusals():
-            breaker.resume(
-                Subject(destination_id=action.subject_id), actor=_actor(action), reason=action.reason, now=at
-            )
+            breaker.resume(Subject(destination_id=action.subject_id), actor=action.actor, reason=action.reason, now=at)
         return {"state": "resumed"}
 
 
@@ -185,7 +183,7 @@ class PauseProvider(_OfProvider):
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         with _refusals():
             subject = Subject(provider=action.parameters["provider"])
-            breaker.pause(subject, actor=_actor(action), reason=action.reason, now=at)
+            breaker.pause(subject, actor=action.actor, reason=action.reason, now=at)
         return {"state": BreakerState.PAUSED.value}
 
 
@@ -209,7 +207,7 @@ class ResumeProvider(_OfProvider):
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         with _refusals():
             subject = Subject(provider=action.parameters["provider"])
-            breaker.resume(subject, actor=_actor(action), reason=action.reason, now=at)
+            breaker.resume(subject, actor=action.actor, reason=action.reason, now=at)
         return {"state": "resumed"}
 
 
@@ -232,7 +230,3 @@ def _refusals() -> Iterator[None]:
         yield
     except (BreakerRefused, ReceiverRefused) as error:
         raise NotPossible(str(error)) from error
-
-
-def _actor(action: StaffAction) -> str:
-    return f"user:{action.requested_by_id}"

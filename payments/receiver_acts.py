@@ -184,7 +184,7 @@ class ActivateReceiverSecret(_OfReceivers):
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         receiver = _receiver(action.subject_id)
         overlap = int(action.parameters["overlap_hours"]) * HOUR
-        receiver.use_staged_secret(now=at, overlap_seconds=overlap, actor=f"user:{action.requested_by_id}")
+        receiver.use_staged_secret(now=at, overlap_seconds=overlap, actor=action.actor)
         receiver.save(update_fields=["secrets_sealed", "overlap_until", "staged_secret_sealed"])
         return {"receiver": receiver.name}
 

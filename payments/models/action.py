@@ -84,6 +84,11 @@ class StaffAction(models.Model):
         return None if self.amount_minor is None else Money(self.amount_minor, self.currency)
 
     @property
+    def actor(self) -> str:
+        """Who stands in what the act changes: the person who asked; who agreed stands in its Approval."""
+        return f"user:{self.requested_by_id}"
+
+    @property
     def cause(self) -> str:
         """What transitions, postings and records name as their cause."""
         return f"action:{self.pk}"

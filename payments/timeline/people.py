@@ -69,7 +69,7 @@ def _action(action: StaffAction, scope: Scope) -> Entry:
         pk=action.pk,
         at=action.requested_at,
         title=f"{_label(action)} (act {action.pk})",
-        actor=f"user:{action.requested_by_id}",
+        actor=action.actor,
         correlation_id=action.correlation_id,
         tags=(action.state,),
         details=known(
