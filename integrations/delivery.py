@@ -102,7 +102,7 @@ class _Drain:
         return low or (self._free() > 0 and time.monotonic() - self._looked_at >= LOOK_AGAIN_SECONDS)
 
     def _claim(self) -> None:
-        began = self._looked_at = time.monotonic()
+        self._looked_at = time.monotonic()
         held = Counter(claimed.delivery.destination_id for claimed in self._held())
         room = {each: self._room(each, held[each]) for each in {*held, *self._paces}}
         ahead = sum(len(waiting) for waiting in self._waiting.values())
@@ -110,8 +110,10 @@ class _Drain:
         if limit <= 0:
             return
         taken: Counter[int] = Counter()
-        for claimed in claim(now=self._clock(), limit=limit, room=room):
-            self._waiting[claimed.delivery.destination_id].append((claimed, began))
+        claims = claim(now=self._clock(), limit=limit, room=room)
+        since = time.monotonic()  # not from before: what a slow claim brings would be given back as soon as it is there
+        for claimed in claims:
+            self._waiting[claimed.delivery.destination_id].append((claimed, since))
             taken[claimed.delivery.destination_id] += 1
         emptied = {each for each, wanted in room.items() if taken[each] < wanted}
         self._full = {each for each in {*self._full, *taken} - emptied if each in self._paces}

@@ -124,17 +124,22 @@ def unclaimed(row: Delivery, *, now: datetime) -> Claim:
 
 
 _CLAIM = f"""
-    WITH put_aside AS (
+    WITH oldest AS MATERIALIZED (
+        SELECT due.id FROM integrations_destination AS destination
+        CROSS JOIN LATERAL (
+            SELECT id FROM integrations_delivery AS due
+            WHERE due.destination_id = destination.id AND due.state IN ('queued', 'sending')
+                AND due.not_before <= %(now)s
+            ORDER BY due.not_before, due.id LIMIT {CANDIDATES}
+        ) AS due
+        WHERE destination.active AND destination.ordered
+    ),
+    put_aside AS (
         UPDATE integrations_delivery SET not_before = %(later)s WHERE id IN (
-            SELECT delivery.id FROM integrations_destination AS destination
-            CROSS JOIN LATERAL (
-                SELECT id FROM integrations_delivery AS due
-                WHERE due.destination_id = destination.id AND due.state IN ('queued', 'sending')
-                    AND due.not_before <= %(now)s
-                ORDER BY due.not_before, due.id LIMIT {CANDIDATES}
-            ) AS due
-            JOIN integrations_delivery AS delivery ON delivery.id = due.id
-            WHERE destination.active AND delivery.state = 'queued' AND {_WAITS_FOR_AN_EARLIER}
+            SELECT delivery.id FROM oldest
+            JOIN integrations_delivery AS delivery ON delivery.id = oldest.id
+            JOIN integrations_destination AS destination ON destination.id = delivery.destination_id
+            WHERE delivery.state = 'queued' AND {_WAITS_FOR_AN_EARLIER}
             FOR UPDATE OF delivery SKIP LOCKED
         )
     )

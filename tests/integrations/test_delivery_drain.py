@@ -127,6 +127,21 @@ def test_what_waits_behind_a_receiver_that_hangs_is_given_back_without_a_try(
     assert {row.tries for row in Delivery.objects.all()} == {1}
 
 
+def test_what_a_slow_claim_brings_is_sent_and_not_given_back_at_once(
+    now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queue(3, now=now)
+    monkeypatch.setattr(delivery, "HOLD_SECONDS", 0.2)
+
+    def slow_claim(**asked: Any) -> list[delivery.Claim]:
+        time.sleep(0.3)
+        return delivery_claims.claim(**asked)
+
+    monkeypatch.setattr(delivery, "claim", slow_claim)
+    with connecting(Slow(lambda _: 0.0)):
+        assert drain(now) == delivery.Drained(delivered=3)
+
+
 def test_when_a_receiver_turns_out_to_be_away_what_is_unsent_is_not_tried(now: datetime, settings: Any) -> None:
     settings.BREAKER_FAILURES = 3
     queue(60, now=now)
