@@ -40,7 +40,6 @@ def record_captures(
             _take(order, attempt, told, snapshot, cause=cause, actor=actor, at=at)
         else:
             _suspend(order, attempt, told, snapshot, at=at)
-    _note_money_going_back(order, attempt, snapshot, at)
     return exact and not attempt.captures.filter(disposition=Disposition.SUSPENSE).exists()
 
 
@@ -173,6 +172,7 @@ def _write(
     )
     failpoint("capture.before_posting")
     ledger.post_capture(capture, at=at)
+    ledger.post_fee(capture, at=at)
     return capture
 
 
@@ -184,6 +184,7 @@ def _compare(order: Order, attempt: PaymentAttempt, capture: Capture, told: Capt
     if capture.fee_minor is None and told.fee_minor is not None:
         capture.fee_minor = told.fee_minor
         capture.save(update_fields=["fee_minor"])
+        ledger.post_fee(capture, at=at)
 
 
 def capture_facts(capture: Capture) -> dict[str, object]:
@@ -196,32 +197,3 @@ def capture_facts(capture: Capture) -> dict[str, object]:
         "capture_amount_minor": capture.amount_minor,
         "capture_currency": capture.currency,
     }
-
-
-def _note_money_going_back(order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, at: datetime) -> None:
-    """Refunds and disputes found at the provider: a person hears of them."""
-    for refund in snapshot.refunds:
-        if refund.status != "failed":
-            open_case(
-                CaseKind.PROVIDER_REFUND,
-                subject_kind="attempt",
-                subject_id=attempt.pk,
-                order=order,
-                stake=Money(refund.amount_minor, refund.currency),
-                ours=f"The attempt is {attempt.state}; we asked for no refund.",
-                theirs=f"{attempt.provider} shows refund {refund.refund_id} ({refund.status}).",
-                suggested_fix="Confirm with the provider's dashboard who made it, and tell the customer.",
-                at=at,
-            )
-    for dispute in snapshot.disputes:
-        open_case(
-            CaseKind.PROVIDER_DISPUTE,
-            subject_kind="attempt",
-            subject_id=attempt.pk,
-            order=order,
-            stake=Money(dispute.amount_minor, dispute.currency),
-            ours=f"The attempt is {attempt.state}.",
-            theirs=f"{attempt.provider} shows dispute {dispute.dispute_id} ({dispute.status}).",
-            suggested_fix="Answer it in the provider's dashboard before its deadline.",
-            at=at,
-        )

@@ -20,7 +20,7 @@ from orders.models import Order
 from orders.money import Money
 from orders.states import OrderState
 from orders.transitions import move
-from payments import calls, expiry, ledger
+from payments import calls, chart, expiry, ledger
 from payments.cases import close_cases
 from payments.clock import Clock
 from payments.models import Capture, Case, PaymentAttempt, ProviderCall, StaffAction
@@ -107,7 +107,7 @@ class ReopenWithLateMoney(OrderCorrection):
             changes=(
                 Change(what="order", before=order.state, after=f"{OrderState.PLACED}, then {OrderState.PAID}"),
                 Change(what=f"capture {capture.capture_id}", before=capture.disposition, after=Disposition.APPLIED),
-                Change(what="ledger", before=f"{capture.amount} in {ledger.UNAPPLIED}", after=f"in {ledger.SALES}"),
+                Change(what="ledger", before=f"{capture.amount} in {chart.UNAPPLIED}", after=f"in {chart.SALES}"),
             ),
             stake=capture.amount,
             tells=(Fact.ORDER_REOPENED, Fact.ORDER_PAID),
@@ -227,7 +227,7 @@ class AcceptOfflinePayment(OrderCorrection):
                     before=order.state,
                     after=f"{OrderState.PLACED}, then {OrderState.PAID}" if reopens else OrderState.PAID,
                 ),
-                Change(what="ledger", before="–", after=f"{order.total} from {ledger.clearing(OFFLINE)} to sales"),
+                Change(what="ledger", before="–", after=f"{order.total} from {chart.clearing(OFFLINE)} to sales"),
             ),
             stake=order.total,
             tells=(Fact.ORDER_REOPENED, Fact.ORDER_PAID) if reopens else (Fact.ORDER_PAID,),

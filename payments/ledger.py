@@ -1,60 +1,80 @@
-"""Double entry: one posting function per cause, each cause posted once. Debit is positive, credit negative."""
+"""Double entry: one posting function per cause, each cause posted once. Debit is positive, credit negative.
+
+Nothing posted is ever changed: what turns out wrong is reversed by a posting of its own.
+"""
 
 from __future__ import annotations
 
 from datetime import datetime
 
 from orders.money import Money
+from payments import chart
+from payments.chart import clearing
 from payments.models import Capture, LedgerEntry, LedgerTransaction
 from payments.models.capture import Disposition
 
-SALES = "sales"
-UNAPPLIED = "unapplied"
-SUSPENSE = "suspense"
-
-_CREDITED = {
-    Disposition.APPLIED: SALES,
-    Disposition.UNAPPLIED: UNAPPLIED,
-    Disposition.SUSPENSE: SUSPENSE,
+CREDITED = {
+    Disposition.APPLIED: chart.SALES,
+    Disposition.UNAPPLIED: chart.UNAPPLIED,
+    Disposition.SUSPENSE: chart.SUSPENSE,
 }
-
-
-def clearing(provider: str) -> str:
-    """Return the account of what a provider holds for us until it pays out."""
-    return f"clearing:{provider}"
+"""Where the money of a capture belongs."""
 
 
 def post_capture(capture: Capture, *, at: datetime) -> LedgerTransaction:
     """Post money that the provider took for us: debit its clearing account, credit where the money belongs."""
-    return _post(
+    return post(
         cause_kind="capture",
         cause_id=capture.pk,
         amount=capture.amount,
         debit=clearing(capture.provider),
-        credit=_CREDITED[Disposition(capture.disposition)],
+        credit=CREDITED[Disposition(capture.disposition)],
         at=at,
-        note=f"Capture {capture.capture_id}"[:200],
+        note=f"Capture {capture.capture_id}",
+    )
+
+
+def post_fee(capture: Capture, *, at: datetime) -> LedgerTransaction | None:
+    """Post what the provider took for a capture, once it has told it; None where that is nothing."""
+    fee = capture.fee
+    if fee is None or not fee.amount_minor:
+        return None
+    return post(
+        cause_kind="fee",
+        cause_id=capture.pk,
+        amount=fee,
+        debit=chart.FEES,
+        credit=clearing(capture.provider),
+        at=at,
+        note=f"Fee of capture {capture.capture_id}",
     )
 
 
 def post_application(capture: Capture, *, at: datetime) -> LedgerTransaction:
     """Move money that was held as unapplied to the sale it pays after all (correction “reopen with late money”)."""
-    return _post(
+    return post(
         cause_kind="application",
         cause_id=capture.pk,
         amount=capture.amount,
-        debit=UNAPPLIED,
-        credit=SALES,
+        debit=chart.UNAPPLIED,
+        credit=chart.SALES,
         at=at,
-        note=f"Capture {capture.capture_id} applied to its order"[:200],
+        note=f"Capture {capture.capture_id} applied to its order",
     )
 
 
-def _post(
+def post(
     *, cause_kind: str, cause_id: int, amount: Money, debit: str, credit: str, at: datetime, note: str
 ) -> LedgerTransaction:
+    """Write one transaction of two entries. Needs the caller's transaction, in which its cause becomes true.
+
+    `amount` may be negative: then the sides change places. Raises chart.UnknownAccount, and IntegrityError where this
+    cause was posted before.
+    """
+    for name in (debit, credit):
+        chart.account(name)
     posting = LedgerTransaction.objects.create(
-        cause_kind=cause_kind, cause_id=cause_id, currency=amount.currency, at=at, note=note
+        cause_kind=cause_kind, cause_id=cause_id, currency=amount.currency, at=at, note=note[:200]
     )
     LedgerEntry.objects.bulk_create(
         [

@@ -35,9 +35,11 @@ from payments import inbox, sweeping
 from payments.captures import record_captures
 from payments.cases import open_case
 from payments.clock import Clock
+from payments.disputes import record_disputes
 from payments.masking import masked
 from payments.models import Look, PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
+from payments.refunds import record_refunds
 from payments.retrying import made_again
 from payments.shop.decline_texts import decline_text
 from payments.states import AttemptState, EventState
@@ -142,6 +144,8 @@ def settle(
             record_tries(attempt, snapshot, at=at)
             cause = f"look:{number}"
             trusted = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
+            record_refunds(order, attempt, snapshot, at=at)
+            record_disputes(order, attempt, snapshot, at=at)
             if trusted:
                 _follow(order, attempt, snapshot, cause=cause, actor=actor, at=at, news=news)
         attempt.next_look_at = sweeping.next_look(attempt, order, at=at) if trusted else None

@@ -548,7 +548,7 @@ class TestFaults:
 
     def test_a_key_that_stripe_does_not_know(self, sandbox: SandboxProcess) -> None:
         stripe_adapter = adapter(base=sandbox.url)
-        stripe_adapter._stripe._requestor._options.api_key = "sk_revoked"
+        stripe_adapter._client._stripe._requestor._options.api_key = "sk_revoked"
         with pytest.raises(ConfigurationError) as caught:
             GuardedProvider(stripe_adapter).account()
         assert caught.value.http_status == 401

@@ -33,7 +33,7 @@ def test_stripe_comes_guarded_and_from_the_settings() -> None:
     provider = providers.get("stripe")
     assert isinstance(provider, GuardedProvider)
     assert (provider.name, provider.mode) == ("stripe", Mode.TEST)
-    client = provider._adapter._stripe._requestor._client  # type: ignore[attr-defined]
+    client = provider._adapter._client._stripe._requestor._client  # type: ignore[attr-defined]
     assert client._timeout == (2, 5)
 
 

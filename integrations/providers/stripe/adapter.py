@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any
-
-import stripe
 
 from integrations.contract import (
     Capabilities,
@@ -22,29 +18,17 @@ from integrations.contract import (
     ProviderMisconfigured,
     Started,
     StartRequest,
-    Unavailable,
 )
-from integrations.guard import note_request
-from integrations.http_session import GuardedSession
 from integrations.providers.stripe import answers, notifications, snapshots
 from integrations.providers.stripe.answers import Answer
-from integrations.providers.stripe.credentials import OFFICIAL_API_BASE, check_credentials, is_loopback, mode_of
-from integrations.providers.stripe.errors import translate
+from integrations.providers.stripe.client import Client, checked, items
+from integrations.providers.stripe.credentials import OFFICIAL_API_BASE, check_credentials, mode_of
 from integrations.providers.stripe.money import CURRENCIES, to_stripe
 from integrations.providers.stripe.snapshots import REFERENCE_KEY, Payment
 
 MAX_LINE_ITEMS = 100
 MAX_NAME_LENGTH = 250
-# Each try is a row of ours (ProviderCall) or a numbered look; a retry inside the SDK would be neither.
-MAX_NETWORK_RETRIES = 0
-# A payment with more charges, refunds or disputes than this is read by a person.
-MAX_LISTED = 500
-
 _EXPAND_INTENT = "latest_charge.balance_transaction"
-_ID = re.compile(r"[A-Za-z0-9_]{1,255}")
-
-# The SDK would write an id into the home directory and tell Stripe about this machine.
-stripe.enable_telemetry = False
 
 
 class StripeProvider:
@@ -93,18 +77,13 @@ class StripeProvider:
         self.mode: Mode = mode
         self._webhook_secrets = tuple(webhook_secrets)
         self._three_d_secure = three_d_secure
-        self._account = ""
-        self._key_used, self._secret_used = partial(on_use, api_key), on_use
-        # At INFO the SDK's own logger shows parameters and whole answers.
-        logging.getLogger("stripe").setLevel(logging.WARNING)
-        self._stripe = stripe.StripeClient(
-            api_key,
-            base_addresses={"api": api_base.removesuffix("/")},
-            http_client=stripe.RequestsClient(
-                timeout=(connect_timeout_seconds, read_timeout_seconds),
-                session=GuardedSession(allow_loopback=is_loopback(api_base)),
-            ),
-            max_network_retries=MAX_NETWORK_RETRIES,
+        self._secret_used = on_use
+        self._client = Client(
+            api_key=api_key,
+            api_base=api_base,
+            connect_timeout_seconds=connect_timeout_seconds,
+            read_timeout_seconds=read_timeout_seconds,
+            on_use=partial(on_use, api_key),
         )
 
     def __repr__(self) -> str:
@@ -112,9 +91,7 @@ class StripeProvider:
 
     def account(self) -> str:
         """Return the id of the account our key belongs to; asked once. A restricted key needs leave to read it."""
-        if not self._account:
-            self._account = answers.text(self._ask(self._stripe.v1.accounts.retrieve_current, {}), "id")
-        return self._account
+        return self._client.account()
 
     def start(self, request: StartRequest, *, idempotency_key: str) -> Started:
         """Open a hosted Checkout Session.
@@ -127,7 +104,9 @@ class StripeProvider:
         """
         params = self._session_params(request)
         account = self.account()
-        session = self._ask(self._stripe.v1.checkout.sessions.create, params, {"idempotency_key": idempotency_key})
+        session = self._client.ask(
+            self._client.v1.checkout.sessions.create, params, {"idempotency_key": idempotency_key}
+        )
         return snapshots.started(session, account=account)
 
     def fetch(self, ids: ProviderIds) -> PaymentSnapshot:
@@ -139,22 +118,22 @@ class StripeProvider:
         disputes: list[Answer] = []
         if intent is not None:
             charges = self._charges(intent)
-            of_intent = {"payment_intent": answers.text(intent, "id"), "limit": 100}
+            of_intent = {"payment_intent": answers.text(intent, "id")}
             if any(snapshots.is_captured(charge) for charge in charges):
-                refunds = self._list(self._stripe.v1.refunds.list, of_intent)
+                refunds = self._client.all_of(self._client.v1.refunds.list, of_intent)
             if any(charge.get("disputed") for charge in charges):
-                disputes = self._list(self._stripe.v1.disputes.list, of_intent)
+                disputes = self._client.all_of(self._client.v1.disputes.list, of_intent)
         payment = Payment(session=session, intent=intent, charges=charges, refunds=refunds, disputes=disputes)
         return snapshots.snapshot(payment, account=account)
 
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         """Expire the session. One that is complete or expired already stays as it is."""
         page_id = self._page_id(ids)
-        expire = self._stripe.v1.checkout.sessions.expire
+        sessions = self._client.v1.checkout.sessions
         try:
-            self._ask(lambda *args: expire(page_id, *args), {}, {"idempotency_key": idempotency_key})
+            self._client.ask_about(page_id, sessions.expire, {}, {"idempotency_key": idempotency_key})
         except InvalidRequest:
-            session = self._ask(lambda *args: self._stripe.v1.checkout.sessions.retrieve(page_id, *args), {})
+            session = self._client.ask_about(page_id, sessions.retrieve, {})
             if session.get("status") not in ("complete", "expired"):
                 raise
 
@@ -163,10 +142,9 @@ class StripeProvider:
         _, intent = self._session_and_intent(ids)
         if intent is None or intent.get("status") != "requires_capture":
             return
-        intent_id = answers.text(intent, "id")
-        cancel = self._stripe.v1.payment_intents.cancel
-        self._ask(
-            lambda *args: cancel(intent_id, *args),
+        self._client.ask_about(
+            answers.text(intent, "id"),
+            self._client.v1.payment_intents.cancel,
             {"cancellation_reason": "requested_by_customer"},
             {"idempotency_key": idempotency_key},
         )
@@ -210,21 +188,20 @@ class StripeProvider:
     # What is asked.
 
     def _session_and_intent(self, ids: ProviderIds) -> tuple[Answer | None, Answer | None]:
-        sessions = self._stripe.v1.checkout.sessions
+        sessions = self._client.v1.checkout.sessions
         if ids.page_id:
-            page_id = _checked(ids.page_id)
             expand = {"expand": [f"payment_intent.{_EXPAND_INTENT}"]}
-            page = self._ask(lambda *args: sessions.retrieve(page_id, *args), expand)
+            page = self._client.ask_about(ids.page_id, sessions.retrieve, expand)
             return page, answers.inner(page, "payment_intent")
-        intent_id = _checked(ids.intent_id)
-        found = self._ask(
+        intent_id = checked(ids.intent_id)
+        found = self._client.ask(
             sessions.list,
             {"payment_intent": intent_id, "limit": 1, "expand": [f"data.payment_intent.{_EXPAND_INTENT}"]},
         )
-        for session in _items(found):
+        for session in items(found):
             return session, answers.inner(session, "payment_intent")
-        intents = self._stripe.v1.payment_intents
-        return None, self._ask(lambda *args: intents.retrieve(intent_id, *args), {"expand": [_EXPAND_INTENT]})
+        intents = self._client.v1.payment_intents
+        return None, self._client.ask_about(intent_id, intents.retrieve, {"expand": [_EXPAND_INTENT]})
 
     def _charges(self, intent: Answer) -> list[Answer]:
         """Return the intent's charges: the latest, and all of them where it was refused (each refusal is a try) or does
@@ -238,65 +215,19 @@ class StripeProvider:
             return [latest]
         of_intent = {
             "payment_intent": answers.text(intent, "id"),
-            "limit": 100,
             "expand": ["data.balance_transaction"],
         }
-        return self._list(self._stripe.v1.charges.list, of_intent)
+        return self._client.all_of(self._client.v1.charges.list, of_intent)
 
     def _page_id(self, ids: ProviderIds) -> str:
         if ids.page_id:
-            return _checked(ids.page_id)
-        found = self._ask(
-            self._stripe.v1.checkout.sessions.list, {"payment_intent": _checked(ids.intent_id), "limit": 1}
+            return checked(ids.page_id)
+        found = self._client.ask(
+            self._client.v1.checkout.sessions.list, {"payment_intent": checked(ids.intent_id), "limit": 1}
         )
-        for session in _items(found):
-            return _checked(answers.text(session, "id"))
+        for session in items(found):
+            return checked(answers.text(session, "id"))
         raise InvalidRequest("this payment has no page that could be closed", code="no_page")
-
-    def _list(self, ask: Callable[..., Any], params: dict[str, Any]) -> list[Answer]:
-        """Return all pages of a list, newest first. Raises Unavailable beyond MAX_LISTED."""
-        listed: list[Answer] = []
-        page: dict[str, Any] = dict(params)
-        while True:
-            answer = self._ask(ask, page)
-            items = _items(answer)
-            listed += items
-            if not answer.get("has_more") or not items:
-                return listed
-            if len(listed) >= MAX_LISTED:
-                raise Unavailable("Stripe lists more objects of one payment than we read", code="too_many")
-            page = {**params, "starting_after": answers.text(items[-1], "id")}
-
-    def _ask(
-        self, ask: Callable[..., Any], params: Mapping[str, Any], options: Mapping[str, Any] | None = None
-    ) -> dict[str, Any]:
-        """Make one call of the SDK and return the object as plain data. Raises ProviderError."""
-        try:
-            answer = ask(params, options or {})
-        except stripe.StripeError as error:
-            failure = translate(error)
-            note_request(failure.request_id)
-            # The SDK's error holds the whole body and its traceback the key: neither goes on.
-            raise failure from None
-        if not isinstance(answer, stripe.StripeObject):
-            raise Unavailable("Stripe's answer is no object", code="shape")
-        response = answer.last_response
-        note_request((response.request_id if response is not None else None) or "")
-        self._key_used()
-        return answer.to_dict(for_json=True)
-
-
-def _checked(object_id: str) -> str:
-    if not _ID.fullmatch(object_id):
-        raise InvalidRequest("this is no id of Stripe's", code="id")
-    return object_id
-
-
-def _items(listing: Answer) -> list[Answer]:
-    items = listing.get("data")
-    if not isinstance(items, list) or not all(isinstance(item, dict) for item in items):
-        raise answers.unreadable(listing, "data")
-    return items
 
 
 def _line_items(request: StartRequest) -> list[dict[str, Any]]:

@@ -1,0 +1,70 @@
+"""The wire types and errors that cross the edge: what an adapter takes, answers and raises.
+
+Frozen, and free of Django: an adapter written by somebody else needs this package only. Amounts are integers in the
+minor unit of ISO 4217 (`amount_minor`), currencies upper-case ISO codes; each adapter converts to its provider's units.
+"""
+
+from integrations.contract.disputes import DisputeSnapshot
+from integrations.contract.errors import (
+    ConfigurationError,
+    Declined,
+    IdempotencyConflict,
+    InvalidRequest,
+    NotTried,
+    ProviderError,
+    ProviderMisconfigured,
+    RateLimited,
+    SettingProblem,
+    Unavailable,
+    UnknownObject,
+    WrongMode,
+)
+from integrations.contract.notifications import Notification, NotificationRejected, NotificationUnverified
+from integrations.contract.payments import (
+    CaptureSnapshot,
+    Decline,
+    DeclineReason,
+    Mode,
+    PageLine,
+    PaymentSnapshot,
+    PaymentStatus,
+    ProviderIds,
+    Started,
+    StartRequest,
+    TrySnapshot,
+)
+from integrations.contract.provider import Capabilities, Provider
+from integrations.contract.refunds import RefundSnapshot
+
+__all__ = [
+    "Capabilities",
+    "CaptureSnapshot",
+    "ConfigurationError",
+    "Decline",
+    "DeclineReason",
+    "Declined",
+    "DisputeSnapshot",
+    "IdempotencyConflict",
+    "InvalidRequest",
+    "Mode",
+    "NotTried",
+    "Notification",
+    "NotificationRejected",
+    "NotificationUnverified",
+    "PageLine",
+    "PaymentSnapshot",
+    "PaymentStatus",
+    "Provider",
+    "ProviderError",
+    "ProviderIds",
+    "ProviderMisconfigured",
+    "RateLimited",
+    "RefundSnapshot",
+    "SettingProblem",
+    "StartRequest",
+    "Started",
+    "TrySnapshot",
+    "Unavailable",
+    "UnknownObject",
+    "WrongMode",
+]
