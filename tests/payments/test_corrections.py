@@ -79,13 +79,13 @@ def late_payment(world: World) -> None:
 class TestReopenWithLateMoney:
     def test_it_pays_the_order_with_the_money_that_is_there(self, world: World, correct: Correct) -> None:
         late_payment(world)
-        assert world.balance() == {"clearing:stripe": 2000, "unapplied": -2000}
+        assert world.balance() == {"clearing:stripe": 1941, "fees": 59, "unapplied": -2000}
         action = correct("reopen_with_late_money")
         assert action.state == ActionState.EXECUTED
         assert world.order.state == "paid"
         assert world.order.paid_at is not None
         assert world.dispositions() == ["applied"]
-        assert world.balance() == {"clearing:stripe": 2000, "unapplied": 0, "sales": -2000}
+        assert world.balance() == {"clearing:stripe": 1941, "fees": 59, "unapplied": 0, "sales": -2000}
         assert world.cases() == []
         assert world.facts()[-2:] == ["order.reopened", "order.paid"]
         rows = Transition.objects.filter(subject_kind="order", cause=f"action:{action.pk}")
@@ -105,7 +105,10 @@ class TestReopenWithLateMoney:
             action_id=action.pk, approve=True, note="", user=make_staff(Role.FINANCE), clock=world.clock
         )
         assert action.state == ActionState.OVERTAKEN
-        assert (world.order.state, world.balance()) == ("expired", {"clearing:stripe": 2000, "unapplied": -2000})
+        assert (world.order.state, world.balance()) == (
+            "expired",
+            {"clearing:stripe": 1941, "fees": 59, "unapplied": -2000},
+        )
 
     def test_while_the_provider_cannot_be_asked_nothing_is_applied(
         self, world: World, correct: Correct, monkeypatch: pytest.MonkeyPatch

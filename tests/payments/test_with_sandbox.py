@@ -96,7 +96,7 @@ def shop(process: SandboxProcess, settings: Any) -> Iterator[Shop]:
     receiver.close()
 
 
-PAID = {"clearing:stripe": 2000, "sales": -2000}
+PAID = {"clearing:stripe": 1912, "fees": 88, "sales": -2000}
 
 
 @pytest.mark.parametrize("backwards", [False, True])
@@ -163,7 +163,7 @@ def test_expired_after_the_page_was_closed_then_late_money(shop: Shop) -> None:
     shop.wait_for("payment_intent.succeeded")
     shop.deliver_webhooks()
     assert (shop.order.state, shop.attempt.state) == ("expired", "paid")
-    assert shop.balance() == {"clearing:stripe": 2000, "unapplied": -2000}
+    assert shop.balance() == {"clearing:stripe": 1912, "fees": 88, "unapplied": -2000}
     assert [case.kind for case in Case.objects.all()] == ["late_money"]
 
 
@@ -181,7 +181,7 @@ def test_paid_twice(shop: Shop, again: str) -> None:
     shop.wait_for("payment_intent.succeeded")
     shop.deliver_webhooks()
     assert shop.order.state == "paid"
-    assert shop.balance() == {"clearing:stripe": 4000, "sales": -2000, "unapplied": -2000}
+    assert shop.balance() == {"clearing:stripe": 3824, "fees": 176, "sales": -2000, "unapplied": -2000}
     assert [case.kind for case in Case.objects.all()] == ["double_payment"]
 
 

@@ -15,7 +15,7 @@ from tests.world import World
 
 pytestmark = pytest.mark.django_db
 
-PAID_LEDGER = {"clearing:stripe": 2000, "sales": -2000}
+PAID_LEDGER = {"clearing:stripe": 1941, "fees": 59, "sales": -2000}
 
 
 def test_a_shopper_pays_and_the_webhook_tells_us(world: World) -> None:
@@ -153,7 +153,7 @@ def test_money_that_comes_after_expiry_is_late_money(world: World) -> None:
     assert (world.order.state, world.attempt.state) == ("expired", "paid")
     assert world.dispositions() == ["unapplied"]
     assert world.cases() == ["late_money"]
-    assert world.balance() == {"clearing:stripe": 2000, "unapplied": -2000}
+    assert world.balance() == {"clearing:stripe": 1941, "fees": 59, "unapplied": -2000}
     assert world.facts() == ["order.expired", "case.opened", "capture.unapplied"]
 
 
@@ -174,7 +174,7 @@ def test_paid_twice_on_one_page_keeps_the_order_paid_and_tells_a_person(world: W
     assert world.order.state == "paid"
     assert world.dispositions() == ["applied", "unapplied"]
     assert world.cases() == ["double_payment"]
-    assert world.balance() == {"clearing:stripe": 4000, "sales": -2000, "unapplied": -2000}
+    assert world.balance() == {"clearing:stripe": 3882, "fees": 118, "sales": -2000, "unapplied": -2000}
 
 
 def test_a_second_intent_of_the_same_reference_is_extra_money(world: World) -> None:
@@ -190,7 +190,7 @@ def test_a_second_intent_of_the_same_reference_is_extra_money(world: World) -> N
     assert world.order.state == "paid"
     assert world.dispositions() == ["applied", "unapplied"]
     assert world.cases() == ["double_payment"]
-    assert world.balance() == {"clearing:stripe": 4000, "sales": -2000, "unapplied": -2000}
+    assert world.balance() == {"clearing:stripe": 3882, "fees": 118, "sales": -2000, "unapplied": -2000}
 
 
 def test_two_attempts_both_paid(world: World) -> None:
@@ -210,7 +210,7 @@ def test_two_attempts_both_paid(world: World) -> None:
     assert sorted(attempt.state for attempt in world.attempts) == ["paid", "paid"]
     assert world.dispositions() == ["applied", "unapplied"]
     assert world.cases() == ["double_payment", "late_money"]
-    assert world.balance() == {"clearing:stripe": 4000, "sales": -2000, "unapplied": -2000}
+    assert world.balance() == {"clearing:stripe": 3882, "fees": 118, "sales": -2000, "unapplied": -2000}
 
 
 def test_a_dollar_for_a_two_thousand_dollar_order_moves_nothing(world: World) -> None:
@@ -224,7 +224,7 @@ def test_a_dollar_for_a_two_thousand_dollar_order_moves_nothing(world: World) ->
     assert (world.order.state, world.attempt.state) == ("placed", "pending")
     assert world.dispositions() == ["suspense"]
     assert world.cases() == ["amount_mismatch"]
-    assert world.balance() == {"clearing:stripe": 100, "suspense": -100}
+    assert world.balance() == {"clearing:stripe": 41, "fees": 59, "suspense": -100}
     assert world.attempt.next_look_at is None, "sweeping stops; a person decides"
 
 
