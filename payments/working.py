@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from integrations import breaker, correlation, dead_letters, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Breaker, Delivery
-from payments import actions, approvals, calls, expiry, idempotency, inbox, sealing, sweeping, watch
+from payments import actions, approvals, calls, expiry, idempotency, inbox, ledger_watch, sealing, sweeping, watch
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
@@ -63,6 +63,7 @@ def keep_house(*, clock: Clock) -> int:
     count += approvals.expire_undecided(at=clock(), most=BATCH)
     count += actions.resume(clock=clock, most=BATCH)
     count += _seal_audit_log(at=clock())
+    count += _verify_ledger(at=clock())
     count += watch.once_a_minute(clock())
     return count
 
@@ -80,6 +81,14 @@ def _seal_audit_log(*, at: datetime) -> int:
         return int(sealing.is_due(at) and sealing.seal_day(now=at) is not None)
     except Exception:  # housekeeping goes on; `verify_audit` and `status` tell that the log is not sealed
         log.exception("audit_not_sealed")
+        return 0
+
+
+def _verify_ledger(*, at: datetime) -> int:
+    try:
+        return ledger_watch.go_on(at)
+    except Exception:  # housekeeping goes on; `status` and doctor tell that no run has ended
+        log.exception("ledger_not_verified")
         return 0
 
 
@@ -104,6 +113,7 @@ def keeping_due(now: datetime) -> bool:
         or approvals.has_expired(at=now)
         or actions.any_unfinished(at=now)
         or watch.is_due(now)
+        or ledger_watch.is_due(now)
     )
 
 
