@@ -19,7 +19,9 @@ from integrations.contract.errors import (
     UnknownObject,
     WrongMode,
 )
+from integrations.contract.listing import ListedCapture, ListedEvent, ListedRefund, ListedStatus
 from integrations.contract.notifications import Notification, NotificationRejected, NotificationUnverified
+from integrations.contract.paging import Page
 from integrations.contract.payments import (
     CaptureSnapshot,
     Decline,
@@ -46,11 +48,16 @@ __all__ = [
     "DisputeSnapshot",
     "IdempotencyConflict",
     "InvalidRequest",
+    "ListedCapture",
+    "ListedEvent",
+    "ListedRefund",
+    "ListedStatus",
     "Mode",
     "NotTried",
     "Notification",
     "NotificationRejected",
     "NotificationUnverified",
+    "Page",
     "PageLine",
     "PaymentSnapshot",
     "PaymentStatus",
