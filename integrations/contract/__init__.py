@@ -20,6 +20,7 @@ from integrations.contract.errors import (
     WrongMode,
 )
 from integrations.contract.notifications import Notification, NotificationRejected, NotificationUnverified
+from integrations.contract.paging import Page
 from integrations.contract.payments import (
     CaptureSnapshot,
     Decline,
@@ -33,10 +34,12 @@ from integrations.contract.payments import (
     StartRequest,
     TrySnapshot,
 )
+from integrations.contract.payouts import BalanceEntry, EntryKind, PayoutSnapshot, PayoutStatus
 from integrations.contract.provider import Capabilities, Provider
 from integrations.contract.refunds import RefundSnapshot
 
 __all__ = [
+    "BalanceEntry",
     "Capabilities",
     "CaptureSnapshot",
     "ConfigurationError",
@@ -44,6 +47,7 @@ __all__ = [
     "DeclineReason",
     "Declined",
     "DisputeSnapshot",
+    "EntryKind",
     "IdempotencyConflict",
     "InvalidRequest",
     "Mode",
@@ -51,9 +55,12 @@ __all__ = [
     "Notification",
     "NotificationRejected",
     "NotificationUnverified",
+    "Page",
     "PageLine",
     "PaymentSnapshot",
     "PaymentStatus",
+    "PayoutSnapshot",
+    "PayoutStatus",
     "Provider",
     "ProviderError",
     "ProviderIds",
