@@ -29,6 +29,7 @@ class FakeLists:
     payments: dict[str, Any]
 
     def __init__(self) -> None:
+        super().__init__()
         self.unlisted: set[str] = set()
         self.listed_changes: dict[str, dict[str, Any]] = {}
         self.extra_captures: list[ListedCapture] = []

@@ -27,6 +27,7 @@ from integrations.contract import (
     UnknownObject,
 )
 from tests.fake_lists import FakeLists
+from tests.fake_payouts import FakePayouts
 
 MOMENT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -46,7 +47,7 @@ class Payment:
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
-class FakeProvider(FakeLists):
+class FakeProvider(FakeLists, FakePayouts):
     """Implements integrations.contract.Provider; `calls` records every verb in order."""
 
     name = "stripe"
@@ -60,6 +61,7 @@ class FakeProvider(FakeLists):
         currencies=frozenset({"EUR", "USD", "JPY", "KWD"}),
         events_backfill_days=30,
         lists_payments=True,
+        payouts=True,
     )
 
     def __init__(self) -> None:

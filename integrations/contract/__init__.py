@@ -35,10 +35,12 @@ from integrations.contract.payments import (
     StartRequest,
     TrySnapshot,
 )
+from integrations.contract.payouts import BalanceEntry, EntryKind, PayoutSnapshot, PayoutStatus
 from integrations.contract.provider import Capabilities, Provider
 from integrations.contract.refunds import RefundSnapshot
 
 __all__ = [
+    "BalanceEntry",
     "Capabilities",
     "CaptureSnapshot",
     "ConfigurationError",
@@ -46,6 +48,7 @@ __all__ = [
     "DeclineReason",
     "Declined",
     "DisputeSnapshot",
+    "EntryKind",
     "IdempotencyConflict",
     "InvalidRequest",
     "ListedCapture",
@@ -61,6 +64,8 @@ __all__ = [
     "PageLine",
     "PaymentSnapshot",
     "PaymentStatus",
+    "PayoutSnapshot",
+    "PayoutStatus",
     "Provider",
     "ProviderError",
     "ProviderIds",

@@ -11,6 +11,7 @@ from integrations.contract.listing import ListedCapture, ListedEvent, ListedRefu
 from integrations.contract.notifications import Notification
 from integrations.contract.paging import Page
 from integrations.contract.payments import Mode, PaymentSnapshot, ProviderIds, Started, StartRequest
+from integrations.contract.payouts import BalanceEntry, PayoutSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,4 +83,21 @@ class Provider(Protocol):
 
         Reaches back `Capabilities.events_backfill_days`. Raises ProviderError.
         """
+        ...
+
+    def list_payouts(self, *, since: datetime, cursor: str = "") -> Page[PayoutSnapshot]:
+        """Ask for one page of the payouts made since then, newest first. Raises ProviderError."""
+        ...
+
+    def fetch_payout(self, payout_id: str) -> PayoutSnapshot:
+        """Ask for one payout. Raises UnknownObject, ProviderError."""
+        ...
+
+    def payout_entries(self, payout_id: str, *, cursor: str = "") -> Page[BalanceEntry]:
+        """Ask for one page of the entries a payout was made of, without its own. Only of an automatic payout: raises
+        InvalidRequest for a manual one. Raises ProviderError."""
+        ...
+
+    def list_balance_entries(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[BalanceEntry]:
+        """Ask for one page of the balance's entries made in [since, until), newest first. Raises ProviderError."""
         ...

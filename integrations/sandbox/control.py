@@ -320,6 +320,42 @@ class SandboxControl:
         """
         return self._call("disputes.move", id=dispute, status=status)
 
+    def pay_out(
+        self, *, currency: str = "eur", automatic: bool = True, amount: int | None = None, early: bool = False,
+        reconciled: bool = True,
+    ) -> Json:  # fmt: skip
+        """Pays out all that is available in a currency; a manual payout (`automatic=False`) may take a part of it.
+
+        `early` counts what is not available yet; without `reconciled` the payout's entries are not listed before
+        `complete_payout`. It begins as `pending`: move_payout says what the bank does.
+        """
+        return self._call(
+            "payouts.create",
+            currency=currency,
+            automatic=automatic,
+            amount=amount,
+            early=early,
+            reconciled=reconciled,
+        )
+
+    def complete_payout(self, payout: str) -> Json:
+        """Lets the provider end its reconciliation of an automatic payout."""
+        return self._call("payouts.complete", id=payout)
+
+    def move_payout(self, payout: str, *, status: str, failure_code: str | None = None) -> Json:
+        """What the bank does to a payout: in_transit, paid, failed (even after paid), canceled."""
+        return self._call("payouts.move", id=payout, status=status, failure_code=failure_code)
+
+    def adjust(
+        self, *, amount: int, currency: str = "eur", kind: str = "adjustment", description: str | None = None
+    ) -> Json:
+        """An entry of the balance without a source (`amount` signed, in minor units): adjustment or stripe_fee."""
+        return self._call("balance.adjust", amount=amount, currency=currency, kind=kind, description=description)
+
+    def settle_in(self, currency: str, *, rates: Mapping[str, str]) -> Json:
+        """From now on, converts what is charged in other currencies (`{"usd": "0.92"}`) into the account's own."""
+        return self._call("balance.settle_in", currency=currency, rates=dict(rates))
+
     def create_event(
         self, event_type: str, *, obj: str | Mapping[str, Any], changes: Mapping[str, Any] | None = None,
         overrides: Mapping[str, Any] | None = None,

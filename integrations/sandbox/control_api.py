@@ -197,4 +197,5 @@ def _reset(tx: Transaction, _args: Json) -> Json:
         tx.run(statement)
     for name in _SETTINGS:
         tx.set_setting(name, 0)
+    tx.set_setting("settlement", None)
     return {}

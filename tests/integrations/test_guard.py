@@ -14,6 +14,7 @@ from django.db import transaction
 
 from integrations import correlation, guard, http
 from integrations.contract import (
+    BalanceEntry,
     Capabilities,
     ConfigurationError,
     ListedCapture,
@@ -27,6 +28,8 @@ from integrations.contract import (
     Page,
     PaymentSnapshot,
     PaymentStatus,
+    PayoutSnapshot,
+    PayoutStatus,
     ProviderIds,
     RateLimited,
     Started,
@@ -50,6 +53,17 @@ SNAPSHOT = PaymentSnapshot(
     amount_minor=100,
     currency="EUR",
     page_open=True,
+)
+PAYOUT = PayoutSnapshot(
+    payout_id="po_1",
+    mode=Mode.TEST,
+    amount_minor=100,
+    currency="EUR",
+    status=PayoutStatus.PAID,
+    created_at=NOW,
+    arrives_at=NOW,
+    automatic=True,
+    entries_complete=True,
 )
 NOTIFICATION = Notification(
     provider="scripted",
@@ -134,6 +148,18 @@ class Scripted:
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self.script()
 
+    def list_payouts(self, *, since: datetime, cursor: str = "") -> Page[PayoutSnapshot]:
+        return Page(items=(self.script() or PAYOUT,))
+
+    def fetch_payout(self, payout_id: str) -> PayoutSnapshot:
+        return self.script() or PAYOUT
+
+    def payout_entries(self, payout_id: str, *, cursor: str = "") -> Page[BalanceEntry]:
+        return self.script() or Page()
+
+    def list_balance_entries(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[BalanceEntry]:
+        return self.script() or Page()
+
     def verify(self, **kwargs: Any) -> Notification:
         return self.script() or NOTIFICATION
 
@@ -154,6 +180,10 @@ VERBS: dict[str, Callable[[GuardedProvider], Any]] = {
     "list_captures": lambda provider: provider.list_captures(since=NOW, until=NOW),
     "list_refunds": lambda provider: provider.list_refunds(since=NOW, until=NOW),
     "list_events": lambda provider: provider.list_events(since=NOW),
+    "list_payouts": lambda provider: provider.list_payouts(since=NOW),
+    "fetch_payout": lambda provider: provider.fetch_payout("po_1"),
+    "payout_entries": lambda provider: provider.payout_entries("po_1"),
+    "list_balance_entries": lambda provider: provider.list_balance_entries(since=NOW, until=NOW),
 }
 on_every_verb = pytest.mark.parametrize("verb", VERBS)
 
@@ -187,7 +217,10 @@ class TestTransactions:
 
 
 class TestModes:
-    @pytest.mark.parametrize(("verb", "answer"), [("start", STARTED), ("fetch", SNAPSHOT)])
+    @pytest.mark.parametrize(
+        ("verb", "answer"),
+        [("start", STARTED), ("fetch", SNAPSHOT), ("fetch_payout", PAYOUT), ("list_payouts", PAYOUT)],
+    )
     def test_an_answer_in_the_other_mode_is_never_handed_on(self, verb: str, answer: Any) -> None:
         other = replace(answer, mode=Mode.LIVE)
         with pytest.raises(WrongMode) as caught:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from integrations.contract import (
+    BalanceEntry,
     Capabilities,
     InvalidRequest,
     ListedCapture,
@@ -18,12 +19,13 @@ from integrations.contract import (
     Page,
     PageLine,
     PaymentSnapshot,
+    PayoutSnapshot,
     ProviderIds,
     ProviderMisconfigured,
     Started,
     StartRequest,
 )
-from integrations.providers.stripe import answers, listing, notifications, snapshots
+from integrations.providers.stripe import answers, listing, notifications, payouts, snapshots
 from integrations.providers.stripe.answers import Answer
 from integrations.providers.stripe.client import Client, checked, items
 from integrations.providers.stripe.credentials import OFFICIAL_API_BASE, check_credentials, mode_of
@@ -54,6 +56,7 @@ class StripeProvider:
         currencies=CURRENCIES,
         events_backfill_days=30,
         lists_payments=True,
+        payouts=True,
         disputes=True,
     )
 
@@ -169,6 +172,22 @@ class StripeProvider:
     def list_events(self, *, since: datetime, cursor: str = "", types: tuple[str, ...] = ()) -> Page[ListedEvent]:
         """List events; see listing.list_events."""
         return listing.list_events(self._client, since=since, cursor=cursor, types=types)
+
+    def list_payouts(self, *, since: datetime, cursor: str = "") -> Page[PayoutSnapshot]:
+        """Return one page of the payouts made since then; see payouts.list_payouts."""
+        return payouts.list_payouts(self._client, since=since, cursor=cursor)
+
+    def fetch_payout(self, payout_id: str) -> PayoutSnapshot:
+        """Return one payout."""
+        return payouts.fetch_payout(self._client, payout_id)
+
+    def payout_entries(self, payout_id: str, *, cursor: str = "") -> Page[BalanceEntry]:
+        """Return one page of an automatic payout's entries; see payouts.payout_entries."""
+        return payouts.payout_entries(self._client, payout_id, cursor=cursor)
+
+    def list_balance_entries(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[BalanceEntry]:
+        """Return one page of the balance's entries of a time."""
+        return payouts.list_balance_entries(self._client, since=since, until=until, cursor=cursor)
 
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         """Prove and read a webhook; see notifications.verify."""
