@@ -61,11 +61,8 @@ def test_steps_of_one_row_find_the_same(world: World, monkeypatch: pytest.Monkey
 
 
 def _amount(world: World) -> None:
-    tamper(
-        "payments_ledgerentry",
-        "UPDATE payments_ledgerentry SET amount_minor = amount_minor + 1 WHERE transaction_id = %s AND amount_minor > 0",
-        posting("capture").pk,
-    )
+    more = "UPDATE payments_ledgerentry SET amount_minor = amount_minor + 1"
+    tamper("payments_ledgerentry", f"{more} WHERE transaction_id = %s AND amount_minor > 0", posting("capture").pk)
 
 
 def _both_amounts(world: World) -> None:
