@@ -16,6 +16,7 @@ from integrations import correlation, guard, http
 from integrations.contract import (
     Capabilities,
     ConfigurationError,
+    EvidenceTexts,
     Mode,
     Notification,
     NotificationRejected,
@@ -101,6 +102,15 @@ class Scripted:
         self.script()
 
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
+        self.script()
+
+    def stage_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
+        self.script()
+
+    def submit_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
+        self.script()
+
+    def accept_dispute(self, dispute_id: str, *, idempotency_key: str) -> None:
         self.script()
 
     def verify(self, **kwargs: Any) -> Notification:
