@@ -43,6 +43,7 @@ class FakeDisputes:
     """The part of FakeProvider that disputes are about. `_begin` notes each verb and raises what the test scripted."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.evidence: dict[str, Evidence] = {}
         self._disputed: dict[str, Disputable] = {}
         self._entries = itertools.count(1)

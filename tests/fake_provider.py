@@ -29,6 +29,8 @@ from integrations.contract import (
     UnknownObject,
 )
 from tests.fake_disputes import FakeDisputes
+from tests.fake_lists import FakeLists
+from tests.fake_payouts import FakePayouts
 
 MOMENT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -49,7 +51,7 @@ class Payment:
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
-class FakeProvider(FakeDisputes):
+class FakeProvider(FakeDisputes, FakeLists, FakePayouts):
     """Implements integrations.contract.Provider; `calls` records every verb in order."""
 
     name = "stripe"
@@ -63,6 +65,9 @@ class FakeProvider(FakeDisputes):
         currencies=frozenset({"EUR", "USD", "JPY", "KWD"}),
         disputes=True,
         evidence_max_characters=150_000,
+        events_backfill_days=30,
+        lists_payments=True,
+        payouts=True,
     )
 
     def __init__(self) -> None:
