@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from payments import ledger_check, rounds, runbooks
 from payments.cases import open_case
 from payments.ledger_check import LOWEST_KEY, Checked, Finding
-from payments.models import LedgerCheck
+from payments.models import Capture, LedgerCheck, LedgerTransaction
 from payments.models.case import CaseKind
 
 ROUND = "verify_ledger"
@@ -26,13 +26,16 @@ KEEPER = "worker:keep"
 
 def is_due(at: datetime) -> bool:
     """Say whether a run has not ended, or the next one may begin."""
-    return _unfinished().exists() or rounds.is_due(ROUND, every_seconds=EVERY_SECONDS, at=at)
+    if _unfinished().exists():
+        return True
+    begun = LedgerTransaction.objects.exists() or Capture.objects.exists()  # a shop without money has no ledger yet
+    return begun and rounds.is_due(ROUND, every_seconds=EVERY_SECONDS, at=at)
 
 
 def go_on(at: datetime) -> int:
     """Do a piece of the day's run; return how many rows were compared. Opens the case of what it finds first."""
     if not _unfinished().exists():
-        if not rounds.begin(ROUND, every_seconds=EVERY_SECONDS, at=at):
+        if not is_due(at) or not rounds.begin(ROUND, every_seconds=EVERY_SECONDS, at=at):
             return 0
         LedgerCheck.objects.create(begun_at=at, actor=KEEPER, stage=ledger_check.stages()[0], after_key=LOWEST_KEY)
     with transaction.atomic(durable=True):
