@@ -25,7 +25,9 @@ def kinds_posted(source: Source) -> Iterator[tuple[str, str]]:
         if isinstance(target, ast.Name)
     }
     for node in ast.walk(source.tree):
-        for keyword in node.keywords if isinstance(node, ast.Call) and dotted(node.func).endswith("post") else ():
+        if not isinstance(node, ast.Call) or not dotted(node.func).endswith("post"):
+            continue
+        for keyword in node.keywords:
             if keyword.arg == "cause_kind":
                 told = keyword.value
                 kind = told.value if isinstance(told, ast.Constant) else constants.get(dotted(told), ast.unparse(told))
