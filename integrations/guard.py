@@ -20,6 +20,9 @@ from integrations import correlation
 from integrations.contract import (
     BalanceEntry,
     Capabilities,
+    ListedCapture,
+    ListedEvent,
+    ListedRefund,
     Mode,
     Notification,
     NotificationRejected,
@@ -104,6 +107,18 @@ class GuardedProvider:
 
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self._call("release", lambda: self._adapter.release(ids, idempotency_key=idempotency_key))
+
+    def find_capture(self, capture_id: str) -> ListedCapture:
+        return self._call("find_capture", lambda: self._adapter.find_capture(capture_id))
+
+    def list_captures(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedCapture]:
+        return self._call("list_captures", lambda: self._adapter.list_captures(since=since, until=until, cursor=cursor))
+
+    def list_refunds(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedRefund]:
+        return self._call("list_refunds", lambda: self._adapter.list_refunds(since=since, until=until, cursor=cursor))
+
+    def list_events(self, *, since: datetime, cursor: str = "", types: tuple[str, ...] = ()) -> Page[ListedEvent]:
+        return self._call("list_events", lambda: self._adapter.list_events(since=since, cursor=cursor, types=types))
 
     def list_payouts(self, *, since: datetime, cursor: str = "") -> Page[PayoutSnapshot]:
         def ask() -> Page[PayoutSnapshot]:

@@ -19,6 +19,7 @@ from integrations.contract.errors import (
     UnknownObject,
     WrongMode,
 )
+from integrations.contract.listing import ListedCapture, ListedEvent, ListedRefund, ListedStatus
 from integrations.contract.notifications import Notification, NotificationRejected, NotificationUnverified
 from integrations.contract.paging import Page
 from integrations.contract.payments import (
@@ -50,6 +51,10 @@ __all__ = [
     "EntryKind",
     "IdempotencyConflict",
     "InvalidRequest",
+    "ListedCapture",
+    "ListedEvent",
+    "ListedRefund",
+    "ListedStatus",
     "Mode",
     "NotTried",
     "Notification",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from integrations.contract.listing import ListedCapture, ListedEvent, ListedRefund
 from integrations.contract.notifications import Notification
 from integrations.contract.paging import Page
 from integrations.contract.payments import Mode, PaymentSnapshot, ProviderIds, Started, StartRequest
@@ -24,6 +25,7 @@ class Capabilities:
     page_lifetime_max_seconds: int
     currencies: frozenset[str]
     events_backfill_days: int = 0
+    lists_payments: bool = False
     payouts: bool = False
     disputes: bool = False
     refund_before_settlement: bool = True
@@ -59,6 +61,28 @@ class Provider(Protocol):
 
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         """Prove and parse a webhook. Raises NotificationRejected, NotificationUnverified."""
+        ...
+
+    def find_capture(self, capture_id: str) -> ListedCapture:
+        """Ask for one payment of the list by its id: lists may lag. Raises UnknownObject, ProviderError."""
+        ...
+
+    def list_captures(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedCapture]:
+        """List one page of payments by `listed_at`, newest first, both ends included. Raises ProviderError.
+
+        `cursor` is "" for the first page, then what the page before told. Of wrong mode too: whoever reads it judges.
+        """
+        ...
+
+    def list_refunds(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedRefund]:
+        """As `list_captures`, of refunds."""
+        ...
+
+    def list_events(self, *, since: datetime, cursor: str = "", types: tuple[str, ...] = ()) -> Page[ListedEvent]:
+        """List one page of events, newest first, since `since`; those of `types` only, where any are named.
+
+        Reaches back `Capabilities.events_backfill_days`. Raises ProviderError.
+        """
         ...
 
     def list_payouts(self, *, since: datetime, cursor: str = "") -> Page[PayoutSnapshot]:

@@ -145,12 +145,16 @@ class SandboxControl:
         return int(self.health()["now"])
 
     def configure(
-        self, *, signature_offset_seconds: int | None = None, balance_delay_seconds: int | None = None
-    ) -> None:
-        """Shifts webhook signature times; delays balance entries (they then lack in the first look)."""
+        self, *, signature_offset_seconds: int | None = None, balance_delay_seconds: int | None = None,
+        list_lag_seconds: int | None = None,
+    ) -> None:  # fmt: skip
+        """Shifts webhook signature times; delays balance entries (they then lack in the first look); lets lists lag:
+        what was made within `list_lag_seconds` is found by its id only.
+        """
         wanted = {
             "signature_offset_seconds": signature_offset_seconds,
             "balance_delay_seconds": balance_delay_seconds,
+            "list_lag_seconds": list_lag_seconds,
         }
         self._call("settings", **{name: value for name, value in wanted.items() if value is not None})
 

@@ -17,6 +17,10 @@ from integrations.contract import (
     BalanceEntry,
     Capabilities,
     ConfigurationError,
+    ListedCapture,
+    ListedEvent,
+    ListedRefund,
+    ListedStatus,
     Mode,
     Notification,
     NotificationRejected,
@@ -86,6 +90,20 @@ REQUEST = StartRequest(
 )
 
 
+CAPTURE = ListedCapture(
+    capture_id="ch_1",
+    reference="pa_1",
+    ids=IDS,
+    account="acct_1",
+    mode=Mode.LIVE,
+    status=ListedStatus.CAPTURED,
+    amount_minor=100,
+    currency="EUR",
+    listed_at=NOW,
+    captured_at=NOW,
+)
+
+
 class Scripted:
     """An adapter whose every verb runs the same script."""
 
@@ -111,6 +129,18 @@ class Scripted:
 
     def fetch(self, ids: ProviderIds) -> PaymentSnapshot:
         return self.script() or SNAPSHOT
+
+    def find_capture(self, capture_id: str) -> ListedCapture:
+        return self.script() or CAPTURE
+
+    def list_captures(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedCapture]:
+        return self.script() or Page(items=(CAPTURE,))
+
+    def list_refunds(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedRefund]:
+        return self.script() or Page()
+
+    def list_events(self, *, since: datetime, cursor: str = "", types: tuple[str, ...] = ()) -> Page[ListedEvent]:
+        return self.script() or Page()
 
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self.script()
@@ -146,6 +176,10 @@ VERBS: dict[str, Callable[[GuardedProvider], Any]] = {
     "start": lambda provider: provider.start(REQUEST, idempotency_key="k"),
     "fetch": lambda provider: provider.fetch(IDS),
     "close": lambda provider: provider.close(IDS, idempotency_key="k"),
+    "find_capture": lambda provider: provider.find_capture("ch_1"),
+    "list_captures": lambda provider: provider.list_captures(since=NOW, until=NOW),
+    "list_refunds": lambda provider: provider.list_refunds(since=NOW, until=NOW),
+    "list_events": lambda provider: provider.list_events(since=NOW),
     "list_payouts": lambda provider: provider.list_payouts(since=NOW),
     "fetch_payout": lambda provider: provider.fetch_payout("po_1"),
     "payout_entries": lambda provider: provider.payout_entries("po_1"),

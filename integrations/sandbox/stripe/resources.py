@@ -80,6 +80,8 @@ def _window(scope: Scope, kind: str, params: Json) -> Window:
     since, until = params.get("created", (0, 2**60))
     if kind == "event":
         since = max(since, scope.now - EVENTS_KEPT_SECONDS)
+    if lag := int(scope.tx.setting("list_lag_seconds", 0)):
+        until = min(until, scope.now - lag)
     return Window(limit=params.get("limit", DEFAULT_LIMIT), after_id=after, before_id=before, since=since, until=until)
 
 
