@@ -7,7 +7,7 @@ ledger, is payments/payouts.py's. No network inside a transaction: a page is ask
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 import structlog
@@ -19,7 +19,7 @@ from integrations import providers, redaction
 from integrations.contract import BalanceEntry as ToldEntry
 from integrations.contract import EntryKind, InvalidRequest, Page, PayoutSnapshot, Provider, ProviderError
 from integrations.failpoints import failpoint
-from payments import payouts
+from payments import payout_explanation, payouts
 from payments.clock import Clock
 from payments.models import BalanceEntry, Payout, PayoutLine, PayoutMirror
 from payments.retrying import made_again
@@ -45,13 +45,18 @@ class Busy(Exception):
 
 @dataclass(slots=True, kw_only=True)
 class Mirrored:
-    """What one mirroring did. `complete`: it came to the end; else the next one goes on. `error`: why it did not."""
+    """What one mirroring did. `explained`: payouts judged anew, `unexplained`: those of them with a remainder.
+
+    `complete`: it came to the end; else the next one goes on. `error`: why it did not.
+    """
 
     provider: str
     payouts: int = 0
     entries: int = 0
-    explained: list[int] = field(default_factory=list)
+    explained: int = 0
+    unexplained: int = 0
     complete: bool = False
+    out_of_time: bool = False
     error: ProviderError | None = None
 
 
@@ -64,6 +69,10 @@ class _Held:
     fence: int
 
 
+class Unoffered(Exception):
+    """This provider does not tell its payouts (Capabilities.payouts): there is nothing to mirror."""
+
+
 class _OutOfTime(Exception):
     """The time for this mirroring is over; what is written stays."""
 
@@ -74,20 +83,23 @@ def mirror(
     """Bring in what the provider paid out, and its balance; explain what is complete. Opens its own transactions.
 
     `since`: read again from there. `goes_on` is asked before each page: when it says no, the next call resumes. A
-    provider that cannot be asked ends it with `error`. Raises Busy, UnknownProvider.
+    provider that cannot be asked ends it with `error`. Raises Busy, Unoffered, UnknownProvider.
     """
     done = Mirrored(provider=provider)
     held = None
     try:
+        held = _claim(provider, at=clock(), since=since)
         adapter = providers.get(provider)
-        held = _claim(provider, adapter.account(), at=clock(), since=since)
+        if not adapter.capabilities.payouts:
+            raise Unoffered(f"{provider} does not tell its payouts.")
+        held = replace(held, account=adapter.account())
         _Mirroring(adapter, held, done, clock=clock, goes_on=goes_on).run(since)
         done.complete = True
     except ProviderError as error:
         done.error = error
         log.warning("payouts_not_mirrored", provider=provider, category=error.category)
     except _OutOfTime:
-        pass
+        done.out_of_time = True
     finally:
         if held is not None:
             _release(held, done, at=clock())
@@ -108,10 +120,10 @@ class _Mirroring:
         self._read_payouts(since)
         for payout_id in _unread(self._held):
             self._read_entries(payout_id)
-        for payout_id in payouts.to_explain(self._held.provider):
-            payouts.settle_payout(payout_id, at=self._clock())
-            self._done.explained.append(payout_id)
-        payouts.post_conversions(self._held.provider, at=self._clock())
+        payout_explanation.post_conversions(self._held.provider, at=self._clock())
+        for payout_id in payout_explanation.to_explain(self._held.provider):
+            self._still()
+            self._explain(payout_id)
 
     def _read_balance(self) -> None:
         """Read the window that was begun, else a new one up to now."""
@@ -141,9 +153,7 @@ class _Mirroring:
 
     def _take(self, told: Iterable[PayoutSnapshot]) -> None:
         for each in told:
-            payouts.record_payout(
-                each, provider=self._held.provider, account=self._held.account, at=self._clock()
-            )
+            payouts.record_payout(each, provider=self._held.provider, account=self._held.account, at=self._clock())
             self._done.payouts += 1
 
     def _read_entries(self, payout_id: int) -> None:
@@ -163,6 +173,16 @@ class _Mirroring:
             if not cursor:
                 return
 
+    def _explain(self, payout_id: int) -> None:
+        self._done.explained += 1
+        try:
+            explanation = payout_explanation.settle_payout(payout_id, at=self._clock())
+        except Exception:  # one payout must not keep the others unexplained
+            log.exception("payout_not_explained", payout=payout_id)
+            self._done.unexplained += 1
+        else:
+            self._done.unexplained += bool(explanation.remainder_minor)
+
     def _still(self) -> None:
         """Go on only while there is time, and while the mirror is ours. Raises _OutOfTime, Busy."""
         if not self._goes_on():
@@ -171,7 +191,7 @@ class _Mirroring:
 
 
 @made_again
-def _claim(provider: str, account: str, *, at: datetime, since: datetime | None) -> _Held:
+def _claim(provider: str, *, at: datetime, since: datetime | None) -> _Held:
     with transaction.atomic(durable=True):
         begin(provider, at=at)
         row = PayoutMirror.objects.select_for_update().get(provider=provider)
@@ -182,7 +202,7 @@ def _claim(provider: str, account: str, *, at: datetime, since: datetime | None)
         if since is not None and since < row.entries_until:
             row.entries_until, row.window_until, row.cursor = since, None, ""
         row.save()
-    return _Held(provider, account, row.fence)
+    return _Held(provider, "", row.fence)
 
 
 def begin(provider: str, *, at: datetime) -> None:
@@ -202,8 +222,16 @@ def _keep(held: _Held, *, at: datetime) -> None:
         raise Busy(f"Another worker has taken the mirroring of {held.provider} over.")
 
 
+def _own(held: _Held) -> PayoutMirror:
+    """Return the mirror, locked. Raises Busy where another worker has taken it over."""
+    row = PayoutMirror.objects.select_for_update().filter(_mine(held)).first()
+    if row is None:
+        raise Busy(f"Another worker has taken the mirroring of {held.provider} over.")
+    return row
+
+
 def _release(held: _Held, done: Mirrored, *, at: datetime) -> None:
-    """Note how it ended, and when it is due again. One that ran out of time goes on at once."""
+    """Note how it ended, and when it is due again: one that ran out of time at once, one that broke down later."""
     if done.error is not None:
         later = max(RETRY_AFTER, timedelta(seconds=done.error.retry_after_seconds or 0))
         changes = {"next_at": at + later, "error": f"{done.error.category}: {done.error.message}"[:300]}
@@ -211,7 +239,7 @@ def _release(held: _Held, done: Mirrored, *, at: datetime) -> None:
     elif done.complete:
         changes = {"next_at": at + EVERY, "error": "", "done_at": at}
     else:
-        changes = {"next_at": at, "error": ""}
+        changes = {"next_at": at if done.out_of_time else at + RETRY_AFTER, "error": ""}
     PayoutMirror.objects.filter(_mine(held)).update(lease_until=None, **changes)
 
 
@@ -219,7 +247,7 @@ def _release(held: _Held, done: Mirrored, *, at: datetime) -> None:
 def _window(held: _Held, *, at: datetime) -> tuple[datetime, datetime, str]:
     """Return from when to when the balance is read, and where; a window once begun keeps its end."""
     with transaction.atomic(durable=True):
-        row = PayoutMirror.objects.select_for_update().get(_mine(held))
+        row = _own(held)
         if row.window_until is None:
             row.window_until, row.cursor = at.replace(microsecond=0), ""
             row.save(update_fields=["window_until", "cursor"])
@@ -230,7 +258,7 @@ def _window(held: _Held, *, at: datetime) -> tuple[datetime, datetime, str]:
 def _write_balance_page(held: _Held, page: Page[ToldEntry], *, until: datetime, at: datetime) -> int:
     """Write one page of the balance and how far it is read, together."""
     with transaction.atomic(durable=True):
-        row = PayoutMirror.objects.select_for_update().get(_mine(held))
+        row = _own(held)
         written = _write_entries(held, page.items, at=at)
         if page.cursor:
             row.cursor = page.cursor
@@ -245,7 +273,8 @@ def _write_balance_page(held: _Held, page: Page[ToldEntry], *, until: datetime, 
 def _write_lines_page(held: _Held, payout_id: int, page: Page[ToldEntry], *, at: datetime) -> int:
     """Write one page of a payout's entries, which payout they are of, and how far it is read, together."""
     with transaction.atomic(durable=True):
-        payout = Payout.objects.select_for_update().get(pk=payout_id)
+        _own(held)
+        payout = Payout.objects.select_for_update(no_key=True).get(pk=payout_id)
         written = _write_entries(held, page.items, at=at)
         ids = [told.entry_id for told in page.items]
         entries = BalanceEntry.objects.filter(provider=held.provider, account=held.account, entry_id__in=ids)
@@ -266,7 +295,7 @@ def _write_entries(held: _Held, told: Iterable[ToldEntry], *, at: datetime) -> i
     known = set(of_account.filter(entry_id__in=ids).values_list("entry_id", flat=True))
     new = [_row(held, each, at=at) for each in reversed(listed) if each.entry_id not in known]
     BalanceEntry.objects.bulk_create(new)
-    payouts.post_entries(new, at=at)
+    payout_explanation.post_entries(new, at=at)
     return len(new)
 
 

@@ -74,7 +74,6 @@ NOT_SEALED = {
     "payments_balanceentry": "What a provider said; the provider can be asked again.",
     "payments_payoutline": "What a provider said; the provider can be asked again.",
     "payments_bankline": "What the bank said; its statement can be read again.",
-
     "payments_look": "What a provider said; the provider can be asked again.",
     "payments_paymenttry": "What a provider said; the provider can be asked again.",
     "integrations_outboxevent": "What receivers were told; each fact stands beside the Transition that made it true.",

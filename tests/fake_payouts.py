@@ -19,7 +19,7 @@ from integrations.contract import (
     UnknownObject,
 )
 
-PAID_OUT_AT = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
+PAID_OUT_AT = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 Item = TypeVar("Item")
 
 
@@ -115,7 +115,7 @@ class FakePayouts:
                 payout.amount_minor,
                 source_id=payout.payout_id,
                 currency=payout.currency,
-                created_at=payout.created_at + timedelta(days=1),
+                created_at=payout.created_at + timedelta(hours=1),
             )
         return moved
 

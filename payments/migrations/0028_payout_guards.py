@@ -3,8 +3,9 @@ lines append-only."""
 
 from django.db import migrations
 
-EDGES = "pending>in_transit pending>paid in_transit>paid pending>failed in_transit>failed paid>failed " + (
-    "pending>cancelled in_transit>cancelled"
+EDGES = (
+    "pending>in_transit pending>paid in_transit>paid pending>failed in_transit>failed paid>failed"
+    " pending>cancelled in_transit>cancelled"
 )
 
 GUARD_STATE = f"""

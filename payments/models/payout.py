@@ -63,9 +63,7 @@ class Payout(models.Model):
                 condition=models.Q(automatic=True, entries_read_at=None),
                 name="payout_unread",
             ),
-            models.Index(
-                fields=["arrives_at"], condition=~models.Q(remainder_minor=0), name="payout_not_explained"
-            ),
+            models.Index(fields=["arrives_at"], condition=~models.Q(remainder_minor=0), name="payout_not_explained"),
         ]
 
     def __str__(self) -> str:
@@ -130,12 +128,8 @@ class BalanceEntry(models.Model):
         ]
         indexes = [
             models.Index(fields=["entry_id"], name="balance_entry_by_id"),
-            models.Index(
-                fields=["source_id"], condition=~models.Q(source_id=""), name="balance_entry_source"
-            ),
-            models.Index(
-                fields=["recorded_at"], condition=~models.Q(exchange_rate=""), name="balance_entry_converted"
-            ),
+            models.Index(fields=["source_id"], condition=~models.Q(source_id=""), name="balance_entry_source"),
+            models.Index(fields=["recorded_at"], condition=~models.Q(exchange_rate=""), name="balance_entry_converted"),
         ]
 
     def __str__(self) -> str:

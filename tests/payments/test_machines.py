@@ -15,8 +15,8 @@ from django.db import connection, models, transaction
 from orders.models import Order, Transition
 from orders.states import OrderState
 from orders.transitions import ForbiddenTransition, edges_of, move, move_or_record, operation
-from payments.models import PaymentAttempt
-from payments.states import AttemptState
+from payments.models import PaymentAttempt, Payout
+from payments.states import AttemptState, PayoutState
 
 ORDER_EDGES = {
     ("placed", "paid"): "paid",
@@ -52,7 +52,21 @@ ATTEMPT_EDGES = {
     ("refunded", "paid"): "refund_failed",
     ("partially_refunded", "paid"): "refund_failed",
 }
-MACHINES = [(Order, OrderState, ORDER_EDGES), (PaymentAttempt, AttemptState, ATTEMPT_EDGES)]
+PAYOUT_EDGES = {
+    ("pending", "in_transit"): "sent",
+    ("pending", "paid"): "paid",
+    ("in_transit", "paid"): "paid",
+    ("pending", "failed"): "failed",
+    ("in_transit", "failed"): "failed",
+    ("paid", "failed"): "failed",
+    ("pending", "cancelled"): "cancelled",
+    ("in_transit", "cancelled"): "cancelled",
+}
+MACHINES = [
+    (Order, OrderState, ORDER_EDGES),
+    (PaymentAttempt, AttemptState, ATTEMPT_EDGES),
+    (Payout, PayoutState, PAYOUT_EDGES),
+]
 BY_MACHINE = pytest.mark.parametrize(
     ("model", "states", "edges"), MACHINES, ids=lambda value: getattr(value, "__name__", "")
 )
