@@ -1,7 +1,7 @@
 """Which of our own rows a balance entry stands for, and where the two differ.
 
-The entry names its cause by the provider's id. A payment's is a capture of ours; a fee, an adjustment or a payout that
-came back has no row of ours and explains itself.
+The entry names its cause by the provider's id. A payment's is a capture of ours, a dispute's the movement that a look
+told of; a fee, an adjustment or a payout that came back has no row of ours and explains itself.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 
 from integrations.contract import EntryKind
 from orders.money import Money
-from payments.models import BalanceEntry, Capture
+from payments.models import BalanceEntry, Capture, DisputeMovement
 
 CHUNK = 500
 
@@ -52,7 +52,7 @@ def checked(entries: Iterable[BalanceEntry]) -> list[Checked]:
 def _check_batch(entries: Sequence[BalanceEntry]) -> list[Checked]:
     sources: dict[int, Source] = {}
     for kind, find in FINDERS.items():
-        of_kind = [entry for entry in entries if entry.kind == kind and entry.source_id]
+        of_kind = [entry for entry in entries if entry.kind == kind]
         if of_kind:
             sources |= find(of_kind)
     return [_check(entry, sources.get(entry.pk)) for entry in entries]
@@ -93,5 +93,29 @@ def _captures(entries: Sequence[BalanceEntry]) -> dict[int, Source]:
     return found
 
 
-FINDERS: Mapping[EntryKind, Callable[[Sequence[BalanceEntry]], dict[int, Source]]] = {EntryKind.PAYMENT: _captures}
+def _movements(entries: Sequence[BalanceEntry]) -> dict[int, Source]:
+    """Disputes move money entry by entry, and each movement is a row under the entry's own id."""
+    ids = {entry.entry_id for entry in entries}
+    held = {
+        (movement.provider, movement.account, movement.entry_id): movement
+        for movement in DisputeMovement.objects.filter(entry_id__in=ids).select_related("dispute")
+    }
+    found: dict[int, Source] = {}
+    for entry in entries:
+        movement = held.get((entry.provider, entry.account, entry.entry_id))
+        if movement is not None:
+            found[entry.pk] = Source(
+                order_id=movement.dispute.order_id,
+                amount=-movement.withdrawn,
+                fee_minor=movement.fee_minor,
+                row=movement,
+            )
+    return found
+
+
+FINDERS: Mapping[EntryKind, Callable[[Sequence[BalanceEntry]], dict[int, Source]]] = {
+    EntryKind.PAYMENT: _captures,
+    EntryKind.DISPUTE: _movements,
+    EntryKind.DISPUTE_REVERSAL: _movements,
+}
 """How the cause of each kind is found among our rows. A kind that is not here explains itself."""

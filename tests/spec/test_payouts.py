@@ -19,7 +19,7 @@ from integrations.contract import (
     Unavailable,
 )
 from orders.models import Transition
-from payments.models import Capture, Case, LedgerTransaction, Payout, PayoutMirror
+from payments.models import Capture, Case, DisputeMovement, LedgerTransaction, Payout, PayoutMirror
 from payments.payout_explanation import Explanation, NotExplainable, explain
 from payments.payout_mirror import Busy, mirror
 from tests.world import World
@@ -100,6 +100,32 @@ def test_everything_that_can_stand_in_a_payout(paid: World) -> None:
         "payouts": 2371,
     }
     assert paid.cases() == []
+
+
+def test_a_dispute_is_paid_for_from_the_balance(paid: World) -> None:
+    """More is taken than came in: the bank account is debited."""
+    paid.provider.dispute(paid.provider.the_payment())
+    paid.tell(paid.provider.the_payment(), "charge.dispute.created")
+    paid.work()
+    movement = DisputeMovement.objects.get()
+    taken = paid.provider.entry(EntryKind.DISPUTE, -2000, fee_minor=1500, entry_id=movement.entry_id)
+    paid.provider.pay_out([payment_entry(paid), taken])
+    bring_in(paid)
+
+    told = explained()
+    assert (told.of(EntryKind.DISPUTE), told.fees_minor, told.remainder_minor) == (-2000, 1559, 0)
+    assert payout().amount_minor == -1559
+    assert paid.balance() == {"clearing:stripe": 0, "fees": 1559, "sales": -2000, "disputes": 2000, "payouts": -1559}
+
+
+def test_a_dispute_that_no_look_told_of_leaves_a_remainder(paid: World) -> None:
+    taken = paid.provider.entry(EntryKind.DISPUTE, -2000, fee_minor=1500, source_id="du_unknown")
+    paid.provider.pay_out([payment_entry(paid), taken])
+    bring_in(paid)
+    (unknown,) = explained().unexplained
+    assert unknown.why == "No dispute of ours is du_unknown."
+    assert payout().remainder_minor == -3500
+    assert paid.balance()["fees"] == 59, "a dispute posts its own fee"
 
 
 def test_a_difference_of_one_cent_is_a_case_until_it_is_explained(paid: World) -> None:

@@ -76,5 +76,5 @@ DROP FUNCTION payments_payout_is_posted(), payments_payout_is_fixed();
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0027_payouts"), ("orders", "0002_guards")]
+    dependencies = [("payments", "0028_payouts"), ("orders", "0002_guards")]
     operations = [migrations.RunSQL(GUARD_STATE + FIXED_AND_POSTED + APPEND_ONLY, UNDO)]
