@@ -62,7 +62,7 @@ class FakePayouts:
     def entry(self, kind: EntryKind, amount_minor: int, *, fee_minor: int = 0, **changes: Any) -> BalanceEntry:
         """Let the balance move."""
         told: dict[str, Any] = {
-            "entry_id": f"txn_{next(self._payout_numbers)}",
+            "entry_id": f"bal_{next(self._payout_numbers)}",
             "kind": kind,
             "provider_type": str(kind),
             "source_id": "",

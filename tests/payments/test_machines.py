@@ -76,7 +76,6 @@ MACHINES = [
     (Order, OrderState, ORDER_EDGES),
     (PaymentAttempt, AttemptState, ATTEMPT_EDGES),
     (Payout, PayoutState, PAYOUT_EDGES),
-}
     (Dispute, DisputeState, DISPUTE_EDGES),
 ]
 BY_MACHINE = pytest.mark.parametrize(
