@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -41,10 +42,10 @@ def capture_of(world: World) -> CaptureSnapshot:
     return world.provider.the_payment().captures[0]
 
 
-def payment_entry(world: World, **changes: object) -> BalanceEntry:
+def payment_entry(world: World, **changes: Any) -> BalanceEntry:
     """The provider's entry of the order's capture."""
     capture = capture_of(world)
-    told = {"fee_minor": 59, "source_id": capture.capture_id, **changes}
+    told: dict[str, Any] = {"fee_minor": 59, "source_id": capture.capture_id, **changes}
     return world.provider.entry(EntryKind.PAYMENT, capture.amount_minor, **told)
 
 
