@@ -44,6 +44,7 @@ class CaseKind(models.TextChoices):
     CREDENTIAL_EXPIRY = "credential_expiry", "An integration key expires"
     ENCRYPTION_KEY = "encryption_key", "An encryption key is old, or was changed"
     LEDGER_BROKEN = "ledger_broken", "The ledger does not agree with itself or its causes"
+    PAYOUT_REMAINDER = "payout_remainder", "A payout is not explained to the cent"
     FORBIDDEN_TRANSITION = "forbidden_transition", "The provider says what our states do not allow"
 
 
