@@ -7,7 +7,7 @@ worked out anew from the rows, not from the posting. A cause_kind that no cause 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -21,13 +21,19 @@ from orders.money import Money
 class Expected:
     """What one row must have posted. `lines`: account → minor units, debit positive.
 
-    `at`: exactly then; None where the row does not say, then only not before `since`.
+    `at`: exactly then; None where the row does not say, then only not before `since`. `waits`: the posting may still
+    come, since it needs another row that may be told later.
     """
 
     currency: str
     lines: dict[str, int]
     at: datetime | None = None
     since: datetime | None = None
+    waits: bool = False
+
+
+def nothing(rows: Sequence[Any]) -> None:
+    """Prepare nothing: a row says all by itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +41,8 @@ class Cause:
     """One kind of cause. `says`, `debit`, `credit`: for people (docs/ledger.md, the ledger's pages).
 
     `rows`: the rows that may have caused a posting, of the model whose primary key is the posting's `cause_id`.
-    `expected`: what one of them must have posted, None for nothing.
+    `expected`: what one of them must have posted, None for nothing. `prepare`: looks up for some thousand rows at once
+    what `expected` reads of each.
     """
 
     kind: str
@@ -44,6 +51,7 @@ class Cause:
     credit: str
     rows: Callable[[], QuerySet[Any]]
     expected: Callable[[Any], Expected | None]
+    prepare: Callable[[Sequence[Any]], None] = nothing
 
     @property
     def model(self) -> type[Model]:
@@ -63,8 +71,14 @@ def register(cause: Cause) -> Cause:
 
 
 def two_sides(
-    amount: Money, *, debit: str, credit: str, at: datetime | None = None, since: datetime | None = None
+    amount: Money,
+    *,
+    debit: str,
+    credit: str,
+    at: datetime | None = None,
+    since: datetime | None = None,
+    waits: bool = False,
 ) -> Expected:
     """Return what payments.ledger.post() writes for this amount."""
     lines = {debit: amount.amount_minor, credit: -amount.amount_minor}
-    return Expected(currency=amount.currency, lines=lines, at=at, since=since)
+    return Expected(currency=amount.currency, lines=lines, at=at, since=since, waits=waits)
