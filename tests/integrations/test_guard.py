@@ -14,14 +14,22 @@ from django.db import transaction
 
 from integrations import correlation, guard, http
 from integrations.contract import (
+    BalanceEntry,
     Capabilities,
     ConfigurationError,
+    ListedCapture,
+    ListedEvent,
+    ListedRefund,
+    ListedStatus,
     Mode,
     Notification,
     NotificationRejected,
     NotificationUnverified,
+    Page,
     PaymentSnapshot,
     PaymentStatus,
+    PayoutSnapshot,
+    PayoutStatus,
     ProviderIds,
     RateLimited,
     Started,
@@ -46,6 +54,17 @@ SNAPSHOT = PaymentSnapshot(
     currency="EUR",
     page_open=True,
 )
+PAYOUT = PayoutSnapshot(
+    payout_id="po_1",
+    mode=Mode.TEST,
+    amount_minor=100,
+    currency="EUR",
+    status=PayoutStatus.PAID,
+    created_at=NOW,
+    arrives_at=NOW,
+    automatic=True,
+    entries_complete=True,
+)
 NOTIFICATION = Notification(
     provider="scripted",
     event_id="evt_1",
@@ -68,6 +87,20 @@ REQUEST = StartRequest(
     return_url="https://shop.example/r",
     cancel_url="https://shop.example/c",
     expires_at=NOW,
+)
+
+
+CAPTURE = ListedCapture(
+    capture_id="ch_1",
+    reference="pa_1",
+    ids=IDS,
+    account="acct_1",
+    mode=Mode.LIVE,
+    status=ListedStatus.CAPTURED,
+    amount_minor=100,
+    currency="EUR",
+    listed_at=NOW,
+    captured_at=NOW,
 )
 
 
@@ -97,11 +130,35 @@ class Scripted:
     def fetch(self, ids: ProviderIds) -> PaymentSnapshot:
         return self.script() or SNAPSHOT
 
+    def find_capture(self, capture_id: str) -> ListedCapture:
+        return self.script() or CAPTURE
+
+    def list_captures(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedCapture]:
+        return self.script() or Page(items=(CAPTURE,))
+
+    def list_refunds(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedRefund]:
+        return self.script() or Page()
+
+    def list_events(self, *, since: datetime, cursor: str = "", types: tuple[str, ...] = ()) -> Page[ListedEvent]:
+        return self.script() or Page()
+
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self.script()
 
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self.script()
+
+    def list_payouts(self, *, since: datetime, cursor: str = "") -> Page[PayoutSnapshot]:
+        return Page(items=(self.script() or PAYOUT,))
+
+    def fetch_payout(self, payout_id: str) -> PayoutSnapshot:
+        return self.script() or PAYOUT
+
+    def payout_entries(self, payout_id: str, *, cursor: str = "") -> Page[BalanceEntry]:
+        return self.script() or Page()
+
+    def list_balance_entries(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[BalanceEntry]:
+        return self.script() or Page()
 
     def verify(self, **kwargs: Any) -> Notification:
         return self.script() or NOTIFICATION
@@ -119,6 +176,14 @@ VERBS: dict[str, Callable[[GuardedProvider], Any]] = {
     "start": lambda provider: provider.start(REQUEST, idempotency_key="k"),
     "fetch": lambda provider: provider.fetch(IDS),
     "close": lambda provider: provider.close(IDS, idempotency_key="k"),
+    "find_capture": lambda provider: provider.find_capture("ch_1"),
+    "list_captures": lambda provider: provider.list_captures(since=NOW, until=NOW),
+    "list_refunds": lambda provider: provider.list_refunds(since=NOW, until=NOW),
+    "list_events": lambda provider: provider.list_events(since=NOW),
+    "list_payouts": lambda provider: provider.list_payouts(since=NOW),
+    "fetch_payout": lambda provider: provider.fetch_payout("po_1"),
+    "payout_entries": lambda provider: provider.payout_entries("po_1"),
+    "list_balance_entries": lambda provider: provider.list_balance_entries(since=NOW, until=NOW),
 }
 on_every_verb = pytest.mark.parametrize("verb", VERBS)
 
@@ -152,7 +217,10 @@ class TestTransactions:
 
 
 class TestModes:
-    @pytest.mark.parametrize(("verb", "answer"), [("start", STARTED), ("fetch", SNAPSHOT)])
+    @pytest.mark.parametrize(
+        ("verb", "answer"),
+        [("start", STARTED), ("fetch", SNAPSHOT), ("fetch_payout", PAYOUT), ("list_payouts", PAYOUT)],
+    )
     def test_an_answer_in_the_other_mode_is_never_handed_on(self, verb: str, answer: Any) -> None:
         other = replace(answer, mode=Mode.LIVE)
         with pytest.raises(WrongMode) as caught:

@@ -80,7 +80,7 @@ def snapshot(payment: Payment, *, account: str) -> PaymentSnapshot:
     main = session if session is not None else intent
     if main is None:
         raise Unavailable("Stripe told neither a session nor an intent", code="shape")
-    captures = tuple(_capture(charge) for charge in payment.charges if is_captured(charge))
+    captures = tuple(capture(charge) for charge in payment.charges if is_captured(charge))
     status, page_open = _status(session, intent, captured=bool(captures))
     amount_minor, currency = from_stripe(
         answers.whole(main, "amount" if session is None else "amount_total"), answers.text(main, "currency")
@@ -103,7 +103,7 @@ def snapshot(payment: Payment, *, account: str) -> PaymentSnapshot:
         expires_at=answers.moment_or_none(session, "expires_at") if session is not None else None,
         decline=decline_of(refused) if refused is not None else None,
         captures=captures,
-        refunds=tuple(_refund(refund) for refund in payment.refunds),
+        refunds=tuple(refund(told) for told in payment.refunds),
         disputes=tuple(_dispute(dispute) for dispute in payment.disputes),
         in_review=_in_review(intent, status, captured=bool(captures)),
         tries=tuple(told for charge in payment.charges if (told := _try(charge)) is not None),
@@ -181,7 +181,8 @@ def _in_review(intent: Answer | None, status: PaymentStatus, *, captured: bool) 
     return bool(answers.id_of(intent, "review"))
 
 
-def _capture(charge: Answer) -> CaptureSnapshot:
+def capture(charge: Answer) -> CaptureSnapshot:
+    """Read one charge that is_captured(). Raises Unavailable where it is not what the API documents."""
     amount_minor, currency = from_stripe(answers.whole(charge, "amount_captured"), answers.text(charge, "currency"))
     entry = answers.inner(charge, "balance_transaction")
     fee_minor = None
@@ -220,18 +221,19 @@ def _try(charge: Answer) -> TrySnapshot | None:
         return None
 
 
-def _refund(refund: Answer) -> RefundSnapshot:
-    amount_minor, currency = from_stripe(answers.whole(refund, "amount"), answers.text(refund, "currency"))
-    status = _REFUND_STATUS.get(answers.text_or_empty(refund, "status") or "pending")
+def refund(told: Answer) -> RefundSnapshot:
+    """Read one refund. Raises Unavailable where it is not what the API documents."""
+    amount_minor, currency = from_stripe(answers.whole(told, "amount"), answers.text(told, "currency"))
+    status = _REFUND_STATUS.get(answers.text_or_empty(told, "status") or "pending")
     if status is None:
-        raise answers.unreadable(refund, "status")
+        raise answers.unreadable(told, "status")
     return RefundSnapshot(
-        refund_id=answers.text(refund, "id"),
-        capture_id=answers.id_of(refund, "charge"),
+        refund_id=answers.text(told, "id"),
+        capture_id=answers.id_of(told, "charge"),
         amount_minor=amount_minor,
         currency=currency,
         status=status,
-        reference=answers.metadata(refund, REFUND_REFERENCE_KEY),
+        reference=answers.metadata(told, REFUND_REFERENCE_KEY),
     )
 
 
