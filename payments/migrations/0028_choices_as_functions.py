@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0026_event_of_provider'),
+        ('payments', '0027_disputes'),
     ]
 
     operations = [
