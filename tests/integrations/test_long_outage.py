@@ -10,6 +10,7 @@ import threading
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import time_machine
@@ -32,8 +33,11 @@ pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.
 class ReceiverHere(DemoReceiver):
     """The demo receiver in this process, so that its clock is moved with ours: signatures carry the time."""
 
-    def __init__(self, url: str) -> None:
-        self.url = url
+    def __init__(self, server: Receiver) -> None:
+        self.url, self._store = server.url, server.store
+
+    def report(self) -> dict[str, Any]:
+        return self._store.report()
 
 
 @pytest.fixture
@@ -41,7 +45,7 @@ def receiver(tmp_path: Path) -> Iterator[DemoReceiver]:
     server = Receiver(port=0, state_dir=tmp_path, secrets=[SECRET])
     serving = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
     serving.start()
-    yield ReceiverHere(server.url)
+    yield ReceiverHere(server)
     server.shutdown()
     serving.join()
     server.server_close()
