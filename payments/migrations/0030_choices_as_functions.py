@@ -8,7 +8,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0027_disputes'),
+        ('payments', '0029_payout_guards'),
     ]
 
     operations = [
