@@ -26,6 +26,7 @@ APPEND_ONLY = (
     "payments_auditrecord",
     "payments_auditseal",
     "payments_sealedrows",
+    "payments_reconciliationfinding",
 )
 """The role inserts and reads these; UPDATE, DELETE and TRUNCATE are refused by role and by trigger."""
 

@@ -11,6 +11,7 @@ from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
 from payments.models.period import KeeperRound, PeriodFigures
+from payments.models.reconciliation import EventWatermark, ReconciliationFinding, ReconciliationRun
 from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, Invitation, StaffAccount, StaffToken, TotpDevice
 from payments.models.tries import PaymentTry
@@ -24,6 +25,7 @@ __all__ = [
     "Capture",
     "Case",
     "CaseNote",
+    "EventWatermark",
     "IdempotencyRecord",
     "Invitation",
     "KeeperRound",
@@ -36,6 +38,8 @@ __all__ = [
     "PeriodFigures",
     "ProviderCall",
     "ProviderEvent",
+    "ReconciliationFinding",
+    "ReconciliationRun",
     "SealedRows",
     "SignatureTrouble",
     "StaffAccount",
