@@ -28,7 +28,7 @@ from integrations.contract import (
 )
 from integrations.failpoints import failpoint
 from orders.transitions import move_or_record
-from payments import inbox
+from payments import evidence_calls, inbox
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.masking import masked
@@ -180,6 +180,9 @@ def _ask(call: ProviderCall) -> Started | None:
         return None
     if call.operation == Operation.RELEASE:
         provider.release(ProviderIds(**call.request), idempotency_key=call.idempotency_key)
+        return None
+    if call.operation in evidence_calls.OPERATIONS:
+        evidence_calls.ask(provider, call)
         return None
     raise ValueError(f"no sender for {call.operation}")
 

@@ -31,7 +31,7 @@ from orders import facts
 from orders.models import Order
 from orders.states import OrderState
 from orders.transitions import move_or_record
-from payments import inbox, sweeping
+from payments import dispute_watch, inbox, sweeping
 from payments.captures import record_captures
 from payments.cases import open_case
 from payments.clock import Clock
@@ -147,10 +147,12 @@ def settle(
             cause = f"look:{number}"
             trusted = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
             record_refunds(order, attempt, snapshot, at=at)
-            record_disputes(order, attempt, snapshot, at=at)
+            record_disputes(order, attempt, snapshot, cause=cause, actor=actor, at=at)
             if trusted:
                 _follow(order, attempt, snapshot, cause=cause, actor=actor, at=at, news=news)
-        attempt.next_look_at = sweeping.next_look(attempt, order, at=at) if trusted else None
+        attempt.next_look_at = (
+            sweeping.next_look(attempt, order, at=at) if trusted else dispute_watch.next_look(attempt, at=at)
+        )
         attempt.sweep_lease_until = None
         attempt.save()
         _use(hints, attempt, number, at)

@@ -21,6 +21,21 @@ LIVE_STATES = (AttemptState.CREATED, AttemptState.PENDING, AttemptState.REQUIRES
 """An attempt in one of these may still take money; an order has one of them at most."""
 
 
+class DisputeState(models.TextChoices):
+    """Money that a bank claims back for its cardholder. A new one is an inquiry or open."""
+
+    INQUIRY = "inquiry", "Inquiry: the bank asks; no money has moved."
+    OPEN = "open", "Open: the bank has taken the money back; it can be answered until its deadline."
+    UNDER_REVIEW = "under_review", "Under review: the bank has our evidence and decides."
+    WON = "won", "Won: the bank decided for us."
+    LOST = "lost", "Lost: the bank decided against us, or nobody answered; the money is gone."
+    CLOSED = "closed", "Closed: the inquiry ended, and no money moved."
+
+
+UNDECIDED_DISPUTES = (DisputeState.INQUIRY, DisputeState.OPEN, DisputeState.UNDER_REVIEW)
+"""A dispute in one of these may still end either way."""
+
+
 class CallState(models.TextChoices):
     """A mutating call to a provider."""
 

@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from orders.models import Order
 from orders.states import OrderState
+from payments import dispute_watch
 from payments.models import PaymentAttempt
 from payments.states import AttemptState
 
@@ -33,7 +34,7 @@ def next_look(attempt: PaymentAttempt, order: Order, *, at: datetime) -> datetim
     if attempt.state in (AttemptState.FAILED, AttemptState.CANCELLED):
         return _watch_for_late_money(attempt, at=at)
     if not attempt.is_live:
-        return None
+        return dispute_watch.next_look(attempt, at=at)
     wait = _wait(at - attempt.created_at)
     if attempt.page_open:
         wait = min(wait, PAGE_STAYS_OPEN_SECONDS)

@@ -14,6 +14,7 @@ from integrations.contract import (
     CaptureSnapshot,
     Decline,
     DeclineReason,
+    DisputeSnapshot,
     Mode,
     Notification,
     NotificationRejected,
@@ -24,8 +25,10 @@ from integrations.contract import (
     Started,
     StartRequest,
     TrySnapshot,
+    Unavailable,
     UnknownObject,
 )
+from tests.fake_disputes import FakeDisputes
 from tests.fake_lists import FakeLists
 from tests.fake_payouts import FakePayouts
 
@@ -44,10 +47,11 @@ class Payment:
     decline: Decline | None = None
     captures: list[CaptureSnapshot] = field(default_factory=list)
     tries: list[TrySnapshot] = field(default_factory=list)
+    disputes: list[DisputeSnapshot] = field(default_factory=list)
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
-class FakeProvider(FakeLists, FakePayouts):
+class FakeProvider(FakeDisputes, FakeLists, FakePayouts):
     """Implements integrations.contract.Provider; `calls` records every verb in order."""
 
     name = "stripe"
@@ -59,6 +63,8 @@ class FakeProvider(FakeLists, FakePayouts):
         page_lifetime_min_seconds=1_800,
         page_lifetime_max_seconds=86_400,
         currencies=frozenset({"EUR", "USD", "JPY", "KWD"}),
+        disputes=True,
+        evidence_max_characters=150_000,
         events_backfill_days=30,
         lists_payments=True,
         payouts=True,
@@ -84,11 +90,7 @@ class FakeProvider(FakeLists, FakePayouts):
             page_id = f"cs_{next(self._number)}"
             self.payments[page_id] = Payment(request, page_id)
             self.by_key[idempotency_key] = page_id
-        if self.lose_answer_once:
-            self.lose_answer_once = False
-            from integrations.contract import Unavailable
-
-            raise Unavailable("the answer was lost")
+        self._lose_answer()
         page_id = self.by_key[idempotency_key]
         return Started(
             ids=ProviderIds(page_id=page_id),
@@ -117,6 +119,7 @@ class FakeProvider(FakeLists, FakePayouts):
             "decline": payment.decline,
             "captures": tuple(payment.captures),
             "tries": tuple(payment.tries),
+            "disputes": tuple(payment.disputes),
         }
         said.update(payment.overrides)
         raw = {
@@ -124,6 +127,7 @@ class FakeProvider(FakeLists, FakePayouts):
             "status": said["status"],
             "amount": said["amount_minor"],
             "paid": len(said["captures"]),
+            "disputes": [dispute.status for dispute in said["disputes"]],
         }
         return PaymentSnapshot(**said, raw=raw)
 
@@ -239,6 +243,11 @@ class FakeProvider(FakeLists, FakePayouts):
             method="card",
             fingerprint=card,
         )
+
+    def _lose_answer(self) -> None:
+        if self.lose_answer_once:
+            self.lose_answer_once = False
+            raise Unavailable("the answer was lost")
 
     def _begin(self, verb: str, what: str) -> None:
         self.calls.append((verb, what))

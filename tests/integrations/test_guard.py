@@ -17,6 +17,7 @@ from integrations.contract import (
     BalanceEntry,
     Capabilities,
     ConfigurationError,
+    EvidenceTexts,
     ListedCapture,
     ListedEvent,
     ListedRefund,
@@ -146,6 +147,15 @@ class Scripted:
         self.script()
 
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
+        self.script()
+
+    def stage_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
+        self.script()
+
+    def submit_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
+        self.script()
+
+    def accept_dispute(self, dispute_id: str, *, idempotency_key: str) -> None:
         self.script()
 
     def list_payouts(self, *, since: datetime, cursor: str = "") -> Page[PayoutSnapshot]:
