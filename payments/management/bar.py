@@ -26,7 +26,7 @@ def bar() -> Iterator[Show]:
         TimeElapsedColumn(),
     )
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("", total=1.0)
+        task = progress.add_task("", total=1)
 
         def show(what: str, part: float) -> None:
             progress.update(task, description=what.replace("[", "\\["), completed=part)

@@ -53,7 +53,7 @@ class Walk:
             self._page()
             self.told(self.run)
             if self.run.phase != Phase.DONE:
-                self.pause(max(0.0, 1 / settings.RECONCILE_PAGES_A_SECOND - (time.monotonic() - begun)))
+                self.pause(max(0, 1 / settings.RECONCILE_PAGES_A_SECOND - (time.monotonic() - begun)))
         runs.finish(self.run, at=self.clock())
 
     def _page(self) -> None:
