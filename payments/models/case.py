@@ -50,6 +50,7 @@ class CaseKind(models.TextChoices):
     RECONCILE_FEE = "reconcile_fee", "The provider's fee differs from the one we posted"
     EVENTS_UNCHECKED = "events_unchecked", "Missed events may soon be lost for good"
     EXPECTED_MISSED = "expected_missed", "An answer that was expected did not come"
+    PAYOUT_REMAINDER = "payout_remainder", "A payout is not explained to the cent"
     FORBIDDEN_TRANSITION = "forbidden_transition", "The provider says what our states do not allow"
 
 

@@ -15,8 +15,8 @@ from django.db import connection, models, transaction
 from orders.models import Order, Transition
 from orders.states import OrderState
 from orders.transitions import ForbiddenTransition, edges_of, move, move_or_record, operation
-from payments.models import Dispute, PaymentAttempt
-from payments.states import AttemptState, DisputeState
+from payments.models import Dispute, PaymentAttempt, Payout
+from payments.states import AttemptState, DisputeState, PayoutState
 
 ORDER_EDGES = {
     ("placed", "paid"): "paid",
@@ -52,6 +52,16 @@ ATTEMPT_EDGES = {
     ("refunded", "paid"): "refund_failed",
     ("partially_refunded", "paid"): "refund_failed",
 }
+PAYOUT_EDGES = {
+    ("pending", "in_transit"): "sent",
+    ("pending", "paid"): "paid",
+    ("in_transit", "paid"): "paid",
+    ("pending", "failed"): "failed",
+    ("in_transit", "failed"): "failed",
+    ("paid", "failed"): "failed",
+    ("pending", "cancelled"): "cancelled",
+    ("in_transit", "cancelled"): "cancelled",
+}
 DISPUTE_EDGES = {
     ("inquiry", "open"): "escalated",
     ("inquiry", "closed"): "closed",
@@ -65,6 +75,7 @@ DISPUTE_EDGES = {
 MACHINES = [
     (Order, OrderState, ORDER_EDGES),
     (PaymentAttempt, AttemptState, ATTEMPT_EDGES),
+    (Payout, PayoutState, PAYOUT_EDGES),
     (Dispute, DisputeState, DISPUTE_EDGES),
 ]
 BY_MACHINE = pytest.mark.parametrize(

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False  # the index is built beside the service, which goes on writing
 
     dependencies = [
-        ('payments', '0028_reconciliation'),
+        ('payments', '0030_reconciliation'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orders', '0005_search_indexes'),
-        ('payments', '0027_disputes'),
+        ('payments', '0029_payout_guards'),
     ]
 
     operations = [
