@@ -27,14 +27,11 @@ APPEND_ONLY = (
     "payments_auditrecord",
     "payments_auditseal",
     "payments_sealedrows",
-<<<<<<< HEAD
     "payments_reconciliationfinding",
-=======
     "payments_balanceentry",
     "payments_payoutline",
     "payments_bankline",
     "payments_bankmatch",
->>>>>>> main
 )
 """The role inserts and reads these; UPDATE, DELETE and TRUNCATE are refused by role and by trigger."""
 
