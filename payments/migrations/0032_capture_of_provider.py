@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False  # the index is built beside the service, which goes on writing
 
     dependencies = [
-        ('payments', '0030_reconciliation'),
+        ('payments', '0031_reconciliation'),
     ]
 
     operations = [

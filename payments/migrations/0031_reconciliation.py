@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orders', '0005_search_indexes'),
-        ('payments', '0029_payout_guards'),
+        ('payments', '0030_choices_as_functions'),
     ]
 
     operations = [
@@ -78,11 +78,6 @@ class Migration(migrations.Migration):
             model_name='providerevent',
             name='source',
             field=models.CharField(choices=[('webhook', 'Webhook'), ('backfill', "Fetched from the provider's list: its webhook never came")], db_default='webhook', default='webhook', max_length=10),
-        ),
-        migrations.AlterField(
-            model_name='case',
-            name='kind',
-            field=models.CharField(choices=[('amount_mismatch', 'Amount differs'), ('currency_mismatch', 'Currency differs'), ('reference_mismatch', "The provider's object names another payment"), ('wrong_account', 'Another account'), ('wrong_mode', 'Test among live, or live among test'), ('late_money', 'Paid after it had ended'), ('double_payment', 'Paid more than once'), ('provider_refund', 'Refunded at the provider'), ('provider_dispute', 'Disputed at the provider'), ('parked_event', 'An event matches nothing here'), ('dead_event', 'An event could not be processed'), ('dead_delivery', 'A fact could not be delivered'), ('away', 'A provider or receiver is away'), ('unknown_object', 'The provider does not know this payment'), ('call_refused', 'The provider refused our request'), ('provider_configuration', 'The provider refuses our keys'), ('stale_events', 'Events wait too long'), ('stale_deliveries', 'Deliveries wait too long'), ('stale_calls', 'Calls to a provider have no known outcome'), ('late_looks', 'Looks at payments are overdue'), ('worker_silent', 'A process gives no sign of life'), ('provider_silent', 'A provider sends no webhooks'), ('bad_signatures', "A provider's webhooks fail our signature check"), ('failed_tries', 'Many declined tries'), ('many_cards', 'Many cards'), ('small_amounts', 'Many small payments'), ('refund_spike', 'More refunds than usual'), ('credential_expiry', 'An integration key expires'), ('encryption_key', 'An encryption key is old, or was changed'), ('reconcile_missing_here', 'The provider lists money that is not recorded here'), ('reconcile_missing_there', 'The provider does not know money that is recorded here'), ('reconcile_state', "The provider and we differ about a payment's state"), ('reconcile_unknown_capture', 'The provider took money for no payment of ours'), ('reconcile_fee', "The provider's fee differs from the one we posted"), ('events_unchecked', 'Missed events may soon be lost for good'), ('expected_missed', 'An answer that was expected did not come'), ('payout_remainder', 'A payout is not explained to the cent'), ('forbidden_transition', 'The provider says what our states do not allow')], max_length=30),
         ),
         migrations.AddField(
             model_name='reconciliationfinding',
