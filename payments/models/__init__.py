@@ -15,6 +15,7 @@ from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
 from payments.models.payout import BalanceEntry, Payout, PayoutLine, PayoutMirror
 from payments.models.period import KeeperRound, PeriodFigures
+from payments.models.reconciliation import EventWatermark, ReconciliationFinding, ReconciliationRun
 from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, Invitation, StaffAccount, StaffToken, TotpDevice
 from payments.models.tries import PaymentTry
@@ -33,6 +34,7 @@ __all__ = [
     "CaseNote",
     "Dispute",
     "DisputeMovement",
+    "EventWatermark",
     "IdempotencyRecord",
     "Invitation",
     "KeeperRound",
@@ -49,6 +51,8 @@ __all__ = [
     "PeriodFigures",
     "ProviderCall",
     "ProviderEvent",
+    "ReconciliationFinding",
+    "ReconciliationRun",
     "SealedRows",
     "SignatureTrouble",
     "StaffAccount",

@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0030_choices_as_functions'),
+        ('payments', '0032_capture_of_provider'),
     ]
 
     operations = [
