@@ -27,6 +27,8 @@ from integrations.contract import (
     Provider,
     ProviderError,
     ProviderIds,
+    RefundRequest,
+    RefundSnapshot,
     Started,
     StartRequest,
     Unavailable,
@@ -101,6 +103,9 @@ class GuardedProvider:
 
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self._call("release", lambda: self._adapter.release(ids, idempotency_key=idempotency_key))
+
+    def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
+        return self._call("refund", lambda: self._adapter.refund(request, idempotency_key=idempotency_key))
 
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         """Prove a webhook. May run inside a transaction, as it is not to open a socket (http.py holds it to that)."""

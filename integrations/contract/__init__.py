@@ -34,7 +34,7 @@ from integrations.contract.payments import (
     TrySnapshot,
 )
 from integrations.contract.provider import Capabilities, Provider
-from integrations.contract.refunds import RefundSnapshot
+from integrations.contract.refunds import RefundReason, RefundRequest, RefundSnapshot
 
 __all__ = [
     "Capabilities",
@@ -59,6 +59,8 @@ __all__ = [
     "ProviderIds",
     "ProviderMisconfigured",
     "RateLimited",
+    "RefundReason",
+    "RefundRequest",
     "RefundSnapshot",
     "SettingProblem",
     "StartRequest",

@@ -9,6 +9,7 @@ from typing import Protocol
 
 from integrations.contract.notifications import Notification
 from integrations.contract.payments import Mode, PaymentSnapshot, ProviderIds, Started, StartRequest
+from integrations.contract.refunds import RefundRequest, RefundSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,6 +54,10 @@ class Provider(Protocol):
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         """Give an uncaptured authorization back to the shopper. Does nothing where none is held. Raises
         ProviderError."""
+        ...
+
+    def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
+        """Give money of one capture back. Raises ProviderError; a permanent one means that nothing goes back."""
         ...
 
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:

@@ -11,7 +11,7 @@ from django.db import models
 
 from orders.models import Order
 from orders.transitions import edges_of
-from payments.models import PaymentAttempt
+from payments.models import PaymentAttempt, Refund
 
 OURS = ("orders", "payments", "integrations")
 _BLOCK = re.compile(r"(<!-- draw:(?P<name>[a-z-]+) -->\n).*?(<!-- /draw -->)", re.DOTALL)
@@ -75,5 +75,6 @@ def _schema() -> str:
 DRAWINGS: dict[str, Callable[[], str]] = {
     "order": _machine(Order),
     "attempt": _machine(PaymentAttempt),
+    "refund": _machine(Refund),
     "schema": _schema,
 }

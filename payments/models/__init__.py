@@ -11,6 +11,7 @@ from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
 from payments.models.period import KeeperRound, PeriodFigures
+from payments.models.refund import Refund
 from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, Invitation, StaffAccount, StaffToken, TotpDevice
 from payments.models.tries import PaymentTry
@@ -36,6 +37,7 @@ __all__ = [
     "PeriodFigures",
     "ProviderCall",
     "ProviderEvent",
+    "Refund",
     "SealedRows",
     "SignatureTrouble",
     "StaffAccount",

@@ -24,6 +24,9 @@ from integrations.contract import (
     PaymentStatus,
     ProviderIds,
     RateLimited,
+    RefundReason,
+    RefundRequest,
+    RefundSnapshot,
     Started,
     StartRequest,
     Unavailable,
@@ -69,6 +72,15 @@ REQUEST = StartRequest(
     cancel_url="https://shop.example/c",
     expires_at=NOW,
 )
+REFUND = RefundSnapshot(refund_id="re_1", capture_id="ch_1", amount_minor=100, currency="EUR", status="pending")
+REFUND_REQUEST = RefundRequest(
+    reference="rf_1",
+    ids=IDS,
+    capture_id="ch_1",
+    amount_minor=100,
+    currency="EUR",
+    reason=RefundReason.REQUESTED_BY_CUSTOMER,
+)
 
 
 class Scripted:
@@ -103,6 +115,9 @@ class Scripted:
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self.script()
 
+    def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
+        return self.script() or REFUND
+
     def verify(self, **kwargs: Any) -> Notification:
         return self.script() or NOTIFICATION
 
@@ -118,6 +133,7 @@ VERBS: dict[str, Callable[[GuardedProvider], Any]] = {
     "account": lambda provider: provider.account(),
     "start": lambda provider: provider.start(REQUEST, idempotency_key="k"),
     "fetch": lambda provider: provider.fetch(IDS),
+    "refund": lambda provider: provider.refund(REFUND_REQUEST, idempotency_key="k"),
     "close": lambda provider: provider.close(IDS, idempotency_key="k"),
 }
 on_every_verb = pytest.mark.parametrize("verb", VERBS)

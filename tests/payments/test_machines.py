@@ -15,8 +15,8 @@ from django.db import connection, models, transaction
 from orders.models import Order, Transition
 from orders.states import OrderState
 from orders.transitions import ForbiddenTransition, edges_of, move, move_or_record, operation
-from payments.models import PaymentAttempt
-from payments.states import AttemptState
+from payments.models import PaymentAttempt, Refund
+from payments.states import AttemptState, RefundState
 
 ORDER_EDGES = {
     ("placed", "paid"): "paid",
@@ -52,7 +52,18 @@ ATTEMPT_EDGES = {
     ("refunded", "paid"): "refund_failed",
     ("partially_refunded", "paid"): "refund_failed",
 }
-MACHINES = [(Order, OrderState, ORDER_EDGES), (PaymentAttempt, AttemptState, ATTEMPT_EDGES)]
+REFUND_EDGES = {
+    ("requested", "pending"): "accepted",
+    ("pending", "succeeded"): "succeeded",
+    ("requested", "failed"): "failed",
+    ("pending", "failed"): "failed",
+    ("succeeded", "failed"): "failed",
+}
+MACHINES = [
+    (Order, OrderState, ORDER_EDGES),
+    (PaymentAttempt, AttemptState, ATTEMPT_EDGES),
+    (Refund, RefundState, REFUND_EDGES),
+]
 BY_MACHINE = pytest.mark.parametrize(
     ("model", "states", "edges"), MACHINES, ids=lambda value: getattr(value, "__name__", "")
 )

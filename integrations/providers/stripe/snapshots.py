@@ -103,7 +103,7 @@ def snapshot(payment: Payment, *, account: str) -> PaymentSnapshot:
         expires_at=answers.moment_or_none(session, "expires_at") if session is not None else None,
         decline=decline_of(refused) if refused is not None else None,
         captures=captures,
-        refunds=tuple(_refund(refund) for refund in payment.refunds),
+        refunds=tuple(refund(told) for told in payment.refunds),
         disputes=tuple(_dispute(dispute) for dispute in payment.disputes),
         in_review=_in_review(intent, status, captured=bool(captures)),
         tries=tuple(told for charge in payment.charges if (told := _try(charge)) is not None),
@@ -194,6 +194,7 @@ def _capture(charge: Answer) -> CaptureSnapshot:
         currency=currency,
         captured_at=answers.moment(charge if entry is None else entry, "created"),
         fee_minor=fee_minor,
+        intent_id=answers.id_of(charge, "payment_intent"),
     )
 
 
@@ -220,18 +221,23 @@ def _try(charge: Answer) -> TrySnapshot | None:
         return None
 
 
-def _refund(refund: Answer) -> RefundSnapshot:
-    amount_minor, currency = from_stripe(answers.whole(refund, "amount"), answers.text(refund, "currency"))
-    status = _REFUND_STATUS.get(answers.text_or_empty(refund, "status") or "pending")
+def refund(told: Answer) -> RefundSnapshot:
+    """Read one refund. Raises Unavailable where it is not what the API documents."""
+    amount_minor, currency = from_stripe(answers.whole(told, "amount"), answers.text(told, "currency"))
+    stripes = answers.text_or_empty(told, "status") or "pending"
+    status = _REFUND_STATUS.get(stripes)
     if status is None:
-        raise answers.unreadable(refund, "status")
+        raise answers.unreadable(told, "status")
+    failure = answers.text_or_empty(told, "failure_reason") if status == "failed" else ""
     return RefundSnapshot(
-        refund_id=answers.text(refund, "id"),
-        capture_id=answers.id_of(refund, "charge"),
+        refund_id=answers.text(told, "id"),
+        capture_id=answers.id_of(told, "charge"),
         amount_minor=amount_minor,
         currency=currency,
         status=status,
-        reference=answers.metadata(refund, REFUND_REFERENCE_KEY),
+        reference=answers.metadata(told, REFUND_REFERENCE_KEY),
+        created_at=answers.moment_or_none(told, "created"),
+        failure_reason=failure or (stripes if status == "failed" else ""),
     )
 
 
