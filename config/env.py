@@ -28,6 +28,7 @@ from config.readers import (
     trusted_proxies,
     webhook_allowlists,
 )
+from config.reconciling import reconciling_env
 from config.sources import Source, secret_sources
 from config.variables import DEPLOYED, KEYS_MAY_BE_ROWS, PROVIDER_KEYS, TABLE
 from config.watching import WatchingEnv, watching_env
@@ -77,6 +78,7 @@ class Env:
     delivery: DeliveryEnv
     correction_ceilings: dict[str, int]
     watching: WatchingEnv
+    reconciling: dict[str, int | bool]
     payments_providers: tuple[str, ...]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
     stripe: StripeEnv
@@ -133,6 +135,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         delivery=delivery_env(read),
         correction_ceilings=read.limits("CORRECTION_CEILINGS"),
         watching=watching_env(read),
+        reconciling=reconciling_env(read, environment=environment),
         payments_providers=_providers(read, stripe),
         webhook_ip_allowlists=webhook_allowlists(read),
         stripe=stripe,

@@ -212,6 +212,18 @@ PATTERN_REFUNDS = _env.watching.patterns["PATTERN_REFUNDS"]
 PATTERN_SMALL_AMOUNTS = _env.watching.small_amounts
 PATTERN_REFUND_PERCENT = _env.watching.refund_percent
 
+# --- reconciliation and expected events --------------------------------------------------------------------
+
+RECONCILE_SCHEDULED = _env.reconciling["RECONCILE_SCHEDULED"]
+RECONCILE_NIGHT_HOUR = _env.reconciling["RECONCILE_NIGHT_HOUR"]
+RECONCILE_PAGES_A_SECOND = _env.reconciling["RECONCILE_PAGES_A_SECOND"]
+RECONCILE_OVERLAP_MINUTES = _env.reconciling["RECONCILE_OVERLAP_MINUTES"]
+EVENTS_GAP_MINUTES = _env.reconciling["EVENTS_GAP_MINUTES"]
+EXPECT_START_SECONDS = _env.reconciling["EXPECT_START_SECONDS"]
+EXPECT_CLOSE_SECONDS = _env.reconciling["EXPECT_CLOSE_SECONDS"]
+EXPECT_MONEY_SECONDS = _env.reconciling["EXPECT_MONEY_SECONDS"]
+EXPECT_PENDING_SECONDS = _env.reconciling["EXPECT_PENDING_SECONDS"]
+
 # --- what a request may be ---------------------------------------------------------------------------------
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = WEBHOOK_MAX_BODY_BYTES

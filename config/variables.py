@@ -227,6 +227,37 @@ WAY_OUT = (
     ),
 )
 
+RECONCILING = (
+    Variable(
+        "RECONCILE_SCHEDULED",
+        "`on` or `off`: whether the workers reconcile each provider's lists hourly and each night and fetch missed "
+        "events (docs/reconciliation.md). `off` where another service does it by `manage.py reconcile`.",
+        "`on`; `off` in tests",
+    ),
+    Variable(
+        "RECONCILE_NIGHT_HOUR", "From which hour (UTC) the last 48 hours are reconciled each night, 0 to 23.", "`2`"
+    ),
+    Variable("RECONCILE_PAGES_A_SECOND", "How many pages of a provider's lists are asked for, 1 to 50.", "`5`"),
+    Variable(
+        "RECONCILE_OVERLAP_MINUTES",
+        "How far behind the end of the last run the next one begins, since lists may lag, 5 to 2880.",
+        "`120`",
+    ),
+    Variable(
+        "EVENTS_GAP_MINUTES",
+        "After so long without any sign of life of ours, events are fetched and the last hours reconciled, 5 to 1440.",
+        "`15`",
+    ),
+    Variable("EXPECT_START_SECONDS", "The outcome of opening a page is known by then, 60 to 86400.", "`120`"),
+    Variable("EXPECT_CLOSE_SECONDS", "That of closing a page or releasing money, 60 to 86400.", "`600`"),
+    Variable("EXPECT_MONEY_SECONDS", "That of a capture or refund, 60 to 86400.", "`300`"),
+    Variable(
+        "EXPECT_PENDING_SECONDS",
+        "A payment that has not ended was told of, or answered a look, within this time, 1860 to 86400.",
+        "`2700`",
+    ),
+)
+
 PROVIDERS = (
     Variable(
         "PAYMENTS_PROVIDERS",
@@ -262,7 +293,9 @@ PROVIDERS = (
     Variable("NMI_API_BASE", "NMI's API.", "empty: `https://secure.nmi.com`"),
 )
 
-TABLE = {variable.name: variable for variable in (*GENERAL, *STORES, *SHOP, *WAY_OUT, *WATCHING, *PROVIDERS)}
+TABLE = {
+    variable.name: variable for variable in (*GENERAL, *STORES, *SHOP, *WAY_OUT, *WATCHING, *RECONCILING, *PROVIDERS)
+}
 
 PROVIDER_KEYS = {
     "stripe": ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRETS"),

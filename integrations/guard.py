@@ -18,12 +18,18 @@ import structlog
 
 from integrations import correlation
 from integrations.contract import (
+    BalanceEntry,
     Capabilities,
+    ListedCapture,
+    ListedEvent,
+    ListedRefund,
     Mode,
     Notification,
     NotificationRejected,
     NotificationUnverified,
+    Page,
     PaymentSnapshot,
+    PayoutSnapshot,
     Provider,
     ProviderError,
     ProviderIds,
@@ -46,7 +52,7 @@ BEGINS_A_PAYMENT = frozenset({"start"})
 """The verbs that a paused provider does not get. All others only find out, or end what has begun."""
 
 Answer = TypeVar("Answer")
-Told = TypeVar("Told", Started, PaymentSnapshot)
+Told = TypeVar("Told", Started, PaymentSnapshot, PayoutSnapshot)
 
 log = structlog.get_logger(__name__)
 
@@ -106,6 +112,39 @@ class GuardedProvider:
 
     def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
         return self._call("refund", lambda: self._adapter.refund(request, idempotency_key=idempotency_key))
+
+    def find_capture(self, capture_id: str) -> ListedCapture:
+        return self._call("find_capture", lambda: self._adapter.find_capture(capture_id))
+
+    def list_captures(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedCapture]:
+        return self._call("list_captures", lambda: self._adapter.list_captures(since=since, until=until, cursor=cursor))
+
+    def list_refunds(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedRefund]:
+        return self._call("list_refunds", lambda: self._adapter.list_refunds(since=since, until=until, cursor=cursor))
+
+    def list_events(self, *, since: datetime, cursor: str = "", types: tuple[str, ...] = ()) -> Page[ListedEvent]:
+        return self._call("list_events", lambda: self._adapter.list_events(since=since, cursor=cursor, types=types))
+
+    def list_payouts(self, *, since: datetime, cursor: str = "") -> Page[PayoutSnapshot]:
+        def ask() -> Page[PayoutSnapshot]:
+            page = self._adapter.list_payouts(since=since, cursor=cursor)
+            for payout in page.items:
+                self._in_mode(payout)
+            return page
+
+        return self._call("list_payouts", ask)
+
+    def fetch_payout(self, payout_id: str) -> PayoutSnapshot:
+        return self._call("fetch_payout", lambda: self._in_mode(self._adapter.fetch_payout(payout_id)))
+
+    def payout_entries(self, payout_id: str, *, cursor: str = "") -> Page[BalanceEntry]:
+        return self._call("payout_entries", lambda: self._adapter.payout_entries(payout_id, cursor=cursor))
+
+    def list_balance_entries(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[BalanceEntry]:
+        return self._call(
+            "list_balance_entries",
+            lambda: self._adapter.list_balance_entries(since=since, until=until, cursor=cursor),
+        )
 
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         """Prove a webhook. May run inside a transaction, as it is not to open a socket (http.py holds it to that)."""

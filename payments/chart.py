@@ -48,9 +48,7 @@ CHART: tuple[Account, ...] = (
     Account(BANK, Side.ASSET, "What the bank statements have shown."),
     Account(DISPUTES, Side.ASSET, "Withdrawn by banks while a dispute is undecided; ours again if it is won."),
     Account(UNAPPLIED, Side.LIABILITY, "Money beyond what its order owes, late or double: to be returned or applied."),
-    Account(
-        SUSPENSE, Side.LIABILITY, "Money of another amount or currency than asked for, until a person decides."
-    ),
+    Account(SUSPENSE, Side.LIABILITY, "Money of another amount or currency than asked for, until a person decides."),
     Account(SALES, Side.INCOME, "What orders were paid with."),
     Account(REFUNDS, Side.INCOME, "What went back to customers of paid orders; it lessens sales."),
     Account(FEES, Side.EXPENSE, "What providers take for payments, disputes and refunds."),

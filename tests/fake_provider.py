@@ -30,6 +30,8 @@ from integrations.contract import (
     Unavailable,
     UnknownObject,
 )
+from tests.fake_lists import FakeLists
+from tests.fake_payouts import FakePayouts
 
 MOMENT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -50,7 +52,7 @@ class Payment:
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
-class FakeProvider:
+class FakeProvider(FakeLists, FakePayouts):
     """Implements integrations.contract.Provider; `calls` records every verb in order."""
 
     name = "stripe"
@@ -62,9 +64,13 @@ class FakeProvider:
         page_lifetime_min_seconds=1_800,
         page_lifetime_max_seconds=86_400,
         currencies=frozenset({"EUR", "USD", "JPY", "KWD"}),
+        events_backfill_days=30,
+        lists_payments=True,
+        payouts=True,
     )
 
     def __init__(self) -> None:
+        super().__init__()
         self.payments: dict[str, Payment] = {}
         self.by_key: dict[str, str] = {}
         self.calls: list[tuple[str, str]] = []

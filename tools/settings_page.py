@@ -20,6 +20,7 @@ SECTIONS = (
     ("The shop", variables.SHOP),
     ("The way out", variables.WAY_OUT),
     ("Alerts and suspicious patterns", variables.WATCHING),
+    ("Reconciliation and expected events", variables.RECONCILING),
     ("Providers", variables.PROVIDERS),
 )
 

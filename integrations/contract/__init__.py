@@ -19,7 +19,9 @@ from integrations.contract.errors import (
     UnknownObject,
     WrongMode,
 )
+from integrations.contract.listing import ListedCapture, ListedEvent, ListedRefund, ListedStatus
 from integrations.contract.notifications import Notification, NotificationRejected, NotificationUnverified
+from integrations.contract.paging import Page
 from integrations.contract.payments import (
     CaptureSnapshot,
     Decline,
@@ -33,10 +35,12 @@ from integrations.contract.payments import (
     StartRequest,
     TrySnapshot,
 )
+from integrations.contract.payouts import BalanceEntry, EntryKind, PayoutSnapshot, PayoutStatus
 from integrations.contract.provider import Capabilities, Provider
 from integrations.contract.refunds import RefundReason, RefundRequest, RefundSnapshot
 
 __all__ = [
+    "BalanceEntry",
     "Capabilities",
     "CaptureSnapshot",
     "ConfigurationError",
@@ -44,16 +48,24 @@ __all__ = [
     "DeclineReason",
     "Declined",
     "DisputeSnapshot",
+    "EntryKind",
     "IdempotencyConflict",
     "InvalidRequest",
+    "ListedCapture",
+    "ListedEvent",
+    "ListedRefund",
+    "ListedStatus",
     "Mode",
     "NotTried",
     "Notification",
     "NotificationRejected",
     "NotificationUnverified",
+    "Page",
     "PageLine",
     "PaymentSnapshot",
     "PaymentStatus",
+    "PayoutSnapshot",
+    "PayoutStatus",
     "Provider",
     "ProviderError",
     "ProviderIds",

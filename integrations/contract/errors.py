@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from integrations.contract.payments import Decline, PaymentSnapshot, Started
+from integrations.contract.payouts import PayoutSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +90,7 @@ class WrongMode(ProviderError):
     category = "wrong_mode"
     permanent = True
 
-    def __init__(self, message: str, *, answer: Started | PaymentSnapshot) -> None:
+    def __init__(self, message: str, *, answer: Started | PaymentSnapshot | PayoutSnapshot) -> None:
         super().__init__(message)
         self.answer = answer
 

@@ -7,8 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from integrations.contract.listing import ListedCapture, ListedEvent, ListedRefund
 from integrations.contract.notifications import Notification
+from integrations.contract.paging import Page
 from integrations.contract.payments import Mode, PaymentSnapshot, ProviderIds, Started, StartRequest
+from integrations.contract.payouts import BalanceEntry, PayoutSnapshot
 from integrations.contract.refunds import RefundRequest, RefundSnapshot
 
 
@@ -23,6 +26,7 @@ class Capabilities:
     page_lifetime_max_seconds: int
     currencies: frozenset[str]
     events_backfill_days: int = 0
+    lists_payments: bool = False
     payouts: bool = False
     disputes: bool = False
     refund_before_settlement: bool = True
@@ -62,4 +66,43 @@ class Provider(Protocol):
 
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         """Prove and parse a webhook. Raises NotificationRejected, NotificationUnverified."""
+        ...
+
+    def find_capture(self, capture_id: str) -> ListedCapture:
+        """Ask for one payment of the list by its id: lists may lag. Raises UnknownObject, ProviderError."""
+        ...
+
+    def list_captures(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedCapture]:
+        """List one page of payments by `listed_at`, newest first, both ends included. Raises ProviderError.
+
+        `cursor` is "" for the first page, then what the page before told. Of wrong mode too: whoever reads it judges.
+        """
+        ...
+
+    def list_refunds(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedRefund]:
+        """As `list_captures`, of refunds."""
+        ...
+
+    def list_events(self, *, since: datetime, cursor: str = "", types: tuple[str, ...] = ()) -> Page[ListedEvent]:
+        """List one page of events, newest first, since `since`; those of `types` only, where any are named.
+
+        Reaches back `Capabilities.events_backfill_days`. Raises ProviderError.
+        """
+        ...
+
+    def list_payouts(self, *, since: datetime, cursor: str = "") -> Page[PayoutSnapshot]:
+        """Ask for one page of the payouts made since then, newest first. Raises ProviderError."""
+        ...
+
+    def fetch_payout(self, payout_id: str) -> PayoutSnapshot:
+        """Ask for one payout. Raises UnknownObject, ProviderError."""
+        ...
+
+    def payout_entries(self, payout_id: str, *, cursor: str = "") -> Page[BalanceEntry]:
+        """Ask for one page of the entries a payout was made of, without its own. Only of an automatic payout: raises
+        InvalidRequest for a manual one. Raises ProviderError."""
+        ...
+
+    def list_balance_entries(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[BalanceEntry]:
+        """Ask for one page of the balance's entries made in [since, until), newest first. Raises ProviderError."""
         ...

@@ -145,12 +145,16 @@ class SandboxControl:
         return int(self.health()["now"])
 
     def configure(
-        self, *, signature_offset_seconds: int | None = None, balance_delay_seconds: int | None = None
-    ) -> None:
-        """Shifts webhook signature times; delays balance entries (they then lack in the first look)."""
+        self, *, signature_offset_seconds: int | None = None, balance_delay_seconds: int | None = None,
+        list_lag_seconds: int | None = None,
+    ) -> None:  # fmt: skip
+        """Shifts webhook signature times; delays balance entries (they then lack in the first look); lets lists lag:
+        what was made within `list_lag_seconds` is found by its id only.
+        """
         wanted = {
             "signature_offset_seconds": signature_offset_seconds,
             "balance_delay_seconds": balance_delay_seconds,
+            "list_lag_seconds": list_lag_seconds,
         }
         self._call("settings", **{name: value for name, value in wanted.items() if value is not None})
 
@@ -315,6 +319,42 @@ class SandboxControl:
         To an inquiry: warning_under_review, warning_closed, or needs_response (its escalation to a chargeback).
         """
         return self._call("disputes.move", id=dispute, status=status)
+
+    def pay_out(
+        self, *, currency: str = "eur", automatic: bool = True, amount: int | None = None, early: bool = False,
+        reconciled: bool = True,
+    ) -> Json:  # fmt: skip
+        """Pays out all that is available in a currency; a manual payout (`automatic=False`) may take a part of it.
+
+        `early` counts what is not available yet; without `reconciled` the payout's entries are not listed before
+        `complete_payout`. It begins as `pending`: move_payout says what the bank does.
+        """
+        return self._call(
+            "payouts.create",
+            currency=currency,
+            automatic=automatic,
+            amount=amount,
+            early=early,
+            reconciled=reconciled,
+        )
+
+    def complete_payout(self, payout: str) -> Json:
+        """Lets the provider end its reconciliation of an automatic payout."""
+        return self._call("payouts.complete", id=payout)
+
+    def move_payout(self, payout: str, *, status: str, failure_code: str | None = None) -> Json:
+        """What the bank does to a payout: in_transit, paid, failed (even after paid), canceled."""
+        return self._call("payouts.move", id=payout, status=status, failure_code=failure_code)
+
+    def adjust(
+        self, *, amount: int, currency: str = "eur", kind: str = "adjustment", description: str | None = None
+    ) -> Json:
+        """An entry of the balance without a source (`amount` signed, in minor units): adjustment or stripe_fee."""
+        return self._call("balance.adjust", amount=amount, currency=currency, kind=kind, description=description)
+
+    def settle_in(self, currency: str, *, rates: Mapping[str, str]) -> Json:
+        """From now on, converts what is charged in other currencies (`{"usd": "0.92"}`) into the account's own."""
+        return self._call("balance.settle_in", currency=currency, rates=dict(rates))
 
     def create_event(
         self, event_type: str, *, obj: str | Mapping[str, Any], changes: Mapping[str, Any] | None = None,

@@ -18,7 +18,7 @@ from integrations.sandbox.store import EMPTY_ALL, Store, Transaction
 from integrations.sandbox.webhooks import Rule, WebhookSender
 from integrations.sandbox.wire import Json, Request, Response, json_response
 
-_SETTINGS = ("clock_offset_seconds", "signature_offset_seconds", "balance_delay_seconds")
+_SETTINGS = ("clock_offset_seconds", "signature_offset_seconds", "balance_delay_seconds", "list_lag_seconds")
 _RELEASE_ORDERS = ("queued", "reversed", "given")
 
 
@@ -197,4 +197,5 @@ def _reset(tx: Transaction, _args: Json) -> Json:
         tx.run(statement)
     for name in _SETTINGS:
         tx.set_setting(name, 0)
+    tx.set_setting("settlement", None)
     return {}

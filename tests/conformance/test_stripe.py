@@ -20,6 +20,7 @@ from integrations.contract import (
     Mode,
     NotificationRejected,
     PageLine,
+    PaymentSnapshot,
     PaymentStatus,
     ProviderIds,
     RateLimited,
@@ -409,6 +410,7 @@ class TestPaying:
         with pytest.raises(WrongMode) as caught:
             provider.fetch(ids)
         assert caught.value.permanent
+        assert isinstance(caught.value.answer, PaymentSnapshot)
         assert caught.value.answer.ids.page_id == ids.page_id
 
     def test_more_lines_than_stripe_takes_become_one(self, provider: GuardedProvider, sandbox: SandboxProcess) -> None:

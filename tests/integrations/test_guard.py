@@ -14,14 +14,22 @@ from django.db import transaction
 
 from integrations import correlation, guard, http
 from integrations.contract import (
+    BalanceEntry,
     Capabilities,
     ConfigurationError,
+    ListedCapture,
+    ListedEvent,
+    ListedRefund,
+    ListedStatus,
     Mode,
     Notification,
     NotificationRejected,
     NotificationUnverified,
+    Page,
     PaymentSnapshot,
     PaymentStatus,
+    PayoutSnapshot,
+    PayoutStatus,
     ProviderIds,
     RateLimited,
     RefundReason,
@@ -48,6 +56,17 @@ SNAPSHOT = PaymentSnapshot(
     amount_minor=100,
     currency="EUR",
     page_open=True,
+)
+PAYOUT = PayoutSnapshot(
+    payout_id="po_1",
+    mode=Mode.TEST,
+    amount_minor=100,
+    currency="EUR",
+    status=PayoutStatus.PAID,
+    created_at=NOW,
+    arrives_at=NOW,
+    automatic=True,
+    entries_complete=True,
 )
 NOTIFICATION = Notification(
     provider="scripted",
@@ -83,6 +102,20 @@ REFUND_REQUEST = RefundRequest(
 )
 
 
+CAPTURE = ListedCapture(
+    capture_id="ch_1",
+    reference="pa_1",
+    ids=IDS,
+    account="acct_1",
+    mode=Mode.LIVE,
+    status=ListedStatus.CAPTURED,
+    amount_minor=100,
+    currency="EUR",
+    listed_at=NOW,
+    captured_at=NOW,
+)
+
+
 class Scripted:
     """An adapter whose every verb runs the same script."""
 
@@ -109,6 +142,18 @@ class Scripted:
     def fetch(self, ids: ProviderIds) -> PaymentSnapshot:
         return self.script() or SNAPSHOT
 
+    def find_capture(self, capture_id: str) -> ListedCapture:
+        return self.script() or CAPTURE
+
+    def list_captures(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedCapture]:
+        return self.script() or Page(items=(CAPTURE,))
+
+    def list_refunds(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedRefund]:
+        return self.script() or Page()
+
+    def list_events(self, *, since: datetime, cursor: str = "", types: tuple[str, ...] = ()) -> Page[ListedEvent]:
+        return self.script() or Page()
+
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self.script()
 
@@ -117,6 +162,18 @@ class Scripted:
 
     def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
         return self.script() or REFUND
+
+    def list_payouts(self, *, since: datetime, cursor: str = "") -> Page[PayoutSnapshot]:
+        return Page(items=(self.script() or PAYOUT,))
+
+    def fetch_payout(self, payout_id: str) -> PayoutSnapshot:
+        return self.script() or PAYOUT
+
+    def payout_entries(self, payout_id: str, *, cursor: str = "") -> Page[BalanceEntry]:
+        return self.script() or Page()
+
+    def list_balance_entries(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[BalanceEntry]:
+        return self.script() or Page()
 
     def verify(self, **kwargs: Any) -> Notification:
         return self.script() or NOTIFICATION
@@ -135,6 +192,14 @@ VERBS: dict[str, Callable[[GuardedProvider], Any]] = {
     "fetch": lambda provider: provider.fetch(IDS),
     "refund": lambda provider: provider.refund(REFUND_REQUEST, idempotency_key="k"),
     "close": lambda provider: provider.close(IDS, idempotency_key="k"),
+    "find_capture": lambda provider: provider.find_capture("ch_1"),
+    "list_captures": lambda provider: provider.list_captures(since=NOW, until=NOW),
+    "list_refunds": lambda provider: provider.list_refunds(since=NOW, until=NOW),
+    "list_events": lambda provider: provider.list_events(since=NOW),
+    "list_payouts": lambda provider: provider.list_payouts(since=NOW),
+    "fetch_payout": lambda provider: provider.fetch_payout("po_1"),
+    "payout_entries": lambda provider: provider.payout_entries("po_1"),
+    "list_balance_entries": lambda provider: provider.list_balance_entries(since=NOW, until=NOW),
 }
 on_every_verb = pytest.mark.parametrize("verb", VERBS)
 
@@ -168,7 +233,10 @@ class TestTransactions:
 
 
 class TestModes:
-    @pytest.mark.parametrize(("verb", "answer"), [("start", STARTED), ("fetch", SNAPSHOT)])
+    @pytest.mark.parametrize(
+        ("verb", "answer"),
+        [("start", STARTED), ("fetch", SNAPSHOT), ("fetch_payout", PAYOUT), ("list_payouts", PAYOUT)],
+    )
     def test_an_answer_in_the_other_mode_is_never_handed_on(self, verb: str, answer: Any) -> None:
         other = replace(answer, mode=Mode.LIVE)
         with pytest.raises(WrongMode) as caught:

@@ -62,7 +62,7 @@ def test_one_event_delivered_32_times_is_one_row(world: World) -> None:
     assert ProviderEvent.objects.count() == 1
     at_once(lambda _: working.drain_looks(clock=world.clock), count=4)
     assert world.order.state == "paid"
-    assert Capture.objects.count() == LedgerTransaction.objects.count() == 1
+    assert Capture.objects.count() == LedgerTransaction.objects.filter(cause_kind="capture").count() == 1
     assert OutboxEvent.objects.filter(fact="order.paid").count() == 1
 
 
@@ -73,7 +73,7 @@ def test_32_looks_settle_once(world: World) -> None:
     results = at_once(lambda number: look(attempt_id, clock=world.clock, actor=f"t{number}"))
     assert [result for result in results if isinstance(result, Exception)] == []
     assert world.order.state == "paid"
-    assert Capture.objects.count() == LedgerTransaction.objects.count() == 1
+    assert Capture.objects.count() == LedgerTransaction.objects.filter(cause_kind="capture").count() == 1
     assert OutboxEvent.objects.filter(fact="order.paid").count() == 1
 
 
@@ -148,7 +148,7 @@ def test_a_settlement_that_the_database_broke_off_is_made_again(
     monkeypatch.setattr(settlement, "record_captures", breaks_once)
     look(world.attempt.pk, clock=world.clock, actor="test")
     assert world.order.state == "paid"
-    assert Capture.objects.count() == LedgerTransaction.objects.count() == 1
+    assert Capture.objects.count() == LedgerTransaction.objects.filter(cause_kind="capture").count() == 1
 
 
 def test_attaching_an_event_and_settling_it_never_wait_in_a_circle(world: World) -> None:

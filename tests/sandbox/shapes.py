@@ -27,6 +27,7 @@ CLASSES: dict[str, type] = {
     "refund": stripe.Refund,
     "dispute": stripe.Dispute,
     "balance_transaction": stripe.BalanceTransaction,
+    "payout": stripe.Payout,
     "event": stripe.Event,
     "account": stripe.Account,
     "payment_method": stripe.PaymentMethod,

@@ -37,6 +37,8 @@ PARAMS = {
     ("POST", "/v1/disputes/x/close"): "_dispute_close_params.DisputeCloseParams",
     ("GET", "/v1/balance_transactions"): "_balance_transaction_list_params.BalanceTransactionListParams",
     ("GET", "/v1/balance_transactions/x"): "_balance_transaction_retrieve_params.BalanceTransactionRetrieveParams",
+    ("GET", "/v1/payouts"): "_payout_list_params.PayoutListParams",
+    ("GET", "/v1/payouts/x"): "_payout_retrieve_params.PayoutRetrieveParams",
     ("GET", "/v1/events"): "_event_list_params.EventListParams",
     ("GET", "/v1/events/x"): "_event_retrieve_params.EventRetrieveParams",
     ("GET", "/v1/payment_methods/x"): "_payment_method_retrieve_params.PaymentMethodRetrieveParams",

@@ -8,12 +8,18 @@ from functools import partial
 from typing import Any
 
 from integrations.contract import (
+    BalanceEntry,
     Capabilities,
     InvalidRequest,
+    ListedCapture,
+    ListedEvent,
+    ListedRefund,
     Mode,
     Notification,
+    Page,
     PageLine,
     PaymentSnapshot,
+    PayoutSnapshot,
     ProviderIds,
     ProviderMisconfigured,
     RefundRequest,
@@ -21,7 +27,7 @@ from integrations.contract import (
     Started,
     StartRequest,
 )
-from integrations.providers.stripe import answers, notifications, refunds, snapshots
+from integrations.providers.stripe import answers, listing, notifications, payouts, refunds, snapshots
 from integrations.providers.stripe.answers import Answer
 from integrations.providers.stripe.client import Client, checked, items
 from integrations.providers.stripe.credentials import OFFICIAL_API_BASE, check_credentials, mode_of
@@ -51,6 +57,8 @@ class StripeProvider:
         page_lifetime_max_seconds=24 * 3600,
         currencies=CURRENCIES,
         events_backfill_days=30,
+        lists_payments=True,
+        payouts=True,
         disputes=True,
     )
 
@@ -154,6 +162,38 @@ class StripeProvider:
     def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
         """Give money of one charge back; see refunds.create."""
         return refunds.create(self._client, request, idempotency_key=idempotency_key)
+
+    def find_capture(self, capture_id: str) -> ListedCapture:
+        """Ask for one charge; see listing.find_capture."""
+        return listing.find_capture(self._client, capture_id)
+
+    def list_captures(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedCapture]:
+        """List charges; see listing.list_captures."""
+        return listing.list_captures(self._client, since=since, until=until, cursor=cursor)
+
+    def list_refunds(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedRefund]:
+        """List refunds; see listing.list_refunds."""
+        return listing.list_refunds(self._client, since=since, until=until, cursor=cursor)
+
+    def list_events(self, *, since: datetime, cursor: str = "", types: tuple[str, ...] = ()) -> Page[ListedEvent]:
+        """List events; see listing.list_events."""
+        return listing.list_events(self._client, since=since, cursor=cursor, types=types)
+
+    def list_payouts(self, *, since: datetime, cursor: str = "") -> Page[PayoutSnapshot]:
+        """Return one page of the payouts made since then; see payouts.list_payouts."""
+        return payouts.list_payouts(self._client, since=since, cursor=cursor)
+
+    def fetch_payout(self, payout_id: str) -> PayoutSnapshot:
+        """Return one payout."""
+        return payouts.fetch_payout(self._client, payout_id)
+
+    def payout_entries(self, payout_id: str, *, cursor: str = "") -> Page[BalanceEntry]:
+        """Return one page of an automatic payout's entries; see payouts.payout_entries."""
+        return payouts.payout_entries(self._client, payout_id, cursor=cursor)
+
+    def list_balance_entries(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[BalanceEntry]:
+        """Return one page of the balance's entries of a time."""
+        return payouts.list_balance_entries(self._client, since=since, until=until, cursor=cursor)
 
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         """Prove and read a webhook; see notifications.verify."""

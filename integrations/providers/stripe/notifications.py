@@ -64,7 +64,7 @@ def verify(
     header = _signature_header(headers)
     _check_time(header, now)
     matching = _check_signature(header, body, secrets)
-    notification = _notification(_parse(body), provider)
+    notification = read(_parse(body), provider=provider)
     on_match(matching)
     return notification
 
@@ -136,7 +136,8 @@ def _finite(digits: str) -> float:
     return value
 
 
-def _notification(event: dict[str, Any], provider: str) -> Notification:
+def read(event: Mapping[str, Any], *, provider: str = "stripe") -> Notification:
+    """Reduce an event, of a webhook or of the list of events, to what it hints at. Raises NotificationRejected."""
     if event.get("object") != "event":
         raise NotificationRejected("no snapshot event; let the endpoint send snapshot payloads")
     livemode = event.get("livemode")
@@ -159,7 +160,7 @@ def _notification(event: dict[str, Any], provider: str) -> Notification:
     )
 
 
-def _subject(event: dict[str, Any]) -> dict[str, Any]:
+def _subject(event: Mapping[str, Any]) -> dict[str, Any]:
     data = event.get("data")
     subject = data.get("object") if isinstance(data, dict) else None
     if not isinstance(subject, dict):

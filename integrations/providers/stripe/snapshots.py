@@ -80,7 +80,7 @@ def snapshot(payment: Payment, *, account: str) -> PaymentSnapshot:
     main = session if session is not None else intent
     if main is None:
         raise Unavailable("Stripe told neither a session nor an intent", code="shape")
-    captures = tuple(_capture(charge) for charge in payment.charges if is_captured(charge))
+    captures = tuple(capture(charge) for charge in payment.charges if is_captured(charge))
     status, page_open = _status(session, intent, captured=bool(captures))
     amount_minor, currency = from_stripe(
         answers.whole(main, "amount" if session is None else "amount_total"), answers.text(main, "currency")
@@ -181,7 +181,8 @@ def _in_review(intent: Answer | None, status: PaymentStatus, *, captured: bool) 
     return bool(answers.id_of(intent, "review"))
 
 
-def _capture(charge: Answer) -> CaptureSnapshot:
+def capture(charge: Answer) -> CaptureSnapshot:
+    """Read one charge that is_captured(). Raises Unavailable where it is not what the API documents."""
     amount_minor, currency = from_stripe(answers.whole(charge, "amount_captured"), answers.text(charge, "currency"))
     entry = answers.inner(charge, "balance_transaction")
     fee_minor = None

@@ -32,6 +32,12 @@ EXPANDABLE = {
     },
     "dispute": {"charge": "charge", "payment_intent": "payment_intent"},
     "balance_transaction": {"source": "any"},
+    "payout": {
+        "balance_transaction": "balance_transaction",
+        "failure_balance_transaction": "balance_transaction",
+        "original_payout": "payout",
+        "reversed_by": "payout",
+    },
     "payment_method": {},
     "event": {},
     "account": {},
@@ -83,6 +89,8 @@ def show(scope: Scope, stored: Stored, paths: Iterable[list[str]] = ()) -> Json:
         data["url"] = f"{scope.base_url}/c/pay/{data['id']}" if is_open else None
     elif data["object"] == "event":
         data["pending_webhooks"] = webhooks.pending_count(scope.tx, data["id"])
+    elif data["object"] == "balance_transaction":
+        data["status"] = "available" if data["available_on"] <= scope.now else "pending"
     by_field: dict[str, list[list[str]]] = {}
     for path in paths:
         if path:

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 
 from integrations.sandbox import objects, webhooks
 from integrations.sandbox.objects import Stored, Window
-from integrations.sandbox.stripe import disputes, errors, intents, present, refunds, sessions
+from integrations.sandbox.stripe import disputes, errors, intents, payouts, present, refunds, sessions
 from integrations.sandbox.stripe.errors import ApiError
 from integrations.sandbox.stripe.schema import EXPAND, PAGING, Currency, Email, Field, Flag, Hash, Items, Text
-from integrations.sandbox.stripe.scope import LINKS, Scope
+from integrations.sandbox.stripe.scope import LINKS, PRIVATE_LINKS, Scope
 from integrations.sandbox.wire import Json
 
 DEFAULT_LIMIT = 10
@@ -42,6 +42,8 @@ def list_kind(scope: Scope, route: Route, params: Json, path: str, ids: Sequence
     if route.kind == "item":
         return _list_line_items(scope, params, path, ids)
     expand = present.check_expand(route.kind, params.get("expand", []), many=True)
+    if "payout" in params:
+        payouts.check_listable(scope, params["payout"])
     found, has_more = objects.page(
         scope.tx,
         kind=route.kind,
@@ -57,6 +59,9 @@ def _predicate(scope: Scope, params: Json) -> Callable[[Stored], bool] | None:
     if "delivery_success" in params:
         wanted = params["delivery_success"]
         return lambda event: (webhooks.pending_count(scope.tx, event.id) == 0) == wanted
+    if "arrival_date" in params:
+        first, last = params["arrival_date"]
+        return lambda payout: first <= payout.data["arrival_date"] <= last
     if "customer_details" in params:
         email = params["customer_details"]["email"].lower()
         return lambda session: ((session.data["customer_details"] or {}).get("email") or "").lower() == email
@@ -75,13 +80,16 @@ def _window(scope: Scope, kind: str, params: Json) -> Window:
     since, until = params.get("created", (0, 2**60))
     if kind == "event":
         since = max(since, scope.now - EVENTS_KEPT_SECONDS)
+    if lag := int(scope.tx.setting("list_lag_seconds", 0)):
+        until = min(until, scope.now - lag)
     return Window(limit=params.get("limit", DEFAULT_LIMIT), after_id=after, before_id=before, since=since, until=until)
 
 
 def _filters(kind: str, params: Json) -> dict[str, list[str]]:
     if "*" in params.get("type", ""):
         raise errors.invalid("type", "The sandbox does not model wildcards: name the types under `types`.")
-    filters = {name: [params[name]] for name in LINKS[kind] if name in params}
+    names = (*PRIVATE_LINKS.get(kind, ()), *LINKS[kind])
+    filters = {name: [params[name]] for name in names if name in params}
     if "types" in params:
         if "type" in params:
             raise errors.invalid("types", "You may only specify one of these parameters: type, types.")
@@ -101,7 +109,7 @@ def _list_line_items(scope: Scope, params: Json, path: str, ids: Sequence[str]) 
 
 
 def _retrieve(kind: str) -> Handler:
-    param = {"payment_intent": "intent", "dispute": "dispute"}.get(kind, "id")
+    param = {"payment_intent": "intent", "dispute": "dispute", "payout": "payout"}.get(kind, "id")
     return lambda scope, _params, ids: scope.get(kind, ids[0], param=param)
 
 
@@ -161,9 +169,11 @@ ROUTES = (
     _route("POST", f"disputes/{_ID}", "dispute", disputes.UPDATE, _update_dispute),
     _route("POST", f"disputes/{_ID}/close", "dispute", EXPAND, _close_dispute),
     _route("GET", "balance_transactions", "balance_transaction", {
-        **PAGING, "source": Text(), "type": Text(), "currency": Currency()}),
+        **PAGING, "payout": Text(), "source": Text(), "type": Text(), "currency": Currency()}),
     _route("GET", f"balance_transactions/{_ID}", "balance_transaction", EXPAND,
     _retrieve("balance_transaction")),
+    _route("GET", "payouts", "payout", payouts.LIST),
+    _route("GET", f"payouts/{_ID}", "payout", EXPAND, _retrieve("payout")),
     _route("GET", "events", "event", {
         **PAGING, "type": Text(), "types": Items(Text(), most=20), "delivery_success": Flag()}),
     _route("GET", f"events/{_ID}", "event", EXPAND, _retrieve("event")),

@@ -23,9 +23,12 @@ LINKS: dict[str, tuple[str, ...]] = {
     "refund": ("charge", "payment_intent"),
     "dispute": ("charge", "payment_intent"),
     "balance_transaction": ("source", "type", "currency"),
+    "payout": ("status", "destination"),
     "event": ("type",),
     "payment_method": (),
 }
+#: The same, by what the provider alone knows.
+PRIVATE_LINKS: dict[str, tuple[str, ...]] = {"balance_transaction": ("payout", "taken_by")}
 
 
 def new_id(prefix: str, length: int = 24) -> str:
@@ -53,11 +56,11 @@ class Scope:
 
     def insert(self, data: Json, *, private: Json | None = None) -> Stored:
         """Stores a new object under the kind it names itself."""
-        return objects.insert(self.tx, kind=data["object"], data=data, private=private, links=_links(data))
+        return objects.insert(self.tx, kind=data["object"], data=data, private=private, links=_links(data, private))
 
     def save(self, stored: Stored) -> None:
         """Writes an object back."""
-        objects.save(self.tx, stored, links=_links(stored.data))
+        objects.save(self.tx, stored, links=_links(stored.data, stored.private))
 
     def find(self, object_id: str | None) -> Stored | None:
         """The object with this id, if there is one."""
@@ -76,5 +79,7 @@ class Scope:
             self.deferred.pop(0)()
 
 
-def _links(data: Json) -> dict[str, object]:
-    return {name: data.get(name) for name in LINKS.get(data["object"], ())}
+def _links(data: Json, private: Json | None) -> dict[str, object]:
+    kind = data["object"]
+    shown = {name: data.get(name) for name in LINKS.get(kind, ())}
+    return shown | {name: (private or {}).get(name) for name in PRIVATE_LINKS.get(kind, ())}

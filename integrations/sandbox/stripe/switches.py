@@ -7,7 +7,19 @@ from typing import Any
 
 from integrations.sandbox import objects
 from integrations.sandbox.objects import Stored, Window
-from integrations.sandbox.stripe import cards, charges, disputes, errors, events, payments, present, refunds, sessions
+from integrations.sandbox.stripe import (
+    balance,
+    cards,
+    charges,
+    disputes,
+    errors,
+    events,
+    payments,
+    payouts,
+    present,
+    refunds,
+    sessions,
+)
 from integrations.sandbox.stripe.payment_methods import CardDetails
 from integrations.sandbox.stripe.scope import Scope
 from integrations.sandbox.wire import Json
@@ -29,6 +41,11 @@ class Switches:
             "refunds.move": move_refund,
             "disputes.create": create_dispute,
             "disputes.move": move_dispute,
+            "payouts.create": pay_out,
+            "payouts.complete": complete_payout,
+            "payouts.move": move_payout,
+            "balance.adjust": adjust_balance,
+            "balance.settle_in": settle_in,
             "events.create": create_event,
             "objects.get": get_object,
             "objects.patch": patch_object,
@@ -161,6 +178,50 @@ def create_dispute(scope: Scope, args: Json) -> Json:
 def move_dispute(scope: Scope, args: Json) -> Json:
     """What the bank does to a dispute. args: id, status."""
     return present.show(scope, disputes.move(scope, scope.get("dispute", args["id"]), status=args["status"]))
+
+
+def pay_out(scope: Scope, args: Json) -> Json:
+    """Pays out. args: currency, automatic, amount (manual only), early, reconciled."""
+    made = payouts.create(
+        scope,
+        currency=args.get("currency", "eur"),
+        amount=args.get("amount"),
+        automatic=args.get("automatic", True),
+        early=args.get("early", False),
+        reconciled=args.get("reconciled", True),
+    )
+    return present.show(scope, made)
+
+
+def complete_payout(scope: Scope, args: Json) -> Json:
+    """Ends Stripe's reconciliation of an automatic payout. args: id."""
+    return present.show(scope, payouts.complete(scope, scope.get("payout", args["id"])))
+
+
+def move_payout(scope: Scope, args: Json) -> Json:
+    """What the bank does to a payout. args: id, status, failure_code."""
+    payout = scope.get("payout", args["id"])
+    moved = payouts.move(scope, payout, status=args["status"], failure_code=args.get("failure_code"))
+    return present.show(scope, moved)
+
+
+def adjust_balance(scope: Scope, args: Json) -> Json:
+    """An entry without a source: an adjustment, or a fee of the account. args: amount (signed), currency, kind."""
+    kind = args.get("kind", "adjustment")
+    if kind not in ("adjustment", "stripe_fee"):
+        raise ValueError("kind must be adjustment or stripe_fee")
+    entry = balance.post(
+        scope, kind=kind, source=None, amount=args["amount"], currency=args.get("currency", "eur"), charge_fee=0,
+        description=args.get("description") or kind.replace("_", " ").capitalize(),
+    )  # fmt: skip
+    return present.show(scope, entry)
+
+
+def settle_in(scope: Scope, args: Json) -> Json:
+    """Converts what comes in from now on. args: currency, rates (of other currencies, as decimal text)."""
+    settlement = {"currency": args["currency"], "rates": {code: str(rate) for code, rate in args["rates"].items()}}
+    scope.tx.set_setting(balance.SETTLEMENT_SETTING, settlement if settlement["rates"] else None)
+    return settlement
 
 
 def create_event(scope: Scope, args: Json) -> Json:
