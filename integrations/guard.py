@@ -20,6 +20,7 @@ from integrations import correlation
 from integrations.contract import (
     BalanceEntry,
     Capabilities,
+    EvidenceTexts,
     ListedCapture,
     ListedEvent,
     ListedRefund,
@@ -112,6 +113,18 @@ class GuardedProvider:
 
     def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
         return self._call("refund", lambda: self._adapter.refund(request, idempotency_key=idempotency_key))
+
+    def stage_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
+        stage = self._adapter.stage_evidence
+        self._call("stage_evidence", lambda: stage(dispute_id, texts, idempotency_key=idempotency_key))
+
+    def submit_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
+        submit = self._adapter.submit_evidence
+        self._call("submit_evidence", lambda: submit(dispute_id, texts, idempotency_key=idempotency_key))
+
+    def accept_dispute(self, dispute_id: str, *, idempotency_key: str) -> None:
+        accept = self._adapter.accept_dispute
+        self._call("accept_dispute", lambda: accept(dispute_id, idempotency_key=idempotency_key))
 
     def find_capture(self, capture_id: str) -> ListedCapture:
         return self._call("find_capture", lambda: self._adapter.find_capture(capture_id))

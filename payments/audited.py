@@ -68,6 +68,8 @@ NOT_WATCHED: Mapping[str, str] = {
     "payments.PaymentAttempt": _BY_MOVE,
     "payments.Capture": "What a provider said, written by settlement only.",
     "payments.Refund": _BY_MOVE,
+    "payments.Dispute": _BY_MOVE,
+    "payments.DisputeMovement": _APPEND_ONLY,
     "payments.Look": _APPEND_ONLY,
     "payments.ProviderCall": _OF_WORKERS,
     "payments.ProviderEvent": _OF_WORKERS,

@@ -31,7 +31,7 @@ from integrations.contract import (
 from integrations.failpoints import failpoint
 from orders.models import Order
 from orders.transitions import move_or_record
-from payments import inbox, refund_calls, refunds
+from payments import evidence_calls, inbox, refund_calls, refunds
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.masking import masked
@@ -198,6 +198,9 @@ def _ask(call: ProviderCall) -> Started | RefundSnapshot | None:
         return None
     if call.operation == Operation.REFUND:
         return provider.refund(refund_calls.request_from(call.request), idempotency_key=call.idempotency_key)
+    if call.operation in evidence_calls.OPERATIONS:
+        evidence_calls.ask(provider, call)
+        return None
     raise ValueError(f"no sender for {call.operation}")
 
 

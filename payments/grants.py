@@ -14,6 +14,7 @@ APPEND_ONLY = (
     "payments_ledgerentry",
     "payments_look",
     "payments_paymenttry",
+    "payments_disputemovement",
     "payments_note",
     "payments_casenote",
     "integrations_outboxevent",

@@ -72,6 +72,7 @@ SEALED = (
 NOT_SEALED = {
     "payments_look": "What a provider said; the provider can be asked again.",
     "payments_paymenttry": "What a provider said; the provider can be asked again.",
+    "payments_disputemovement": "What a provider said; its postings are sealed with the ledger.",
     "integrations_outboxevent": "What receivers were told; each fact stands beside the Transition that made it true.",
     "integrations_encryptionkey": "No act: which keys this database has met.",
     "payments_auditseal": "The seals themselves.",

@@ -153,7 +153,7 @@ def settle(
             cause = f"look:{number}"
             trusted = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
             record_refunds(order, attempt, snapshot, cause=cause, actor=actor, at=at)
-            record_disputes(order, attempt, snapshot, at=at)
+            record_disputes(order, attempt, snapshot, cause=cause, actor=actor, at=at)
             if trusted:
                 _follow(order, attempt, snapshot, cause=cause, actor=actor, at=at, news=news)
         attempt.next_look_at = sweeping.after_look(attempt, order, trusted=trusted, at=at)

@@ -36,6 +36,21 @@ HELD_REFUNDS = (*UNDECIDED_REFUNDS, RefundState.SUCCEEDED)
 """What these took, or may still take, of a capture is not there to be refunded again."""
 
 
+class DisputeState(models.TextChoices):
+    """Money that a bank claims back for its cardholder. A new one is an inquiry or open."""
+
+    INQUIRY = "inquiry", "Inquiry: the bank asks; no money has moved."
+    OPEN = "open", "Open: the bank has taken the money back; it can be answered until its deadline."
+    UNDER_REVIEW = "under_review", "Under review: the bank has our evidence and decides."
+    WON = "won", "Won: the bank decided for us."
+    LOST = "lost", "Lost: the bank decided against us, or nobody answered; the money is gone."
+    CLOSED = "closed", "Closed: the inquiry ended, and no money moved."
+
+
+UNDECIDED_DISPUTES = (DisputeState.INQUIRY, DisputeState.OPEN, DisputeState.UNDER_REVIEW)
+"""A dispute in one of these may still end either way."""
+
+
 class CallState(models.TextChoices):
     """A mutating call to a provider."""
 

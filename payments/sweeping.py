@@ -13,6 +13,7 @@ from django.db.models import Q
 
 from orders.models import Order
 from orders.states import OrderState
+from payments import dispute_watch
 from payments.models import PaymentAttempt
 from payments.states import UNDECIDED_REFUNDS, AttemptState
 
@@ -27,9 +28,10 @@ RETRY_SECONDS = (5, 15, 30, 60, 120, 300, 600)
 def after_look(attempt: PaymentAttempt, order: Order, *, trusted: bool, at: datetime) -> datetime | None:
     """Return when to look again after a look that was settled at `at`; None when nothing is expected any more.
 
-    `trusted`: the payment is what was asked for. One that is not is left alone, but for refunds that are under way.
+    `trusted`: the payment is what was asked for. One that is not is left alone, but for money on its way back.
     """
-    moments = [next_look(attempt, order, at=at) if trusted else None, watch_refunds(attempt, at=at)]
+    of_payment = next_look(attempt, order, at=at) if trusted else dispute_watch.next_look(attempt, at=at)
+    moments = [of_payment, watch_refunds(attempt, at=at)]
     return min((moment for moment in moments if moment is not None), default=None)
 
 
@@ -49,7 +51,7 @@ def next_look(attempt: PaymentAttempt, order: Order, *, at: datetime) -> datetim
     if attempt.state in (AttemptState.FAILED, AttemptState.CANCELLED):
         return _watch_for_late_money(attempt, at=at)
     if not attempt.is_live:
-        return None
+        return dispute_watch.next_look(attempt, at=at)
     wait = _wait(at - attempt.created_at)
     if attempt.page_open:
         wait = min(wait, PAGE_STAYS_OPEN_SECONDS)

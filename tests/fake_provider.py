@@ -14,6 +14,7 @@ from integrations.contract import (
     CaptureSnapshot,
     Decline,
     DeclineReason,
+    DisputeSnapshot,
     InvalidRequest,
     Mode,
     Notification,
@@ -30,6 +31,7 @@ from integrations.contract import (
     Unavailable,
     UnknownObject,
 )
+from tests.fake_disputes import FakeDisputes
 from tests.fake_lists import FakeLists
 from tests.fake_payouts import FakePayouts
 
@@ -49,10 +51,11 @@ class Payment:
     captures: list[CaptureSnapshot] = field(default_factory=list)
     refunds: list[RefundSnapshot] = field(default_factory=list)
     tries: list[TrySnapshot] = field(default_factory=list)
+    disputes: list[DisputeSnapshot] = field(default_factory=list)
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
-class FakeProvider(FakeLists, FakePayouts):
+class FakeProvider(FakeDisputes, FakeLists, FakePayouts):
     """Implements integrations.contract.Provider; `calls` records every verb in order."""
 
     name = "stripe"
@@ -64,6 +67,8 @@ class FakeProvider(FakeLists, FakePayouts):
         page_lifetime_min_seconds=1_800,
         page_lifetime_max_seconds=86_400,
         currencies=frozenset({"EUR", "USD", "JPY", "KWD"}),
+        disputes=True,
+        evidence_max_characters=150_000,
         events_backfill_days=30,
         lists_payments=True,
         payouts=True,
@@ -91,7 +96,7 @@ class FakeProvider(FakeLists, FakePayouts):
             page_id = f"cs_{next(self._number)}"
             self.payments[page_id] = Payment(request, page_id)
             self.by_key[idempotency_key] = page_id
-        self._maybe_lose_answer()
+        self._lose_answer()
         page_id = self.by_key[idempotency_key]
         return Started(
             ids=ProviderIds(page_id=page_id),
@@ -121,6 +126,7 @@ class FakeProvider(FakeLists, FakePayouts):
             "captures": tuple(payment.captures),
             "refunds": tuple(payment.refunds),
             "tries": tuple(payment.tries),
+            "disputes": tuple(payment.disputes),
         }
         said.update(payment.overrides)
         raw = {
@@ -129,6 +135,7 @@ class FakeProvider(FakeLists, FakePayouts):
             "amount": said["amount_minor"],
             "paid": len(said["captures"]),
             "refunds": [(refund.refund_id, refund.status) for refund in said["refunds"]],
+            "disputes": [dispute.status for dispute in said["disputes"]],
         }
         return PaymentSnapshot(**said, raw=raw)
 
@@ -157,7 +164,7 @@ class FakeProvider(FakeLists, FakePayouts):
                 reference=request.reference if self.knows_references else "",
             )
             self.by_key[idempotency_key] = made.refund_id
-        self._maybe_lose_answer()
+        self._lose_answer()
         return next(made for made in payment.refunds if made.refund_id == self.by_key[idempotency_key])
 
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
@@ -306,7 +313,7 @@ class FakeProvider(FakeLists, FakePayouts):
             fingerprint=card,
         )
 
-    def _maybe_lose_answer(self) -> None:
+    def _lose_answer(self) -> None:
         if self.lose_answer_once:
             self.lose_answer_once = False
             raise Unavailable("the answer was lost")

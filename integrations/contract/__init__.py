@@ -4,7 +4,13 @@ Frozen, and free of Django: an adapter written by somebody else needs this packa
 minor unit of ISO 4217 (`amount_minor`), currencies upper-case ISO codes; each adapter converts to its provider's units.
 """
 
-from integrations.contract.disputes import DisputeSnapshot
+from integrations.contract.disputes import (
+    DisputeMovement,
+    DisputeSnapshot,
+    EvidenceText,
+    EvidenceTexts,
+    MovementKind,
+)
 from integrations.contract.errors import (
     ConfigurationError,
     Declined,
@@ -47,8 +53,11 @@ __all__ = [
     "Decline",
     "DeclineReason",
     "Declined",
+    "DisputeMovement",
     "DisputeSnapshot",
     "EntryKind",
+    "EvidenceText",
+    "EvidenceTexts",
     "IdempotencyConflict",
     "InvalidRequest",
     "ListedCapture",
@@ -56,6 +65,7 @@ __all__ = [
     "ListedRefund",
     "ListedStatus",
     "Mode",
+    "MovementKind",
     "NotTried",
     "Notification",
     "NotificationRejected",

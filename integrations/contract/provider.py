@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from integrations.contract.disputes import EvidenceTexts
 from integrations.contract.listing import ListedCapture, ListedEvent, ListedRefund
 from integrations.contract.notifications import Notification
 from integrations.contract.paging import Page
@@ -29,6 +30,7 @@ class Capabilities:
     lists_payments: bool = False
     payouts: bool = False
     disputes: bool = False
+    evidence_max_characters: int = 0
     refund_before_settlement: bool = True
 
 
@@ -62,6 +64,20 @@ class Provider(Protocol):
 
     def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
         """Give money of one capture back. Raises ProviderError; a permanent one means that nothing goes back."""
+        ...
+
+    def stage_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
+        """Store evidence at the provider without sending it to the bank. Raises UnknownObject, ProviderError."""
+        ...
+
+    def submit_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
+        """Send evidence to the bank, which takes it once. Raises InvalidRequest where it has it already, UnknownObject,
+        ProviderError."""
+        ...
+
+    def accept_dispute(self, dispute_id: str, *, idempotency_key: str) -> None:
+        """Give the money up: the dispute is lost by this. Raises InvalidRequest where it has ended, UnknownObject,
+        ProviderError."""
         ...
 
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:

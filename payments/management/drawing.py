@@ -11,7 +11,7 @@ from django.db import models
 
 from orders.models import Order
 from orders.transitions import edges_of
-from payments.models import PaymentAttempt, Refund
+from payments.models import Dispute, PaymentAttempt, Refund
 
 OURS = ("orders", "payments", "integrations")
 _BLOCK = re.compile(r"(<!-- draw:(?P<name>[a-z-]+) -->\n).*?(<!-- /draw -->)", re.DOTALL)
@@ -48,7 +48,8 @@ def _machine(model: type[models.Model]) -> Callable[[], str]:
     def draw() -> str:
         field = model._meta.get_field("state")
         initial = field.get_default() if isinstance(field, models.Field) else ""
-        lines = ["stateDiagram-v2", f"    [*] --> {initial}"]
+        begins = getattr(model, "BEGINS", (initial,))
+        lines = ["stateDiagram-v2", *(f"    [*] --> {state}" for state in begins)]
         lines += [f"    {edge.source} --> {edge.target}: {edge.event}" for edge in edges_of(model)]
         return "\n".join(lines)
 
@@ -76,5 +77,6 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "order": _machine(Order),
     "attempt": _machine(PaymentAttempt),
     "refund": _machine(Refund),
+    "dispute": _machine(Dispute),
     "schema": _schema,
 }

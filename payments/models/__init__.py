@@ -6,6 +6,7 @@ from payments.models.audit import AuditRecord, AuditSeal, SealedRows
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
 from payments.models.case import Case, CaseNote
+from payments.models.dispute import Dispute, DisputeMovement
 from payments.models.idempotency import IdempotencyRecord
 from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
@@ -25,6 +26,8 @@ __all__ = [
     "Capture",
     "Case",
     "CaseNote",
+    "Dispute",
+    "DisputeMovement",
     "IdempotencyRecord",
     "Invitation",
     "KeeperRound",

@@ -23,6 +23,9 @@ class Operation(models.TextChoices):
     RELEASE = "release", "Release an authorization"
     CAPTURE = "capture", "Capture an authorization"
     REFUND = "refund", "Refund a capture"
+    STAGE = "stage", "Stage the evidence of a dispute"
+    EVIDENCE = "evidence", "Submit the evidence of a dispute"
+    ACCEPT = "accept", "Accept a dispute"
 
 
 class Kind(models.TextChoices):
@@ -31,6 +34,7 @@ class Kind(models.TextChoices):
     MOVES_MONEY = "moves_money", "Never abandoned, never a new key"
     OPENS_PAGE = "opens_page", "May be abandoned while no shopper has its URL"
     CLOSES_PAGE = "closes_page", "May be abandoned: doing it twice does nothing, and a look tells what happened"
+    ONCE = "once", "Under one key only; abandoned when the provider forgets it, and then a look tells what happened"
 
 
 KIND_OF = {
@@ -39,6 +43,9 @@ KIND_OF = {
     Operation.RELEASE: Kind.CLOSES_PAGE,
     Operation.CAPTURE: Kind.MOVES_MONEY,
     Operation.REFUND: Kind.MOVES_MONEY,
+    Operation.STAGE: Kind.ONCE,
+    Operation.EVIDENCE: Kind.ONCE,
+    Operation.ACCEPT: Kind.ONCE,
 }
 
 

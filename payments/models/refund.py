@@ -61,6 +61,7 @@ class Refund(models.Model):
 
     class Meta:
         ordering = ["pk"]
+        default_permissions = ()  # Django's own “view_refund” would be mistaken for the roles table's
         constraints = [
             models.UniqueConstraint(
                 fields=["provider", "account", "refund_id"], condition=~Q(refund_id=""), name="refund_once"

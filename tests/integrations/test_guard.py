@@ -17,6 +17,7 @@ from integrations.contract import (
     BalanceEntry,
     Capabilities,
     ConfigurationError,
+    EvidenceTexts,
     ListedCapture,
     ListedEvent,
     ListedRefund,
@@ -162,6 +163,15 @@ class Scripted:
 
     def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
         return self.script() or REFUND
+
+    def stage_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
+        self.script()
+
+    def submit_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
+        self.script()
+
+    def accept_dispute(self, dispute_id: str, *, idempotency_key: str) -> None:
+        self.script()
 
     def list_payouts(self, *, since: datetime, cursor: str = "") -> Page[PayoutSnapshot]:
         return Page(items=(self.script() or PAYOUT,))

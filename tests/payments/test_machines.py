@@ -15,8 +15,8 @@ from django.db import connection, models, transaction
 from orders.models import Order, Transition
 from orders.states import OrderState
 from orders.transitions import ForbiddenTransition, edges_of, move, move_or_record, operation
-from payments.models import PaymentAttempt, Refund
-from payments.states import AttemptState, RefundState
+from payments.models import Dispute, PaymentAttempt, Refund
+from payments.states import AttemptState, DisputeState, RefundState
 
 ORDER_EDGES = {
     ("placed", "paid"): "paid",
@@ -59,10 +59,21 @@ REFUND_EDGES = {
     ("pending", "failed"): "failed",
     ("succeeded", "failed"): "failed",
 }
+DISPUTE_EDGES = {
+    ("inquiry", "open"): "escalated",
+    ("inquiry", "closed"): "closed",
+    ("inquiry", "under_review"): "answered",
+    ("open", "under_review"): "answered",
+    ("open", "won"): "won",
+    ("open", "lost"): "lost",
+    ("under_review", "won"): "won",
+    ("under_review", "lost"): "lost",
+}
 MACHINES = [
     (Order, OrderState, ORDER_EDGES),
     (PaymentAttempt, AttemptState, ATTEMPT_EDGES),
     (Refund, RefundState, REFUND_EDGES),
+    (Dispute, DisputeState, DISPUTE_EDGES),
 ]
 BY_MACHINE = pytest.mark.parametrize(
     ("model", "states", "edges"), MACHINES, ids=lambda value: getattr(value, "__name__", "")

@@ -13,7 +13,7 @@ from django.utils import timezone
 from integrations.sandbox.control import SandboxControl
 from orders.models import Order
 from payments import checkout, expiry, sweeping, working
-from payments.models import Case, LedgerEntry, PaymentAttempt, ProviderCall, ProviderEvent
+from payments.models import Case, Dispute, LedgerEntry, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.settlement import look
 from tests.factories import make_order
 from tests.sandbox.process import API_KEY, WEBHOOK_SECRET, Receiver, SandboxProcess
@@ -26,6 +26,9 @@ def process(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
     process = SandboxProcess(tmp_path_factory.mktemp("stripe"), webhook_url="http://127.0.0.1:9/none").start()
     yield process
     process.stop()
+
+
+DISPUTE_FEE = 1500
 
 
 class Shop:
@@ -225,9 +228,35 @@ def test_a_payment_charged_back_at_once_is_paid_and_a_case(shop: Shop) -> None:
     shop.wait_for("checkout.session.completed")
     assert set(shop.deliver_webhooks()) == {200}
     assert (shop.order.state, shop.attempt.state) == ("paid", "paid")
-    assert shop.balance() == PAID
+    dispute = Dispute.objects.get()
+    assert (dispute.state, dispute.reason, dispute.awaits_answer) == ("open", "fraudulent", True)
+    assert shop.balance() == {
+        "clearing:stripe": PAID["clearing:stripe"] - 2000 - DISPUTE_FEE,
+        "disputes": 2000,
+        "fees": PAID["fees"] + DISPUTE_FEE,
+        "sales": -2000,
+    }
     case = Case.objects.get()
     assert (case.kind, case.closed_at, case.amount_minor) == ("provider_dispute", None, 2000)
+
+
+def test_the_bank_decides_and_the_money_follows(shop: Shop) -> None:
+    shop.control.pay(shop.press_pay().page_id)
+    look(shop.attempt.pk, clock=timezone.now, actor="test")
+    told = shop.control.dispute(payment_intent=shop.attempt.intent_id, inquiry=True, reason="general")
+    look(shop.attempt.pk, clock=timezone.now, actor="test")
+    assert (Dispute.objects.get().state, shop.balance()) == ("inquiry", PAID)
+
+    shop.control.move_dispute(told["id"], status="needs_response")
+    look(shop.attempt.pk, clock=timezone.now, actor="test")
+    assert (Dispute.objects.get().state, shop.balance()["disputes"]) == ("open", 2000)
+
+    shop.control.move_dispute(told["id"], status="won")
+    look(shop.attempt.pk, clock=timezone.now, actor="test")
+    dispute = Dispute.objects.get()
+    assert (dispute.state, dispute.dispute_id, dispute.outstanding()) == ("won", told["id"], {"EUR": 0})
+    assert {account: minor for account, minor in shop.balance().items() if minor} == PAID
+    assert not Case.objects.filter(closed_at=None).exists()
 
 
 def test_a_retired_page_is_closed_at_the_provider(shop: Shop) -> None:

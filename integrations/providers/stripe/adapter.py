@@ -10,6 +10,7 @@ from typing import Any
 from integrations.contract import (
     BalanceEntry,
     Capabilities,
+    EvidenceTexts,
     InvalidRequest,
     ListedCapture,
     ListedEvent,
@@ -27,7 +28,7 @@ from integrations.contract import (
     Started,
     StartRequest,
 )
-from integrations.providers.stripe import answers, listing, notifications, payouts, refunds, snapshots
+from integrations.providers.stripe import answers, disputes, listing, notifications, payouts, refunds, snapshots
 from integrations.providers.stripe.answers import Answer
 from integrations.providers.stripe.client import Client, checked, items
 from integrations.providers.stripe.credentials import OFFICIAL_API_BASE, check_credentials, mode_of
@@ -60,6 +61,7 @@ class StripeProvider:
         lists_payments=True,
         payouts=True,
         disputes=True,
+        evidence_max_characters=disputes.MAX_CHARACTERS,
     )
 
     def __init__(
@@ -125,15 +127,15 @@ class StripeProvider:
         session, intent = self._session_and_intent(ids)
         charges: list[Answer] = []
         given_back: list[Answer] = []
-        disputes: list[Answer] = []
+        disputed: list[Answer] = []
         if intent is not None:
             charges = self._charges(intent)
             of_intent = {"payment_intent": answers.text(intent, "id")}
             if any(snapshots.is_captured(charge) for charge in charges):
                 given_back = self._client.all_of(self._client.v1.refunds.list, of_intent)
             if any(charge.get("disputed") for charge in charges):
-                disputes = self._client.all_of(self._client.v1.disputes.list, of_intent)
-        payment = Payment(session=session, intent=intent, charges=charges, refunds=given_back, disputes=disputes)
+                disputed = self._client.all_of(self._client.v1.disputes.list, of_intent)
+        payment = Payment(session=session, intent=intent, charges=charges, refunds=given_back, disputes=disputed)
         return snapshots.snapshot(payment, account=account)
 
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
@@ -162,6 +164,18 @@ class StripeProvider:
     def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
         """Give money of one charge back; see refunds.create."""
         return refunds.create(self._client, request, idempotency_key=idempotency_key)
+
+    def stage_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
+        """See disputes.stage."""
+        disputes.stage(self._client, dispute_id, texts, idempotency_key=idempotency_key)
+
+    def submit_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
+        """See disputes.submit."""
+        disputes.submit(self._client, dispute_id, texts, idempotency_key=idempotency_key)
+
+    def accept_dispute(self, dispute_id: str, *, idempotency_key: str) -> None:
+        """See disputes.accept."""
+        disputes.accept(self._client, dispute_id, idempotency_key=idempotency_key)
 
     def find_capture(self, capture_id: str) -> ListedCapture:
         """Ask for one charge; see listing.find_capture."""

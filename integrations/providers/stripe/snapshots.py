@@ -7,7 +7,6 @@ from dataclasses import dataclass
 
 from integrations.contract import (
     CaptureSnapshot,
-    DisputeSnapshot,
     PaymentSnapshot,
     PaymentStatus,
     ProviderIds,
@@ -16,7 +15,7 @@ from integrations.contract import (
     TrySnapshot,
     Unavailable,
 )
-from integrations.providers.stripe import answers
+from integrations.providers.stripe import answers, disputes
 from integrations.providers.stripe.answers import Answer
 from integrations.providers.stripe.errors import decline_of
 from integrations.providers.stripe.money import from_stripe
@@ -36,17 +35,6 @@ _REFUND_STATUS = {
     "succeeded": "succeeded",
     "failed": "failed",
     "canceled": "failed",
-}
-# warning_* and prevented move no money (PROVIDERS.md, section 4, traps).
-_DISPUTE_STATUS = {
-    "warning_needs_response": "inquiry",
-    "warning_under_review": "inquiry",
-    "warning_closed": "closed",
-    "prevented": "closed",
-    "needs_response": "open",
-    "under_review": "under_review",
-    "won": "won",
-    "lost": "lost",
 }
 
 
@@ -104,7 +92,7 @@ def snapshot(payment: Payment, *, account: str) -> PaymentSnapshot:
         decline=decline_of(refused) if refused is not None else None,
         captures=captures,
         refunds=tuple(refund(told) for told in payment.refunds),
-        disputes=tuple(_dispute(dispute) for dispute in payment.disputes),
+        disputes=tuple(disputes.snapshot(told) for told in payment.disputes),
         in_review=_in_review(intent, status, captured=bool(captures)),
         tries=tuple(told for charge in payment.charges if (told := _try(charge)) is not None),
         raw={
@@ -239,20 +227,4 @@ def refund(told: Answer) -> RefundSnapshot:
         reference=answers.metadata(told, REFUND_REFERENCE_KEY),
         created_at=answers.moment_or_none(told, "created"),
         failure_reason=failure or (stripes if status == "failed" else ""),
-    )
-
-
-def _dispute(dispute: Answer) -> DisputeSnapshot:
-    amount_minor, currency = from_stripe(answers.whole(dispute, "amount"), answers.text(dispute, "currency"))
-    status = _DISPUTE_STATUS.get(answers.text(dispute, "status"))
-    if status is None:
-        raise answers.unreadable(dispute, "status")
-    evidence = answers.inner(dispute, "evidence_details")
-    return DisputeSnapshot(
-        dispute_id=answers.text(dispute, "id"),
-        capture_id=answers.id_of(dispute, "charge"),
-        amount_minor=amount_minor,
-        currency=currency,
-        status=status,
-        respond_by=answers.moment_or_none(evidence, "due_by") if evidence is not None else None,
     )

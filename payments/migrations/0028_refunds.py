@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orders', '0005_search_indexes'),
-        ('payments', '0026_event_of_provider'),
+        ('payments', '0027_disputes'),
     ]
 
     operations = [
@@ -55,6 +55,7 @@ class Migration(migrations.Migration):
             ],
             options={
                 'ordering': ['pk'],
+                'default_permissions': (),
             },
         ),
         migrations.AddField(
