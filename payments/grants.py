@@ -27,6 +27,10 @@ APPEND_ONLY = (
     "payments_auditrecord",
     "payments_auditseal",
     "payments_sealedrows",
+    "payments_balanceentry",
+    "payments_payoutline",
+    "payments_bankline",
+    "payments_bankmatch",
 )
 """The role inserts and reads these; UPDATE, DELETE and TRUNCATE are refused by role and by trigger."""
 

@@ -18,6 +18,7 @@ from django.db.models import F, Q, QuerySet
 from integrations import correlation, encryption, wakeups
 from integrations.contract import Notification
 from integrations.failpoints import failpoint
+from payments import payout_watch
 from payments.cases import open_case
 from payments.models import PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
@@ -69,6 +70,8 @@ def receive(notification: Notification, *, body: bytes, at: datetime) -> bool:
     failpoint("inbox.after_commit")
     if notification.relevant:
         wakeups.nudge("look")
+    if notification.of_payouts:
+        payout_watch.hint(notification.provider, at=at)
     return True
 
 

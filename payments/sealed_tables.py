@@ -60,6 +60,7 @@ SEALED = (
     SealedTable(label="payments.LedgerEntry"),
     SealedTable(label="payments.Note"),
     SealedTable(label="payments.CaseNote"),
+    SealedTable(label="payments.BankMatch"),
     SealedTable(label="payments.StaffAction", final=_ACTION_FINAL),
     SealedTable(label="payments.Approval", final=_APPROVAL_FINAL),
     SealedTable(label="integrations.DeliveryReplay"),
@@ -70,6 +71,9 @@ SEALED = (
 
 
 NOT_SEALED = {
+    "payments_balanceentry": "What a provider said; the provider can be asked again.",
+    "payments_payoutline": "What a provider said; the provider can be asked again.",
+    "payments_bankline": "What the bank said; its statement can be read again.",
     "payments_look": "What a provider said; the provider can be asked again.",
     "payments_paymenttry": "What a provider said; the provider can be asked again.",
     "payments_disputemovement": "What a provider said; its postings are sealed with the ledger.",

@@ -36,6 +36,16 @@ HELD_REFUNDS = (*UNDECIDED_REFUNDS, RefundState.SUCCEEDED)
 """What these took, or may still take, of a capture is not there to be refunded again."""
 
 
+class PayoutState(models.TextChoices):
+    """Money on its way from a provider to the bank."""
+
+    PENDING = "pending", "Pending: the provider has not handed it to the bank yet."
+    IN_TRANSIT = "in_transit", "In transit: on its way to the bank."
+    PAID = "paid", "Paid: the provider says that the bank has it."
+    FAILED = "failed", "Failed: the bank sent it back; the money is in the provider's balance again."
+    CANCELLED = "cancelled", "Cancelled: called off before the bank had it."
+
+
 class DisputeState(models.TextChoices):
     """Money that a bank claims back for its cardholder. A new one is an inquiry or open."""
 

@@ -10,7 +10,7 @@ from datetime import datetime
 
 import structlog
 
-from payments import alerts, key_watch, patterns, period_figures, rounds
+from payments import alerts, key_watch, patterns, payout_watch, period_figures, rounds
 from payments.alert_rules import WATCH
 
 EVERY_SECONDS = 60
@@ -39,7 +39,13 @@ def _keep_keys(at: datetime) -> int:
     return key_watch.keep_keys(at=at)
 
 
-JOBS: tuple[Callable[[datetime], int], ...] = (alerts.watch, patterns.watch, _roll_up, _keep_keys)
+JOBS: tuple[Callable[[datetime], int], ...] = (
+    alerts.watch,
+    patterns.watch,
+    _roll_up,
+    _keep_keys,
+    payout_watch.begin_mirrors,
+)
 
 
 def _try(job: Callable[[datetime], int], at: datetime) -> int:

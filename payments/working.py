@@ -20,7 +20,7 @@ from django.db import connection, transaction
 from integrations import breaker, correlation, dead_letters, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Breaker, Delivery
-from payments import actions, approvals, calls, expiry, idempotency, inbox, sealing, sweeping, watch
+from payments import actions, approvals, calls, expiry, idempotency, inbox, payout_watch, sealing, sweeping, watch
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
@@ -30,6 +30,8 @@ from payments.states import AttemptState
 
 log = structlog.get_logger(__name__)
 
+PAGE_SECONDS = 8
+"""So long before the end of its drain the keeper asks for no more pages of payouts."""
 THREADS = 4
 BATCH = 16
 
@@ -64,6 +66,8 @@ def keep_house(*, clock: Clock) -> int:
     count += actions.resume(clock=clock, most=BATCH)
     count += _seal_audit_log(at=clock())
     count += watch.once_a_minute(clock())
+    # A verb begun at the last moment must end within the task.
+    count += payout_watch.mirror_due(clock=clock, goes_on=lambda: time.monotonic() < deadline - PAGE_SECONDS)
     return count
 
 
@@ -104,6 +108,7 @@ def keeping_due(now: datetime) -> bool:
         or approvals.has_expired(at=now)
         or actions.any_unfinished(at=now)
         or watch.is_due(now)
+        or payout_watch.is_due(now)
     )
 
 

@@ -19,7 +19,7 @@ from integrations.contract import (
     UnknownObject,
 )
 
-PAID_OUT_AT = datetime(2026, 11, 21, 18, 0, tzinfo=UTC)
+PAID_OUT_AT = datetime(2026, 11, 20, 18, 0, tzinfo=UTC)
 Item = TypeVar("Item")
 
 
@@ -62,7 +62,7 @@ class FakePayouts:
     def entry(self, kind: EntryKind, amount_minor: int, *, fee_minor: int = 0, **changes: Any) -> BalanceEntry:
         """Let the balance move."""
         told: dict[str, Any] = {
-            "entry_id": f"txn_{next(self._payout_numbers)}",
+            "entry_id": f"bal_{next(self._payout_numbers)}",
             "kind": kind,
             "provider_type": str(kind),
             "source_id": "",
@@ -115,7 +115,7 @@ class FakePayouts:
                 payout.amount_minor,
                 source_id=payout.payout_id,
                 currency=payout.currency,
-                created_at=payout.created_at + timedelta(days=1),
+                created_at=payout.created_at + timedelta(hours=1),
             )
         return moved
 

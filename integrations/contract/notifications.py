@@ -13,7 +13,8 @@ class Notification:
     """A verified webhook, reduced to a hint: which of our payments to look at again.
 
     `object_ids` are the provider's ids the event speaks of, most specific first; `relevant` is False for event types
-    that can never change a payment. `account` is empty where the event names none (it is then our own account's).
+    that can never change a payment; `of_payouts` is True for those that speak of a payout, which are mirrored then.
+    `account` is empty where the event names none (it is then our own account's).
     """
 
     provider: str
@@ -26,6 +27,7 @@ class Notification:
     ids: ProviderIds
     reference: str
     relevant: bool
+    of_payouts: bool = False
     api_version: str = ""
 
 

@@ -11,7 +11,7 @@ from django.db import models
 
 from orders.models import Order
 from orders.transitions import edges_of
-from payments.models import Dispute, PaymentAttempt, Refund
+from payments.models import Dispute, PaymentAttempt, Payout, Refund
 
 OURS = ("orders", "payments", "integrations")
 _BLOCK = re.compile(r"(<!-- draw:(?P<name>[a-z-]+) -->\n).*?(<!-- /draw -->)", re.DOTALL)
@@ -77,6 +77,7 @@ DRAWINGS: dict[str, Callable[[], str]] = {
     "order": _machine(Order),
     "attempt": _machine(PaymentAttempt),
     "refund": _machine(Refund),
+    "payout": _machine(Payout),
     "dispute": _machine(Dispute),
     "schema": _schema,
 }

@@ -3,6 +3,7 @@
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
 from payments.models.audit import AuditRecord, AuditSeal, SealedRows
+from payments.models.bank import BankLine, BankMatch
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
 from payments.models.case import Case, CaseNote
@@ -11,6 +12,7 @@ from payments.models.idempotency import IdempotencyRecord
 from payments.models.inbox import ProviderEvent
 from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
+from payments.models.payout import BalanceEntry, Payout, PayoutLine, PayoutMirror
 from payments.models.period import KeeperRound, PeriodFigures
 from payments.models.refund import Refund
 from payments.models.signature_trouble import SignatureTrouble
@@ -23,6 +25,9 @@ __all__ = [
     "AuditSeal",
     "BackupCode",
     "BackupCodes",
+    "BalanceEntry",
+    "BankLine",
+    "BankMatch",
     "Capture",
     "Case",
     "CaseNote",
@@ -37,6 +42,9 @@ __all__ = [
     "Note",
     "PaymentAttempt",
     "PaymentTry",
+    "Payout",
+    "PayoutLine",
+    "PayoutMirror",
     "PeriodFigures",
     "ProviderCall",
     "ProviderEvent",

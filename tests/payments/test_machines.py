@@ -15,8 +15,8 @@ from django.db import connection, models, transaction
 from orders.models import Order, Transition
 from orders.states import OrderState
 from orders.transitions import ForbiddenTransition, edges_of, move, move_or_record, operation
-from payments.models import Dispute, PaymentAttempt, Refund
-from payments.states import AttemptState, DisputeState, RefundState
+from payments.models import Dispute, PaymentAttempt, Payout, Refund
+from payments.states import AttemptState, DisputeState, PayoutState, RefundState
 
 ORDER_EDGES = {
     ("placed", "paid"): "paid",
@@ -59,6 +59,16 @@ REFUND_EDGES = {
     ("pending", "failed"): "failed",
     ("succeeded", "failed"): "failed",
 }
+PAYOUT_EDGES = {
+    ("pending", "in_transit"): "sent",
+    ("pending", "paid"): "paid",
+    ("in_transit", "paid"): "paid",
+    ("pending", "failed"): "failed",
+    ("in_transit", "failed"): "failed",
+    ("paid", "failed"): "failed",
+    ("pending", "cancelled"): "cancelled",
+    ("in_transit", "cancelled"): "cancelled",
+}
 DISPUTE_EDGES = {
     ("inquiry", "open"): "escalated",
     ("inquiry", "closed"): "closed",
@@ -73,6 +83,7 @@ MACHINES = [
     (Order, OrderState, ORDER_EDGES),
     (PaymentAttempt, AttemptState, ATTEMPT_EDGES),
     (Refund, RefundState, REFUND_EDGES),
+    (Payout, PayoutState, PAYOUT_EDGES),
     (Dispute, DisputeState, DISPUTE_EDGES),
 ]
 BY_MACHINE = pytest.mark.parametrize(

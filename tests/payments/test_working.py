@@ -14,7 +14,7 @@ from integrations.contract import ProviderMisconfigured, Unavailable
 from integrations.models import Destination, Failure
 from orders.models import Order
 from payments import inbox, watch, working
-from payments.models import Case, ProviderCall, ProviderEvent
+from payments.models import Case, PayoutMirror, ProviderCall, ProviderEvent
 from tests.fake_provider import FakeProvider
 from tests.world import World
 
@@ -111,6 +111,8 @@ def test_a_drain_does_all_that_is_due_in_threads(fake: FakeProvider, order: Orde
 def test_nothing_is_due_in_an_idle_shop(now: datetime) -> None:
     assert not working.looks_due(now)
     watch.once_a_minute(now + timedelta(days=1))
+    assert working.keeping_due(now + timedelta(days=1)), "the payouts of a provider that was never mirrored"
+    PayoutMirror.objects.update(next_at=now + timedelta(days=2))
     assert not working.keeping_due(now + timedelta(days=1))
 
 

@@ -156,6 +156,7 @@ def read(event: Mapping[str, Any], *, provider: str = "stripe") -> Notification:
         ids=_ids(subject),
         reference=_reference(subject),
         relevant=event_type in RELEVANT_TYPES,
+        of_payouts=event_type.startswith("payout."),
         api_version=_matching(event, "api_version", _VERSION) if event.get("api_version") is not None else "",
     )
 

@@ -6,6 +6,7 @@ https://docs.stripe.com/reports/reporting-categories.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import datetime
 from decimal import Decimal
@@ -130,6 +131,6 @@ def _rate(told: Answer) -> str:
     rate = told.get("exchange_rate")
     if rate is None:
         return ""
-    if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 < rate < float("inf"):
+    if isinstance(rate, bool) or not isinstance(rate, int | float) or not math.isfinite(rate) or rate <= 0:
         raise answers.unreadable(told, "exchange_rate")
     return format(Decimal(repr(rate)), "f")[:30]
