@@ -49,6 +49,11 @@ class CaseKind(models.TextChoices):
     FORBIDDEN_TRANSITION = "forbidden_transition", "The provider says what our states do not allow"
 
 
+def kinds() -> list[tuple[str, str]]:
+    """Return the kinds as choices. A function, so that a new kind is no change of the table and needs no migration."""
+    return CaseKind.choices
+
+
 class Resolution(models.TextChoices):
     """How a case ended."""
 
@@ -60,7 +65,7 @@ class Resolution(models.TextChoices):
 class Case(models.Model):
     """Ours against theirs, the money at stake and a suggested fix. One open case a kind and subject."""
 
-    kind = models.CharField(max_length=30, choices=CaseKind.choices)
+    kind = models.CharField(max_length=30, choices=kinds)
     subject_kind = models.CharField(max_length=20)
     subject_id = models.BigIntegerField()
     order = models.ForeignKey("orders.Order", null=True, blank=True, on_delete=models.PROTECT, related_name="cases")
