@@ -48,6 +48,8 @@ RETRY_SECONDS = (2, 5, 15, 30, 60, 120, 300)
 LEAVE_TO_ITS_MAKER_SECONDS = 5
 """A fresh call is sent by whoever prepared it; only after this long does a worker take it up."""
 
+_FIX = "Mend the keys or the request; the shopper can start again from the order's page."
+_FIXES = {Operation.REFUND: refund_calls.FIX, **dict.fromkeys(evidence_calls.OPERATIONS, evidence_calls.FIX)}
 _UNFINISHED = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
 
 
@@ -344,11 +346,7 @@ def _store_error(call: ProviderCall, error: ProviderError, *, at: datetime) -> P
                 stake=attempt.amount,
                 ours=f"We asked {attempt.provider} to {held.get_operation_display().lower()}.",
                 theirs=f"{error.category}: {error.message}"[:500],
-                suggested_fix=(
-                    "Mend the keys; the refund goes on by itself."
-                    if held.operation == Operation.REFUND
-                    else "Mend the keys or the request; the shopper can start again from the order's page."
-                ),
+                suggested_fix=_FIXES.get(Operation(held.operation), _FIX),
                 at=at,
             )
     log.warning("call_failed", call=call.pk, operation=call.operation, category=error.category, tries=call.tries)

@@ -30,7 +30,7 @@ from payments.models.case import CaseKind
 from payments.roles import Area
 from payments.settlement import Outcome, look
 from payments.staff_operations import Change, NotPossible, Parameters, Preview, StaffOperation, register
-from payments.states import HELD_REFUNDS, LIVE_STATES, AttemptState, CallState
+from payments.states import HELD_REFUNDS, LIVE_STATES, UNDECIDED_DISPUTES, AttemptState, CallState, DisputeState
 
 OFFLINE = "offline"
 """The provider of money that came past every provider: bank transfer, cash, cheque."""
@@ -277,6 +277,10 @@ def _take_offline(order: Order, action: StaffAction, *, actor: str, at: datetime
     return capture
 
 
+_GOING_BACK = (CaseKind.PROVIDER_REFUND, CaseKind.PROVIDER_DISPUTE)
+"""Money of which the provider told that it went back, or is claimed back, pays no order; see also _late_capture."""
+
+
 def _order(order_id: int) -> Order:
     order = Order.objects.filter(pk=order_id).first()
     if order is None:
@@ -291,10 +295,10 @@ def _word(order: Order) -> str:
 def _late_capture(order: Order) -> Capture:
     """Return the unapplied capture that pays the order exactly; the oldest, if several do."""
     held = Capture.objects.filter(order=order, disposition=Disposition.UNAPPLIED)
-    # Money that went back, is about to, or is claimed back pays no order.
     held = held.exclude(pk__in=Refund.objects.filter(order=order, state__in=HELD_REFUNDS).values("capture_id"))
-    claimed = Case.objects.filter(order=order, kind=CaseKind.PROVIDER_DISPUTE, subject_kind="attempt")
-    held = held.exclude(attempt_id__in=claimed.values("subject_id"))
+    went_back = Case.objects.filter(order=order, kind__in=_GOING_BACK, subject_kind="attempt")
+    held = held.exclude(attempt_id__in=went_back.values("subject_id"))
+    held = held.exclude(disputes__state__in=[*UNDECIDED_DISPUTES, DisputeState.LOST])
     exact = held.filter(amount_minor=order.total_minor, currency=order.currency).order_by("captured_at", "pk").first()
     if exact is None:
         raise NotPossible(

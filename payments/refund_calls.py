@@ -18,6 +18,8 @@ from integrations.contract import ProviderIds, RefundReason, RefundRequest
 from payments.models import ProviderCall, Refund
 from payments.states import CallState
 
+FIX = "Mend the keys; the refund goes on by itself."
+
 
 def request_for(refund: Refund) -> dict[str, Any]:
     """Return what the provider is asked for, as it is stored; `request_from` reads it back."""

@@ -20,13 +20,25 @@ from django.db import connection, transaction
 from integrations import breaker, correlation, dead_letters, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Breaker, Delivery
-from payments import actions, approvals, calls, expiry, idempotency, inbox, payout_watch, sealing, sweeping, watch
+from payments import (
+    actions,
+    approvals,
+    calls,
+    evidence_calls,
+    expiry,
+    idempotency,
+    inbox,
+    payout_watch,
+    sealing,
+    sweeping,
+    watch,
+)
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.case import CaseKind
 from payments.settlement import Outcome, lock, look
-from payments.states import AttemptState
+from payments.states import AttemptState, CallState
 
 log = structlog.get_logger(__name__)
 
@@ -154,9 +166,11 @@ def work_attempt(attempt_id: int, *, clock: Clock) -> None:
 
 
 def work_call(call_id: int, *, clock: Clock) -> None:
-    """Send a call that nobody is sending."""
+    """Send a call that nobody is sending. What it did about a dispute, a look tells."""
     with correlation.bind(""):
-        calls.send(call_id, clock=clock)
+        call = calls.send(call_id, clock=clock)
+        if call.operation in evidence_calls.OPERATIONS and call.state == CallState.ANSWERED:
+            look(call.attempt_id, clock=clock, actor="worker:calls")
 
 
 def _look_jobs(clock: Clock) -> list[Job]:

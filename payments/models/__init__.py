@@ -14,6 +14,7 @@ from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
 from payments.models.payout import BalanceEntry, Payout, PayoutLine, PayoutMirror
 from payments.models.period import KeeperRound, PeriodFigures
+from payments.models.reconciliation import EventWatermark, ReconciliationFinding, ReconciliationRun
 from payments.models.refund import Refund
 from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, Invitation, StaffAccount, StaffToken, TotpDevice
@@ -33,6 +34,7 @@ __all__ = [
     "CaseNote",
     "Dispute",
     "DisputeMovement",
+    "EventWatermark",
     "IdempotencyRecord",
     "Invitation",
     "KeeperRound",
@@ -48,6 +50,8 @@ __all__ = [
     "PeriodFigures",
     "ProviderCall",
     "ProviderEvent",
+    "ReconciliationFinding",
+    "ReconciliationRun",
     "Refund",
     "SealedRows",
     "SignatureTrouble",
