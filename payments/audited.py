@@ -91,6 +91,7 @@ NOT_WATCHED: Mapping[str, str] = {
     "payments.CaseNote": _APPEND_ONLY,
     "payments.PeriodFigures": "Derived from other rows; made again at any time.",
     "payments.KeeperRound": _OF_WORKERS,
+    "payments.LedgerCheck": _OF_WORKERS,
     "payments.AuditRecord": _APPEND_ONLY,
     "payments.Invitation": "Each step of one, from its making to its use, is an AuditRecord.",
     "payments.StaffToken": "Issued, collected, revoked: each is an AuditRecord; its uses are not.",

@@ -1,5 +1,6 @@
 """What moves money, one family a file."""
 
+from payments.models.accounting import LedgerCheck
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
 from payments.models.audit import AuditRecord, AuditSeal, SealedRows
@@ -38,6 +39,7 @@ __all__ = [
     "IdempotencyRecord",
     "Invitation",
     "KeeperRound",
+    "LedgerCheck",
     "LedgerEntry",
     "LedgerTransaction",
     "Look",
