@@ -11,7 +11,7 @@ class Migration(migrations.Migration):
 
     dependencies = [
         ('orders', '0005_search_indexes'),
-        ('payments', '0032_capture_of_provider'),
+        ('payments', '0033_ledger_checks'),
     ]
 
     operations = [

@@ -102,5 +102,5 @@ DROP FUNCTION payments_refund_is_posted(), payments_refund_is_fixed(), payments_
 
 
 class Migration(migrations.Migration):
-    dependencies = [("payments", "0033_refunds")]
+    dependencies = [("payments", "0034_refunds")]
     operations = [migrations.RunSQL(GUARD_REFUND + WITHIN_CAPTURE + FIXED + POSTED, UNDO)]
