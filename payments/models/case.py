@@ -43,6 +43,7 @@ class CaseKind(models.TextChoices):
     REFUND_SPIKE = "refund_spike", "More refunds than usual"
     CREDENTIAL_EXPIRY = "credential_expiry", "An integration key expires"
     ENCRYPTION_KEY = "encryption_key", "An encryption key is old, or was changed"
+    AUDIT_BROKEN = "audit_broken", "The audit log is not as it was written"
     PAYOUT_REMAINDER = "payout_remainder", "A payout is not explained to the cent"
     FORBIDDEN_TRANSITION = "forbidden_transition", "The provider says what our states do not allow"
 
