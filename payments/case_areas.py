@@ -30,6 +30,8 @@ _OF_MESSAGES = frozenset(
         CaseKind.WORKER_SILENT,
         CaseKind.PROVIDER_SILENT,
         CaseKind.BAD_SIGNATURES,
+        CaseKind.EVENTS_UNCHECKED,
+        CaseKind.EXPECTED_MISSED,
     }
 )
 AREA_OF: Mapping[str, Area] = {kind: Area.MESSAGES if kind in _OF_MESSAGES else Area.FINANCE for kind in CaseKind}

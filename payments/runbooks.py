@@ -31,6 +31,7 @@ RUNBOOK_OF: Mapping[str, str] = {
     CaseKind.MANY_CARDS: "many-cards",
     CaseKind.SMALL_AMOUNTS: "small-amounts",
     CaseKind.REFUND_SPIKE: "refund-spike",
+    CaseKind.LEDGER_BROKEN: "ledger-broken",
 }
 SECTIONS = ("Means", "First look", "Do", "Prove recovery", "Escalate")
 
