@@ -45,6 +45,7 @@ class CaseKind(models.TextChoices):
     REFUND_SPIKE = "refund_spike", "More refunds than usual"
     CREDENTIAL_EXPIRY = "credential_expiry", "An integration key expires"
     ENCRYPTION_KEY = "encryption_key", "An encryption key is old, or was changed"
+    AUDIT_BROKEN = "audit_broken", "The audit log is not as it was written"
     LEDGER_BROKEN = "ledger_broken", "The ledger does not agree with itself or its causes"
     RECONCILE_MISSING_HERE = "reconcile_missing_here", "The provider lists money that is not recorded here"
     RECONCILE_MISSING_THERE = "reconcile_missing_there", "The provider does not know money that is recorded here"
