@@ -5,6 +5,8 @@ MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 BIN := .venv/bin
 N ?= 300
+# A test database and a set of processes for each core, up to four; the tests of one file stay together.
+SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help demo test check faults bench erp screenshots lock clean-data runtime development find-python \
@@ -30,7 +32,7 @@ demo: runtime  ## set up and run everything: shop, admin, workers, sandbox provi
 	@exec $(PY) manage.py demo
 
 test: development  ## set up and run the tests, those in the browser last
-	$(BIN)/pytest -m "not (browser or faults or bench or erp)"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not (browser or faults or bench or erp)"
 	@if $(PY) tools/chromium.py; then \
 		echo '$(BIN)/pytest -m browser'; \
 		exec $(BIN)/pytest -m browser; \

@@ -13,6 +13,7 @@ STAFF_OPERATIONS = (
     "payments.people_operations",
     "payments.token_operations",
     "payments.dead_letter_acts",
+    "payments.dispute_acts",
     "payments.key_acts",
     "payments.pausing",
     "payments.receiver_acts",

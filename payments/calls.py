@@ -45,6 +45,7 @@ RETRY_SECONDS = (2, 5, 15, 30, 60, 120, 300)
 LEAVE_TO_ITS_MAKER_SECONDS = 5
 """A fresh call is sent by whoever prepared it; only after this long does a worker take it up."""
 
+_FIX = "Mend the keys or the request; the shopper can start again from the order's page."
 _UNFINISHED = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
 
 
@@ -292,7 +293,7 @@ def _store_error(call: ProviderCall, error: ProviderError, *, at: datetime) -> P
                 stake=attempt.amount,
                 ours=f"We asked {attempt.provider} to {held.get_operation_display().lower()}.",
                 theirs=f"{error.category}: {error.message}"[:500],
-                suggested_fix="Mend the keys or the request; the shopper can start again from the order's page.",
+                suggested_fix=evidence_calls.FIX if held.operation in evidence_calls.OPERATIONS else _FIX,
                 at=at,
             )
     log.warning("call_failed", call=call.pk, operation=call.operation, category=error.category, tries=call.tries)

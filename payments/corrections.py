@@ -30,7 +30,7 @@ from payments.models.case import CaseKind
 from payments.roles import Area
 from payments.settlement import Outcome, look
 from payments.staff_operations import Change, NotPossible, Parameters, Preview, StaffOperation, register
-from payments.states import LIVE_STATES, AttemptState, CallState
+from payments.states import LIVE_STATES, UNDECIDED_DISPUTES, AttemptState, CallState, DisputeState
 
 OFFLINE = "offline"
 """The provider of money that came past every provider: bank transfer, cash, cheque."""
@@ -278,7 +278,7 @@ def _take_offline(order: Order, action: StaffAction, *, actor: str, at: datetime
 
 
 _GOING_BACK = (CaseKind.PROVIDER_REFUND, CaseKind.PROVIDER_DISPUTE)
-"""Money of which the provider told that it went back, or is claimed back, pays no order."""
+"""Money of which the provider told that it went back, or is claimed back, pays no order; see also _late_capture."""
 
 
 def _order(order_id: int) -> Order:
@@ -297,6 +297,7 @@ def _late_capture(order: Order) -> Capture:
     held = Capture.objects.filter(order=order, disposition=Disposition.UNAPPLIED)
     went_back = Case.objects.filter(order=order, kind__in=_GOING_BACK, subject_kind="attempt")
     held = held.exclude(attempt_id__in=went_back.values("subject_id"))
+    held = held.exclude(disputes__state__in=[*UNDECIDED_DISPUTES, DisputeState.LOST])
     exact = held.filter(amount_minor=order.total_minor, currency=order.currency).order_by("captured_at", "pk").first()
     if exact is None:
         raise NotPossible(

@@ -11,6 +11,8 @@ from payments.models.call import Operation
 
 OPERATIONS = frozenset({Operation.STAGE, Operation.EVIDENCE, Operation.ACCEPT})
 
+FIX = "Read on the dispute's page how it stands now; mend what the provider names, and ask for the act again."
+
 
 def request_for(dispute: Dispute, texts: EvidenceTexts | None = None) -> dict[str, Any]:
     """Return what is stored with a call, and asked again under its key."""

@@ -20,13 +20,26 @@ from django.db import connection, transaction
 from integrations import breaker, correlation, dead_letters, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Breaker, Delivery
-from payments import actions, approvals, calls, expiry, idempotency, inbox, payout_watch, sealing, sweeping, watch
+from payments import (
+    actions,
+    approvals,
+    calls,
+    evidence_calls,
+    expiry,
+    idempotency,
+    inbox,
+    ledger_watch,
+    payout_watch,
+    sealing,
+    sweeping,
+    watch,
+)
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.case import CaseKind
 from payments.settlement import Outcome, lock, look
-from payments.states import AttemptState
+from payments.states import AttemptState, CallState
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +78,7 @@ def keep_house(*, clock: Clock) -> int:
     count += approvals.expire_undecided(at=clock(), most=BATCH)
     count += actions.resume(clock=clock, most=BATCH)
     count += _seal_audit_log(at=clock())
+    count += _verify_ledger(at=clock())
     count += watch.once_a_minute(clock())
     # A verb begun at the last moment must end within the task.
     count += payout_watch.mirror_due(clock=clock, goes_on=lambda: time.monotonic() < deadline - PAGE_SECONDS)
@@ -84,6 +98,14 @@ def _seal_audit_log(*, at: datetime) -> int:
         return int(sealing.is_due(at) and sealing.seal_day(now=at) is not None)
     except Exception:  # housekeeping goes on; `verify_audit` and `status` tell that the log is not sealed
         log.exception("audit_not_sealed")
+        return 0
+
+
+def _verify_ledger(*, at: datetime) -> int:
+    try:
+        return ledger_watch.go_on(at)
+    except Exception:  # housekeeping goes on; `status` and doctor tell that no run has ended
+        log.exception("ledger_not_verified")
         return 0
 
 
@@ -108,6 +130,7 @@ def keeping_due(now: datetime) -> bool:
         or approvals.has_expired(at=now)
         or actions.any_unfinished(at=now)
         or watch.is_due(now)
+        or ledger_watch.is_due(now)
         or payout_watch.is_due(now)
     )
 
@@ -154,9 +177,11 @@ def work_attempt(attempt_id: int, *, clock: Clock) -> None:
 
 
 def work_call(call_id: int, *, clock: Clock) -> None:
-    """Send a call that nobody is sending."""
+    """Send a call that nobody is sending. What it did about a dispute, a look tells."""
     with correlation.bind(""):
-        calls.send(call_id, clock=clock)
+        call = calls.send(call_id, clock=clock)
+        if call.operation in evidence_calls.OPERATIONS and call.state == CallState.ANSWERED:
+            look(call.attempt_id, clock=clock, actor="worker:calls")
 
 
 def _look_jobs(clock: Clock) -> list[Job]:

@@ -24,8 +24,8 @@ hypothesis.settings.load_profile("shop")
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
-    """Start the embedded server, where DATABASE_URL names none, before the test database is made."""
+def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+    """Start the embedded server, where DATABASE_URL names none, before the test database is made: one a worker."""
     from django.conf import settings
 
     from config.postgres import ensure_running

@@ -28,6 +28,11 @@ class Operation(models.TextChoices):
     ACCEPT = "accept", "Accept a dispute"
 
 
+def operations() -> list[tuple[str, str]]:
+    """Return the operations as choices. A function, so that a new one needs no migration."""
+    return Operation.choices
+
+
 class Kind(models.TextChoices):
     """What is at stake when a call's outcome is unknown."""
 
@@ -53,7 +58,7 @@ class ProviderCall(models.Model):
     """One call, its idempotency key and its answer. Only payments/calls.py changes its state."""
 
     attempt = models.ForeignKey("payments.PaymentAttempt", on_delete=models.PROTECT, related_name="calls")
-    operation = models.CharField(max_length=10, choices=Operation.choices)
+    operation = models.CharField(max_length=10, choices=operations)
     kind = models.CharField(max_length=12, choices=Kind.choices)
     idempotency_key = models.CharField(max_length=64, unique=True, default=new_idempotency_key, editable=False)
     request = models.JSONField(help_text="What is asked, exactly as it is asked again under the same key.")

@@ -43,8 +43,22 @@ class CaseKind(models.TextChoices):
     REFUND_SPIKE = "refund_spike", "More refunds than usual"
     CREDENTIAL_EXPIRY = "credential_expiry", "An integration key expires"
     ENCRYPTION_KEY = "encryption_key", "An encryption key is old, or was changed"
+    AUDIT_BROKEN = "audit_broken", "The audit log is not as it was written"
+    LEDGER_BROKEN = "ledger_broken", "The ledger does not agree with itself or its causes"
+    RECONCILE_MISSING_HERE = "reconcile_missing_here", "The provider lists money that is not recorded here"
+    RECONCILE_MISSING_THERE = "reconcile_missing_there", "The provider does not know money that is recorded here"
+    RECONCILE_STATE = "reconcile_state", "The provider and we differ about a payment's state"
+    RECONCILE_UNKNOWN = "reconcile_unknown_capture", "The provider took money for no payment of ours"
+    RECONCILE_FEE = "reconcile_fee", "The provider's fee differs from the one we posted"
+    EVENTS_UNCHECKED = "events_unchecked", "Missed events may soon be lost for good"
+    EXPECTED_MISSED = "expected_missed", "An answer that was expected did not come"
     PAYOUT_REMAINDER = "payout_remainder", "A payout is not explained to the cent"
     FORBIDDEN_TRANSITION = "forbidden_transition", "The provider says what our states do not allow"
+
+
+def kinds() -> list[tuple[str, str]]:
+    """Return the kinds as choices. A function, so that a new kind is no change of the table and needs no migration."""
+    return CaseKind.choices
 
 
 class Resolution(models.TextChoices):
@@ -58,7 +72,7 @@ class Resolution(models.TextChoices):
 class Case(models.Model):
     """Ours against theirs, the money at stake and a suggested fix. One open case a kind and subject."""
 
-    kind = models.CharField(max_length=30, choices=CaseKind.choices)
+    kind = models.CharField(max_length=30, choices=kinds)
     subject_kind = models.CharField(max_length=20)
     subject_id = models.BigIntegerField()
     order = models.ForeignKey("orders.Order", null=True, blank=True, on_delete=models.PROTECT, related_name="cases")

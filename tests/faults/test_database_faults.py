@@ -1,8 +1,9 @@
-"""PostgreSQL goes away, or has no connection to give (FAULTS.md 28, 29)."""
+"""PostgreSQL goes away, has no connection to give, or holds a lock (FAULTS.md 28, 29, 31)."""
 
 from __future__ import annotations
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -13,6 +14,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 
 FIRST_SUCCESS_SECONDS = 2
 WORKERS_GO_ON_SECONDS = 5
+MIGRATION_GIVES_UP_SECONDS = 15
 AWAY = ("connection", "the database system is", "too many connections")
 
 
@@ -92,6 +94,38 @@ def test_connections_are_used_up(world: World) -> None:
     assert meanwhile == {503}
     answers = webhook_answers(world)
     assert min(at for at, status in answers if status == 200) - back <= FIRST_SUCCESS_SECONDS
+
+
+def test_a_migration_waits_for_a_lock_under_load(world: World) -> None:
+    """Fault 31: it gives up after its lock_timeout, before those who queue behind it do; nothing is lost."""
+    world.expected += ("lock timeout",)
+    order = Order(world)
+    page = order.visitor.open_page(order.token)
+    with ThreadPoolExecutor(1) as pool, world.connect(superuser=True) as reader, reader.transaction():
+        reader.execute("SELECT count(*) FROM payments_paymentattempt")  # a long report
+        migration = pool.submit(world.manage, "shell", "-c", MIGRATION)
+        wait_until(lambda: _waits_for_a_lock(world), world)
+        paid = order.visitor.pay(page, "card")
+        assert "lock timeout" in migration.result(timeout=MIGRATION_GIVES_UP_SECONDS)
+    order.visitor.come_back(paid)
+    order.ends_well()
+
+
+MIGRATION = """
+from django.db import OperationalError, connections
+try:
+    connections["owner"].cursor().execute("ALTER TABLE payments_paymentattempt ADD COLUMN a_test integer")
+except OperationalError as error:
+    print(error)
+"""
+
+
+def _waits_for_a_lock(world: World) -> bool:
+    return bool(
+        world.value(
+            "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND query LIKE 'ALTER TABLE%%'"
+        )
+    )
 
 
 def webhook_answers(world: World) -> list[tuple[float, int | None]]:

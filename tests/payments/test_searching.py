@@ -10,7 +10,6 @@ from hypothesis import strategies as st
 
 from orders.locales import SUPPORTED
 from orders.money import EXPONENTS, Money
-from payments.models.attempt import new_reference
 from payments.searching import KINDS, LONGEST_CHARACTERS, Question, question_of
 
 TODAY = date(2026, 11, 22)
@@ -88,7 +87,8 @@ def test_numbers_with_their_kind(named: tuple[str, str], number: int) -> None:
 @pytest.mark.parametrize(
     "typed",
     [
-        new_reference(), "cs_test_a1B2c3", "pi_3OqX", "ch_3OqXyZ", "evt_1OqX", "msg_0123456789abcdef0123456789abcdef",
+        "pa_4b9f13d55a7c0e8d2f6a1b3c5d7e9f0123456789",
+        "cs_test_a1B2c3", "pi_3OqX", "ch_3OqXyZ", "evt_1OqX", "msg_0123456789abcdef0123456789abcdef",
         "0123456789abcdef0123456789abcdef",  # pragma: allowlist secret
         "5O190127TN364715T", "-aZ_09tokenTokenTokenToken0",
         "8a6f1c1e-9d0c-4d3c-8f8e-0123456789ab",

@@ -10,9 +10,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
+from integrations import providers
+from integrations.contract import InvalidRequest, UnknownObject
 from integrations.sandbox.control import SandboxControl
 from orders.models import Order
-from payments import checkout, expiry, sweeping, working
+from payments import checkout, evidence, expiry, sweeping, working
 from payments.models import Case, Dispute, LedgerEntry, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.settlement import look
 from tests.factories import make_order
@@ -257,6 +259,43 @@ def test_the_bank_decides_and_the_money_follows(shop: Shop) -> None:
     assert (dispute.state, dispute.dispute_id, dispute.outstanding()) == ("won", told["id"], {"EUR": 0})
     assert {account: minor for account, minor in shop.balance().items() if minor} == PAID
     assert not Case.objects.filter(closed_at=None).exists()
+
+
+def test_evidence_is_staged_then_submitted_once_through_the_sdk(shop: Shop) -> None:
+    shop.control.pay(shop.press_pay().page_id, card="4000000000000259")
+    look(shop.attempt.pk, clock=timezone.now, actor="test")
+    dispute, stripe = Dispute.objects.get(), providers.get("stripe")
+    pack = evidence.build(dispute, {"shipping_tracking_number": "JJD0099", "uncategorized_text": "It was delivered."})
+    stripe.stage_evidence(dispute.dispute_id, pack, idempotency_key="stage-1")
+    held = shop.control.get(dispute.dispute_id)
+    assert {name: held["evidence"][name] for name in pack} == pack
+    assert (held["status"], held["evidence_details"]["submission_count"]) == ("needs_response", 0)
+
+    for _ in range(2):  # the answer was lost: the same key again
+        stripe.submit_evidence(dispute.dispute_id, pack, idempotency_key="submit-1")
+    assert shop.control.get(dispute.dispute_id)["evidence_details"]["submission_count"] == 1
+    look(shop.attempt.pk, clock=timezone.now, actor="test")
+    dispute = Dispute.objects.get()
+    assert (dispute.state, dispute.awaits_answer) == ("under_review", False)
+    with pytest.raises(InvalidRequest):
+        stripe.submit_evidence(dispute.dispute_id, pack, idempotency_key="submit-2")
+
+
+def test_a_dispute_is_accepted_through_the_sdk(shop: Shop) -> None:
+    shop.control.pay(shop.press_pay().page_id, card="4000000000000259")
+    look(shop.attempt.pk, clock=timezone.now, actor="test")
+    dispute, stripe = Dispute.objects.get(), providers.get("stripe")
+    for _ in range(2):
+        stripe.accept_dispute(dispute.dispute_id, idempotency_key="accept-1")
+    look(shop.attempt.pk, clock=timezone.now, actor="test")
+    assert Dispute.objects.get().state == "lost"
+    assert shop.balance()["dispute_losses"] == 2000
+    with pytest.raises(InvalidRequest):
+        stripe.accept_dispute(dispute.dispute_id, idempotency_key="accept-2")
+    with pytest.raises(UnknownObject):
+        stripe.accept_dispute("du_nobody", idempotency_key="accept-3")
+    with pytest.raises(InvalidRequest, match="no id of Stripe's"):
+        stripe.accept_dispute("../charges/ch_1", idempotency_key="accept-4")
 
 
 def test_a_retired_page_is_closed_at_the_provider(shop: Shop) -> None:
