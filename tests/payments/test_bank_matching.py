@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import date, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth import get_user_model
@@ -21,7 +22,7 @@ pytestmark = pytest.mark.django_db
 ARRIVES = date(2026, 11, 21)
 
 
-def pay_out(fake: FakeProvider, now: datetime, amount: int = 1941, **changes: object) -> Payout:
+def pay_out(fake: FakeProvider, now: datetime, amount: int = 1941, **changes: Any) -> Payout:
     """A payout that is to arrive on the 21st."""
     told = fake.pay_out([fake.entry(EntryKind.ADJUSTMENT, amount)], **changes)
     mirror("stripe", clock=lambda: now)
