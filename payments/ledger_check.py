@@ -22,9 +22,10 @@ from django.db import connection
 from orders.money import EXPONENTS
 from payments import (
     accounting_periods,
-    dispute_ledger,  # noqa: F401  causes register themselves
+    dispute_ledger,  # noqa: F401  causes register themselves, here and below
     ledger,  # noqa: F401
     payout_causes,  # noqa: F401
+    refund_postings,  # noqa: F401
     trial_balance,
 )
 from payments.ledger_causes import CAUSES, Cause, Expected
