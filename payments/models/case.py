@@ -23,6 +23,7 @@ class CaseKind(models.TextChoices):
     DOUBLE_PAYMENT = "double_payment", "Paid more than once"
     PROVIDER_REFUND = "provider_refund", "Refunded at the provider"
     PROVIDER_DISPUTE = "provider_dispute", "Disputed at the provider"
+    DISPUTE_DEADLINE = "dispute_deadline", "A dispute's deadline is near"
     PARKED_EVENT = "parked_event", "An event matches nothing here"
     DEAD_EVENT = "dead_event", "An event could not be processed"
     DEAD_DELIVERY = "dead_delivery", "A fact could not be delivered"
