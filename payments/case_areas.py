@@ -22,6 +22,7 @@ _OF_MESSAGES = frozenset(
         CaseKind.WRONG_ACCOUNT,
         CaseKind.CREDENTIAL_EXPIRY,
         CaseKind.ENCRYPTION_KEY,
+        CaseKind.AUDIT_BROKEN,
         CaseKind.STALE_EVENTS,
         CaseKind.STALE_DELIVERIES,
         CaseKind.STALE_CALLS,
@@ -29,6 +30,8 @@ _OF_MESSAGES = frozenset(
         CaseKind.WORKER_SILENT,
         CaseKind.PROVIDER_SILENT,
         CaseKind.BAD_SIGNATURES,
+        CaseKind.EVENTS_UNCHECKED,
+        CaseKind.EXPECTED_MISSED,
     }
 )
 AREA_OF: Mapping[str, Area] = {kind: Area.MESSAGES if kind in _OF_MESSAGES else Area.FINANCE for kind in CaseKind}

@@ -27,6 +27,7 @@ APPEND_ONLY = (
     "payments_auditrecord",
     "payments_auditseal",
     "payments_sealedrows",
+    "payments_reconciliationfinding",
     "payments_balanceentry",
     "payments_payoutline",
     "payments_bankline",

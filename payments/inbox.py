@@ -22,6 +22,7 @@ from payments import payout_watch
 from payments.cases import open_case
 from payments.models import PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
+from payments.models.inbox import EventSource
 from payments.retrying import made_again
 from payments.states import EventState
 
@@ -40,8 +41,13 @@ class Claim:
     fence: int
 
 
-def receive(notification: Notification, *, body: bytes, at: datetime) -> bool:
-    """Make a verified event durable; return False when it was known already. One insert, committed on return."""
+def receive(
+    notification: Notification, *, body: bytes, at: datetime, source: EventSource = EventSource.WEBHOOK
+) -> bool:
+    """Make a verified event durable; return False when it was known already. One insert, committed on return.
+
+    `source`: a webhook, or the provider's own list of events (payments/backfill.py).
+    """
     uid = uuid.uuid4()
     event = ProviderEvent(
         uid=uid,
@@ -51,6 +57,7 @@ def receive(notification: Notification, *, body: bytes, at: datetime) -> bool:
         mode=str(notification.mode),
         account=notification.account,
         api_version=notification.api_version,
+        source=source,
         state=(EventState.RECEIVED if notification.relevant else EventState.IGNORED).value,
         provider_created_at=notification.created_at,
         received_at=at,

@@ -62,11 +62,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class LookResult:
-    """`error` is the provider's refusal, where there was one; its text is for staff."""
+    """`error` is the provider's refusal, where there was one; its text is for staff. `snapshot`: what it said, where it
+    was settled."""
 
     outcome: Outcome
     attempt: PaymentAttempt
     error: ProviderError | None = None
+    snapshot: PaymentSnapshot | None = None
 
 
 def look(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None = None) -> LookResult:
@@ -157,7 +159,7 @@ def settle(
         failpoint("settle.before_commit")
     failpoint("settle.after_commit")
     log.info("settled", attempt=attempt.pk, look=number, state=attempt.state, order=order.number, news=news)
-    return LookResult(Outcome.SETTLED, attempt)
+    return LookResult(Outcome.SETTLED, attempt, snapshot=snapshot)
 
 
 def lock(attempt_id: int) -> tuple[Order, PaymentAttempt]:

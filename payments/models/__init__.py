@@ -1,5 +1,6 @@
 """What moves money, one family a file."""
 
+from payments.models.accounting import LedgerCheck
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
 from payments.models.audit import AuditRecord, AuditSeal, SealedRows
@@ -14,6 +15,7 @@ from payments.models.ledger import LedgerEntry, LedgerTransaction
 from payments.models.note import Note
 from payments.models.payout import BalanceEntry, Payout, PayoutLine, PayoutMirror
 from payments.models.period import KeeperRound, PeriodFigures
+from payments.models.reconciliation import EventWatermark, ReconciliationFinding, ReconciliationRun
 from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, Invitation, StaffAccount, StaffToken, TotpDevice
 from payments.models.tries import PaymentTry
@@ -32,9 +34,11 @@ __all__ = [
     "CaseNote",
     "Dispute",
     "DisputeMovement",
+    "EventWatermark",
     "IdempotencyRecord",
     "Invitation",
     "KeeperRound",
+    "LedgerCheck",
     "LedgerEntry",
     "LedgerTransaction",
     "Look",
@@ -47,6 +51,8 @@ __all__ = [
     "PeriodFigures",
     "ProviderCall",
     "ProviderEvent",
+    "ReconciliationFinding",
+    "ReconciliationRun",
     "SealedRows",
     "SignatureTrouble",
     "StaffAccount",

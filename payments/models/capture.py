@@ -47,6 +47,8 @@ class Capture(models.Model):
             # What staff search for (payments/finding.py).
             models.Index(fields=["capture_id"], name="capture_by_id"),
             models.Index(fields=["amount_minor", "captured_at"], name="capture_amount"),
+            # Ours beside a page of the provider's list (payments/reconciliation/ours.py).
+            models.Index(fields=["provider", "captured_at", "id"], name="capture_of_provider"),
         ]
 
     def __str__(self) -> str:

@@ -12,6 +12,13 @@ from integrations.contract import ProviderIds
 from payments.states import EventState as State
 
 
+class EventSource(models.TextChoices):
+    """How an event came to us."""
+
+    WEBHOOK = "webhook", "Webhook"
+    BACKFILL = "backfill", "Fetched from the provider's list: its webhook never came"
+
+
 class ProviderEvent(models.Model):
     """A hint to look again. Its raw bytes are exact and encrypted; only what finds it is clear."""
 
@@ -22,6 +29,9 @@ class ProviderEvent(models.Model):
     mode = models.CharField(max_length=4)
     account = models.CharField(max_length=64, blank=True)
     api_version = models.CharField(max_length=40, blank=True)
+    source = models.CharField(
+        max_length=10, choices=EventSource.choices, default=EventSource.WEBHOOK, db_default=EventSource.WEBHOOK
+    )
     state = models.CharField(max_length=10, choices=State.choices)
     provider_created_at = models.DateTimeField()
     received_at = models.DateTimeField()

@@ -99,7 +99,12 @@ class TestReconcile:
     @pytest.mark.django_db
     @pytest.mark.parametrize(
         "line",
-        [[], ["--order", "999999"], ["--order", "no-such-token"], ["--since", "2026-01-01"], ["--dry-run"]],
+        [
+            ["--order", "999999"],
+            ["--order", "no-such-token"],
+            ["--order", "1", "--dry-run"],
+            ["--order", "1", "--since", "2d"],
+        ],
         ids=" ".join,
     )
     def test_what_it_cannot_do_is_usage(self, run: Run, line: list[str]) -> None:

@@ -1,114 +1,117 @@
-"""`manage.py reconcile --order N`: asks the provider now about every attempt of one order, and settles what it says."""
+"""`manage.py reconcile`: holds a provider's lists against our rows, or one order against its provider.
+
+Threats: a run that is started twice (refused), one that is killed (taken up by the next), and lists that lie: a
+difference only makes us look, and nothing but a look changes anything.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from orders.models import Order
+from integrations import providers
+from integrations.contract import ProviderError
+from payments.management import reconciling_lists, reconciling_order
+from payments.management.bar import Show, bar
 from payments.management.reporting import Exit, ReportingCommand, usage
-from payments.models import Case, PaymentAttempt
-from payments.settlement import Outcome, look
+from payments.management.since import Since, moment_of, since
+from payments.models import ReconciliationRun
+from payments.reconciliation import lists
+from payments.reconciliation.runs import LeaseLost, RunInProgress
 
-ACTOR = "command:reconcile"
-LATER = ("since", "provider", "dry_run")
-"""Options of the public surface that reconcile lists of payments; this command looks at one order."""
+ACTOR = reconciling_order.ACTOR
 
 
 class Command(ReportingCommand):
-    """Exit codes: 0 the order agrees with the provider (now); 2 usage; 3 a case is open on it, a person must see to it;
-    4 the provider could not be asked about every attempt."""
+    """Exit codes: 0 both sides agree (now); 2 usage; 3 a case is open, a person must see to it; 4 a provider could not
+    be asked about everything; 5 another run is in progress."""
 
     help = (
-        "Ask the provider now about every attempt of an order, and settle what it says. Repeating it does no harm. "
-        "Prints what changed."
+        "Compare what each provider lists with what is recorded here, in both directions, and settle what it says; or "
+        "all attempts of one order. Repeating it does no harm. A run that was killed is taken up where it was."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--order", metavar="N|TOKEN", help="the order's number, or the token in its address")
-        for name in LATER:
-            parser.add_argument(f"--{name.replace('_', '-')}", nargs="?", const=True, help="not with --order")
+        parser.add_argument("--order", metavar="N|TOKEN", help="one order, by number or the token in its address")
+        parser.add_argument(
+            "--since",
+            type=since,
+            metavar="TIME",
+            help="48h, 7d, 2026-11-21 or 2026-11-21T08:00; default: the end of the last run less an overlap",
+        )
+        parser.add_argument("--provider", help="only this one; default: all that list their payments")
+        parser.add_argument(
+            "--dry-run", action="store_true", help="tell what the lists differ in; ask and change nothing"
+        )
         self.add_json(parser)
 
-    def handle(self, *_: Any, json: bool, **options: Any) -> None:
-        if any(options[name] is not None for name in LATER) or not options["order"]:
-            raise usage(
-                "Name one order: manage.py reconcile --order N. Whole lists of payments cannot be reconciled yet."
-            )
-        order = _find(options["order"])
-        before = order.state
+    def handle(self, *_: Any, json: bool, order: str | None, **options: Any) -> None:
+        if order:
+            if options["since"] is not None or options["provider"] or options["dry_run"]:
+                raise usage("--order looks at one order: it goes without --since, --provider and --dry-run.")
+            self._order(order, as_json=json)
+        else:
+            self._lists(options["provider"], asked=options["since"], dry_run=options["dry_run"], as_json=json)
+
+    def _order(self, named: str, *, as_json: bool) -> None:
+        order = reconciling_order.find(named)
         self.record_run(at=timezone.now(), subject_kind="order", subject_id=order.pk)
-        looked = [self._look(attempt_id) for attempt_id in order.attempts.order_by("pk").values_list("pk", flat=True)]
-        order = Order.objects.get(pk=order.pk)
-        cases = list(Case.objects.filter(order=order, closed_at=None).order_by("pk"))
-        report = {
-            "order": order.number,
-            "before": before,
-            "state": order.state,
-            "changed": before != order.state or any(each["changed"] for each in looked),
-            "attempts": looked,
-            "cases": [{"case": case.pk, "kind": case.kind, "suggested_fix": case.suggested_fix} for case in cases],
-        }
-        self.finish(report, lines=_lines(report, cases), as_json=json, code=_code(report))
+        report = reconciling_order.look_at_all(order, clock=timezone.now, progress=self.progress)
+        self.finish(
+            report,
+            lines=reconciling_order.lines_of(report),
+            as_json=as_json,
+            code=reconciling_order.exit_code(report),
+        )
 
-    def _look(self, attempt_id: int) -> dict[str, Any]:
-        before = PaymentAttempt.objects.get(pk=attempt_id)
-        captured = before.captures.count()
-        self.progress(f"Asking {before.provider} about attempt {attempt_id}")
-        result = look(attempt_id, clock=timezone.now, actor=ACTOR)
-        after = PaymentAttempt.objects.get(pk=attempt_id)
-        new_captures = after.captures.count() - captured
-        return {
-            "attempt": attempt_id,
-            "provider": after.provider,
-            "outcome": result.outcome.value,
-            "before": before.state,
-            "state": after.state,
-            "new_captures": new_captures,
-            "changed": before.state != after.state or new_captures > 0,
-            "error": f"{result.error.category}: {result.error.message}" if result.error else "",
-        }
-
-
-def _find(named: str) -> Order:
-    """Return the order by number or token. A token of digits only is taken for a number."""
-    is_number = named.isascii() and named.isdigit() and len(named) < 19
-    order = Order.objects.filter(pk=int(named)) if is_number else Order.objects.filter(token=named)
-    found = order.first()
-    if found is None:
-        raise usage(f"There is no order {named}.")
-    return found
+    def _lists(self, provider: str | None, *, asked: Since | None, dry_run: bool, as_json: bool) -> None:
+        names = _chosen(provider)
+        begin = moment_of(asked, now=timezone.now())
+        if not dry_run:
+            self.record_run(at=timezone.now(), since=begin.isoformat() if begin else "", providers=list(names))
+        runs: list[ReconciliationRun] = []
+        failures: dict[str, str] = {}
+        in_progress = False
+        with bar() as show:
+            for name in names:
+                try:
+                    runs += _reconcile(name, begin=begin, dry_run=dry_run, show=show)
+                except (RunInProgress, LeaseLost) as error:
+                    failures[name], in_progress = str(error), True
+                except ProviderError as error:
+                    failures[name] = (
+                        f"cannot be asked now ({error.category}: {error.message}); the run goes on next time."
+                    )
+        report = reconciling_lists.report_of(runs, failures, dry_run=dry_run)
+        code = Exit.REFUSED if in_progress else reconciling_lists.exit_code(report)
+        self.finish(report, lines=reconciling_lists.lines_of(report), as_json=as_json, code=code)
 
 
-def _code(report: dict[str, Any]) -> Exit:
-    if any(each["outcome"] == Outcome.UNREACHABLE for each in report["attempts"]):
-        return Exit.PARTIAL
-    return Exit.FINDINGS if report["cases"] else Exit.CLEAN
+def _reconcile(name: str, *, begin: datetime | None, dry_run: bool, show: Show) -> list[ReconciliationRun]:
+    def told(run: ReconciliationRun) -> None:
+        whole = (run.until - run.since).total_seconds() or 1
+        show(
+            f"{run.provider}: {run.listed} listed, {run.compared} of ours",
+            (run.until - run.listed_to).total_seconds() / whole,
+        )
+
+    return lists.reconcile(name, since=begin, dry_run=dry_run, actor=ACTOR, clock=timezone.now, told=told)
 
 
-def _lines(report: dict[str, Any], cases: list[Case]) -> list[str]:
-    lines = [_line(each) for each in report["attempts"]]
-    lines += [f"case {case.pk}, {case.get_kind_display()}: {case.suggested_fix}" for case in cases]
-    moved = f"{report['before']} → {report['state']}" if report["before"] != report["state"] else report["state"]
-    asked = f"{len(report['attempts'])} attempt{'' if len(report['attempts']) == 1 else 's'} asked about"
-    return [
-        *lines,
-        f"Order {report['order']}: {moved}; {asked}, {len(cases)} open case{'' if len(cases) == 1 else 's'}",
-    ]
-
-
-def _line(each: dict[str, Any]) -> str:
-    name = f"attempt {each['attempt']} at {each['provider']}"
-    if each["error"]:
-        return f"{name}: cannot be asked now ({each['error']})"
-    if each["outcome"] == Outcome.NOTHING_TO_ASK:
-        return f"{name}: {each['state']}; it never reached the provider"
-    captures = (
-        f", {each['new_captures']} new capture{'' if each['new_captures'] == 1 else 's'}"
-        if each["new_captures"]
-        else ""
-    )
-    moved = f"{each['before']} → {each['state']}" if each["before"] != each["state"] else f"{each['state']}, unchanged"
-    return f"{name}: {moved}{captures}"
+def _chosen(provider: str | None) -> tuple[str, ...]:
+    """Return the providers to reconcile. Raises CommandError."""
+    if provider is None:
+        names = lists.listing_providers()
+        if not names:
+            raise usage("No provider that lists its payments is offered (PAYMENTS_PROVIDERS).")
+        return names
+    if provider not in providers.enabled():
+        raise usage(f"{provider} is not offered here; PAYMENTS_PROVIDERS names: {', '.join(providers.enabled())}.")
+    try:
+        lists.check_lists(provider)
+    except lists.NoLists as error:
+        raise usage(str(error)) from error
+    return (provider,)

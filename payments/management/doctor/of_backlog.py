@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from payments import alerts, health_figures
+from payments import alerts, health_figures, ledger_watch
 from payments.management.doctor.examination import Place, examination
 from payments.models.case import CaseKind
 from payments.states import CallState, EventState
@@ -103,6 +103,22 @@ def breakers(place: Place) -> list[str]:
 def webhooks_come(place: Place) -> list[str]:
     kinds = (CaseKind.PROVIDER_SILENT, CaseKind.BAD_SIGNATURES)
     return [f"{each.finding.theirs}" for each in alerts.raised(place.at) if each.rule.kind in kinds]
+
+
+@examination(
+    "D067",
+    holds="the ledger was verified within two days, and nothing was found",
+    remedy="docs/runbooks/ledger-broken.md; `manage.py verify_ledger` runs now. Without a run, see the cluster `keep`.",
+)
+def ledger_verified(place: Place) -> list[str]:
+    last = ledger_watch.last_finished()
+    if last is None or last.finished_at is None:
+        return []  # the first run begins with the first money
+    old = _older(place, last.finished_at, 2 * ledger_watch.EVERY_SECONDS)
+    return [
+        *([f"The last run ended {_age(place, last.finished_at)} ago."] if old else []),
+        *([f"{last.finding_count} found; first: {last.first_finding}"] if last.finding_count else []),
+    ]
 
 
 def _older(place: Place, since: datetime | None, seconds: int) -> bool:

@@ -5,12 +5,12 @@ from __future__ import annotations
 import shutil
 from datetime import timedelta
 
-from django.apps import apps
 from django.conf import settings
 
 from integrations import probes
 from payments import health_figures
 from payments.management.doctor.examination import Place, Skipped, examination
+from payments.reconciliation import lists, runs
 
 DISK_LEAST_PERCENT = 10
 DISK_LEAST_BYTES = 2 * 1024**3
@@ -73,13 +73,17 @@ def disk(_: Place) -> list[str]:
 @examination(
     "D024",
     holds="what the providers list was reconciled within a day and a half",
-    remedy="Run `manage.py reconcile --since 48h`, and see whether its timer runs.",
+    remedy="Run `manage.py reconcile --since 48h`, and see whether `keep` works and RECONCILE_SCHEDULED is on.",
 )
 def reconciled(place: Place) -> list[str]:
-    model = apps.all_models["payments"].get("reconciliation")
-    if model is None:
-        raise Skipped("Whole lists are not reconciled yet; the sweeper looks at every attempt that is open.")
-    last = model._default_manager.order_by("-pk").values_list("finished_at", flat=True).first()
-    if last is None:
-        return ["It was never done."]
-    return [f"It was done last at {last:%Y-%m-%d %H:%M} UTC."] if place.at - last > RECONCILED_WITHIN else []
+    names = lists.listing_providers()
+    if not names:
+        raise Skipped("No provider that lists its payments is offered here.")
+    found = []
+    for name in names:
+        last = runs.last_finished(name)
+        if last is None or last.finished_at is None:
+            found.append(f"{name}: it was never done.")
+        elif place.at - last.finished_at > RECONCILED_WITHIN:
+            found.append(f"{name}: it was done last at {last.finished_at:%Y-%m-%d %H:%M} UTC.")
+    return found

@@ -28,6 +28,7 @@ from payments.management.commands import doctor
 from payments.management.doctor import examination, of_database, of_processes, secret_list
 from payments.management.doctor.examination import EXAMINATIONS, Place, Result, examine
 from payments.models import ProviderEvent
+from payments.reconciliation import runs
 from payments.states import CallState, EventState
 from tests.integrations.deliveries import make_destination, tell
 from tests.payments.test_health_figures import event
@@ -176,17 +177,13 @@ class TestProcesses:
         assert finds("D023", "5120 MiB are free (5 %)")
 
     def test_d024_reconciliation(self, monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
-        def model(finished_at: datetime | None) -> Any:
-            rows = SimpleNamespace(first=lambda: finished_at)
-            ordered = SimpleNamespace(values_list=lambda *_, **__: rows)
-            return SimpleNamespace(_default_manager=SimpleNamespace(order_by=lambda _: ordered))
-
-        found: dict[str, Any] = {}
-        monkeypatch.setattr(of_processes.apps, "all_models", {"payments": found})
+        monkeypatch.setattr(of_processes.lists, "listing_providers", lambda: ())
         assert outcome("D024").result is Result.SKIPPED
-        found["reconciliation"] = model(None)
+        monkeypatch.setattr(of_processes.lists, "listing_providers", lambda: ("stripe",))
         assert finds("D024", "never")
-        found["reconciliation"] = model(now)
+        run = runs.begin("stripe", since=now - DAY, until=now, dry_run=False, actor="test", at=now)
+        assert finds("D024", "never")
+        runs.finish(run, at=now)
         assert is_ok("D024", at=now + DAY)
         assert finds("D024", "done last at 2026-11-21 12:00 UTC", at=now + 2 * DAY)
 
