@@ -1,10 +1,12 @@
+"""How near a dispute's deadline was when staff were last told of it."""
+
 from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0030_choices_as_functions'),
+        ('payments', '0033_ledger_checks'),
     ]
 
     operations = [
