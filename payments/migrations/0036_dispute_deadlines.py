@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0033_ledger_checks'),
+        ('payments', '0035_refund_guards'),
     ]
 
     operations = [
