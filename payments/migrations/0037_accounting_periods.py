@@ -69,7 +69,7 @@ DROP TRIGGER accountbalance_no_truncate ON payments_accountbalance;
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0035_refund_guards'),
+        ('payments', '0036_dispute_deadlines'),
     ]
 
     operations = [

@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     atomic = False  # indexes are built beside the service, which goes on posting
 
     dependencies = [
-        ('payments', '0036_accounting_periods'),
+        ('payments', '0037_accounting_periods'),
     ]
 
     operations = [
