@@ -67,6 +67,7 @@ NOT_WATCHED: Mapping[str, str] = {
     "orders.Transition": _APPEND_ONLY,
     "payments.PaymentAttempt": _BY_MOVE,
     "payments.Capture": "What a provider said, written by settlement only.",
+    "payments.Refund": _BY_MOVE,
     "payments.Dispute": _BY_MOVE,
     "payments.DisputeMovement": _APPEND_ONLY,
     "payments.Look": _APPEND_ONLY,

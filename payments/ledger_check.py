@@ -20,7 +20,13 @@ from typing import Any
 from django.db import connection
 
 from orders.money import EXPONENTS
-from payments import dispute_ledger, ledger, payout_causes, trial_balance  # noqa: F401  causes register themselves
+from payments import (
+    dispute_ledger,  # noqa: F401  causes register themselves, here and below
+    ledger,  # noqa: F401
+    payout_causes,  # noqa: F401
+    refund_postings,  # noqa: F401
+    trial_balance,
+)
 from payments.ledger_causes import CAUSES, Cause, Expected
 
 AT_ONCE = 2_000

@@ -22,6 +22,8 @@ class CaseKind(models.TextChoices):
     LATE_MONEY = "late_money", "Paid after it had ended"
     DOUBLE_PAYMENT = "double_payment", "Paid more than once"
     PROVIDER_REFUND = "provider_refund", "Refunded at the provider"
+    REFUND_FAILED = "refund_failed", "A refund failed"
+    REFUND_EXCESS = "refund_excess", "More was refunded than was taken"
     PROVIDER_DISPUTE = "provider_dispute", "Disputed at the provider"
     PARKED_EVENT = "parked_event", "An event matches nothing here"
     DEAD_EVENT = "dead_event", "An event could not be processed"
