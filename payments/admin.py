@@ -3,6 +3,7 @@
 from payments.backoffice import (
     approving,
     audit_log,
+    bank,
     cases,
     inbox,
     keys,
@@ -10,12 +11,14 @@ from payments.backoffice import (
     money,
     order_rows,
     orders,
+    payouts,
     people,
 )
 
 __all__ = [
     "approving",
     "audit_log",
+    "bank",
     "cases",
     "inbox",
     "keys",
@@ -23,5 +26,6 @@ __all__ = [
     "money",
     "order_rows",
     "orders",
+    "payouts",
     "people",
 ]

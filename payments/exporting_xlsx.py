@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 import tempfile
 from collections.abc import Iterable, Sequence
+from itertools import chain
 from typing import IO, Any
 
 from django.http import FileResponse
@@ -37,11 +38,9 @@ def write(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> IO[bytes]:
     """Return the workbook as a file to be read from its beginning. Rows are not held in memory."""
     book = Workbook(write_only=True)
     sheet = book.create_sheet("Export")
-    for row in (header, *()):
+    for row in chain([header], rows):
         sheet.append([_cell(sheet, value) for value in row])
-    for row in rows:
-        sheet.append([_cell(sheet, value) for value in row])
-    file = tempfile.TemporaryFile()
+    file = tempfile.TemporaryFile()  # noqa: SIM115 - whoever sends it closes it
     book.save(file)
     file.seek(0)
     return file
@@ -54,6 +53,7 @@ def _cell(sheet: Any, value: Any) -> Any:
         text.value = ILLEGAL_CHARACTERS_RE.sub("", shown)[:MOST_CHARACTERS]
         text.data_type = _TEXT
         return text
-    number = WriteOnlyCell(sheet, value=shown)
+    number = WriteOnlyCell(sheet, value="")
+    number.value = shown
     number.data_type = _NUMBER
     return number

@@ -44,7 +44,7 @@ def finance_home_of(user: Any) -> FinanceHome | None:
     return FinanceHome(
         waiting=[
             _waiting("Payouts with an unexplained remainder", remainder, f"{payouts}?explained=no"),
-            _waiting("Bank lines of which it is not known what they are", bank_matching.unmatched(), f"{lines}?is=open"),
+            _waiting("Bank lines that nobody has named yet", bank_matching.unmatched(), f"{lines}?is=open"),
         ],
         unread=list(PayoutMirror.objects.exclude(error="").order_by("provider")),
     )
