@@ -20,6 +20,7 @@ STAFF_OPERATIONS = (
     "payments.receiver_acts",
     "payments.payloads",
     "payments.revealing",
+    "payments.period_acts",
 )
 """The modules whose kinds of dangerous acts register themselves (payments/staff_operations.py)."""
 
