@@ -11,6 +11,7 @@ STAFF_OPERATIONS = (
     "payments.bank_acts",
     "payments.case_work",
     "payments.corrections",
+    "payments.refund_acts",
     "payments.people_operations",
     "payments.token_operations",
     "payments.dead_letter_acts",
