@@ -3,6 +3,7 @@
 from payments.backoffice import (
     approving,
     audit_log,
+    bank,
     cases,
     catalogue,
     disputes,
@@ -12,12 +13,14 @@ from payments.backoffice import (
     messages,
     order_rows,
     orders,
+    payouts,
     people,
 )
 
 __all__ = [
     "approving",
     "audit_log",
+    "bank",
     "cases",
     "catalogue",
     "disputes",
@@ -27,5 +30,6 @@ __all__ = [
     "messages",
     "order_rows",
     "orders",
+    "payouts",
     "people",
 ]

@@ -15,6 +15,7 @@ from payments.backoffice import (
     ledger,
     monitoring,
     order_acts,
+    payouts,
     receiver_secrets,
     runbook_pages,
     search_page,
@@ -45,5 +46,6 @@ urlpatterns = [
     path("orders/<int:order_id>/ask/", admin.site.admin_view(order_acts.ask), name="ask"),
     path("ledger/", admin.site.admin_view(ledger.ledger), name="ledger"),
     path("ledger/export/", admin.site.admin_view(ledger.export), name="export_ledger"),
+    path("payouts/<int:payout_key>/<slug:form>/", admin.site.admin_view(payouts.export), name="export_payout"),
     path("search/", admin.site.admin_view(search_page.search), name="search"),
 ]
