@@ -37,6 +37,7 @@ from payments.cases import open_case
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.case import CaseKind
+from payments.reconciliation import schedule
 from payments.settlement import Outcome, lock, look
 from payments.states import AttemptState, CallState
 
@@ -80,6 +81,7 @@ def keep_house(*, clock: Clock) -> int:
     count += watch.once_a_minute(clock())
     # A verb begun at the last moment must end within the task.
     count += payout_watch.mirror_due(clock=clock, goes_on=lambda: time.monotonic() < deadline - PAGE_SECONDS)
+    count += schedule.work(clock=clock, deadline=deadline - PAGE_SECONDS)
     return count
 
 
@@ -121,6 +123,7 @@ def keeping_due(now: datetime) -> bool:
         or actions.any_unfinished(at=now)
         or watch.is_due(now)
         or payout_watch.is_due(now)
+        or schedule.is_due(now)
     )
 
 
