@@ -5,7 +5,7 @@ The figures are those of payments/health_figures.py, which `manage.py status` sh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -114,6 +114,7 @@ class _FromDatabase(Collector):
                 for outcome, count in outcomes.items():
                     gauge.add_metric([provider, outcome], count)
             yield gauge
+        yield _webhook_lag(figures.get("events", {}))
 
     def _keys(self) -> Metric:
         days = GaugeMetricFamily(
@@ -134,6 +135,19 @@ class _FromDatabase(Collector):
 
     def _age(self, since: datetime | None) -> float:
         return max(0.0, (self._now - since).total_seconds()) if since is not None else 0.0
+
+
+def _webhook_lag(events: Mapping[str, Mapping[str, int]]) -> Metric:
+    """From the provider's moment until an event was here, and from then until it had been processed."""
+    gauge = GaugeMetricFamily(
+        "shop_hour_webhook_lag_seconds", "How long webhooks of this hour took", labels=["provider", "part", "quantile"]
+    )
+    for provider, figures in events.items():
+        for part in ("arrival", "processing"):
+            for quantile in ("50", "95"):
+                if (lag_ms := figures.get(f"{part}_p{quantile}_ms")) is not None:
+                    gauge.add_metric([provider, part, f"0.{quantile}"], lag_ms / 1000)
+    return gauge
 
 
 def _attempts() -> Metric:

@@ -22,6 +22,7 @@ _OF_MESSAGES = frozenset(
         CaseKind.WRONG_ACCOUNT,
         CaseKind.CREDENTIAL_EXPIRY,
         CaseKind.ENCRYPTION_KEY,
+        CaseKind.AUDIT_BROKEN,
         CaseKind.STALE_EVENTS,
         CaseKind.STALE_DELIVERIES,
         CaseKind.STALE_CALLS,

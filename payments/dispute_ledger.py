@@ -8,8 +8,12 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from django.db.models import QuerySet
+
 from payments import chart, ledger
+from payments.ledger_causes import Cause, Expected, register, two_sides
 from payments.models import Dispute, DisputeMovement, LedgerTransaction
+from payments.states import DisputeState
 
 MOVEMENT = "dispute_movement"
 FEE = "dispute_fee"
@@ -58,3 +62,59 @@ def post_losses(dispute: Dispute, *, at: datetime) -> None:
             at=at,
             note=f"Lost by dispute {dispute.dispute_id}, entry {movement.entry_id}",
         )
+
+
+def _movements() -> QuerySet[DisputeMovement]:
+    return DisputeMovement.objects.select_related("dispute")
+
+
+def _of_movement(movement: DisputeMovement) -> Expected | None:
+    if not movement.amount_minor:
+        return None
+    clearing = chart.clearing(movement.provider)
+    return two_sides(movement.withdrawn, debit=chart.DISPUTES, credit=clearing, at=movement.seen_at)
+
+
+def _of_fee(movement: DisputeMovement) -> Expected | None:
+    if not movement.fee_minor:
+        return None
+    return two_sides(movement.fee, debit=chart.FEES, credit=chart.clearing(movement.provider), at=movement.seen_at)
+
+
+def _of_loss(movement: DisputeMovement) -> Expected | None:
+    if movement.dispute.state != DisputeState.LOST or not movement.amount_minor:
+        return None
+    since = max(movement.seen_at, movement.dispute.closed_at or movement.seen_at)
+    return two_sides(movement.withdrawn, debit=chart.DISPUTE_LOSSES, credit=chart.DISPUTES, at=since)
+
+
+register(
+    Cause(
+        kind=MOVEMENT,
+        says="A bank took money back for a dispute, or gave it back.",
+        debit="disputes",
+        credit="clearing of the provider; the sides change places where money came back",
+        rows=_movements,
+        expected=_of_movement,
+    )
+)
+register(
+    Cause(
+        kind=FEE,
+        says="The provider took a fee for a dispute, or gave it back.",
+        debit="fees",
+        credit="clearing of the provider; the sides change places where it gave one back",
+        rows=_movements,
+        expected=_of_fee,
+    )
+)
+register(
+    Cause(
+        kind=LOSS,
+        says="A dispute was lost: what its bank took is gone.",
+        debit="dispute_losses",
+        credit="disputes",
+        rows=_movements,
+        expected=_of_loss,
+    )
+)

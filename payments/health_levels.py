@@ -14,7 +14,7 @@ from enum import StrEnum
 from django.conf import settings
 
 from integrations.models import BreakerState
-from payments import alerts, health_figures
+from payments import alerts, health_figures, ledger_watch
 from payments.alerts import Raised
 from payments.health_figures import (
     Beat,
@@ -26,6 +26,7 @@ from payments.health_figures import (
     ReceiverBacklog,
     Waiting,
 )
+from payments.models import LedgerCheck
 from payments.models.case import CaseKind
 from payments.runbooks import RUNBOOK_OF
 from payments.states import CallState, EventState
@@ -141,6 +142,7 @@ def health(*, now: datetime, providers: Iterable[str]) -> Health:
                 _lag(health_figures.delivery_lag()),
             ),
         ),
+        Area(name="ledger", counts="findings", since="verified", rows=_ledger(ledger_watch.last_finished(), now=now)),
         Area(
             name="open cases",
             counts="open",
@@ -242,6 +244,17 @@ def _cases(cases: OpenCases) -> Row:
     detail = f"{cases.unowned} without an owner" if cases.unowned else ""
     label = str(dict(CaseKind.choices).get(cases.kind, cases.kind))
     return Row(name=label, level=Level.AMBER, count=cases.count, since=cases.oldest, detail=detail)
+
+
+def _ledger(last: LedgerCheck | None, *, now: datetime) -> tuple[Row, ...]:
+    """The last whole run over the ledger: nothing before the first one has ended."""
+    if last is None:
+        return ()
+    level = by_age(last.finished_at, now=now, red_seconds=AMBER_PART * 2 * ledger_watch.EVERY_SECONDS)
+    if last.finding_count:
+        level = Level.RED
+    detail = last.first_finding[:200]
+    return (Row(name="last check", level=level, count=last.finding_count, since=last.finished_at, detail=detail),)
 
 
 def _lag(lag: Lag) -> Row:

@@ -6,11 +6,16 @@ Nothing posted is ever changed: what turns out wrong is reversed by a posting of
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
+
+from django.db.models import OuterRef, QuerySet, Subquery
 
 from orders.money import Money
 from payments import chart
 from payments.chart import clearing
-from payments.models import Capture, LedgerEntry, LedgerTransaction
+from payments.ledger_causes import Cause, Expected, register, two_sides
+from payments.models import Capture, LedgerEntry, LedgerTransaction, StaffAction
+from payments.models.action import ActionState
 from payments.models.capture import Disposition
 
 CREDITED = {
@@ -61,6 +66,69 @@ def post_application(capture: Capture, *, at: datetime) -> LedgerTransaction:
         at=at,
         note=f"Capture {capture.capture_id} applied to its order",
     )
+
+
+def _captures() -> QuerySet[Any]:
+    """Return all captures; `applied_at`: when a correction applied one that had been held till then."""
+    reopened = StaffAction.objects.filter(
+        order_id=OuterRef("order_id"), operation="reopen_with_late_money", state=ActionState.EXECUTED
+    )
+    return Capture.objects.annotate(applied_at=Subquery(reopened.order_by("pk").values("finished_at")[:1]))
+
+
+def _was_held(capture: Any) -> bool:
+    """An order has one applied capture: of a reopened one it is the money that came too late."""
+    return capture.applied_at is not None and capture.disposition == Disposition.APPLIED
+
+
+def _of_capture(capture: Any) -> Expected:
+    credit = chart.UNAPPLIED if _was_held(capture) else CREDITED[Disposition(capture.disposition)]
+    return two_sides(capture.amount, debit=clearing(capture.provider), credit=credit, at=capture.created_at)
+
+
+def _of_fee(capture: Any) -> Expected | None:
+    fee = capture.fee
+    if fee is None or not fee.amount_minor:
+        return None
+    return two_sides(fee, debit=chart.FEES, credit=clearing(capture.provider), since=capture.created_at)
+
+
+def _of_application(capture: Any) -> Expected | None:
+    if not _was_held(capture):
+        return None
+    return two_sides(capture.amount, debit=chart.UNAPPLIED, credit=chart.SALES, at=capture.applied_at)
+
+
+register(
+    Cause(
+        kind="capture",
+        says="A provider took money for us.",
+        debit="clearing of the provider",
+        credit="sales, where it pays its order; unapplied, where nothing is owed; suspense, where it differs",
+        rows=_captures,
+        expected=_of_capture,
+    )
+)
+register(
+    Cause(
+        kind="fee",
+        says="The provider told what it took for a capture.",
+        debit="fees",
+        credit="clearing of the provider",
+        rows=Capture.objects.all,
+        expected=_of_fee,
+    )
+)
+register(
+    Cause(
+        kind="application",
+        says="Late money was applied to its order by a correction.",
+        debit="unapplied",
+        credit="sales",
+        rows=_captures,
+        expected=_of_application,
+    )
+)
 
 
 def post(

@@ -28,10 +28,12 @@ RUNBOOK_OF: Mapping[str, str] = {
     CaseKind.PARKED_EVENT: "parked-events",
     CaseKind.CREDENTIAL_EXPIRY: "key-expiry",
     CaseKind.ENCRYPTION_KEY: "encryption-key",
+    CaseKind.AUDIT_BROKEN: "audit-broken",
     CaseKind.FAILED_TRIES: "failed-tries",
     CaseKind.MANY_CARDS: "many-cards",
     CaseKind.SMALL_AMOUNTS: "small-amounts",
     CaseKind.REFUND_SPIKE: "refund-spike",
+    CaseKind.LEDGER_BROKEN: "ledger-broken",
 }
 SECTIONS = ("Means", "First look", "Do", "Prove recovery", "Escalate")
 

@@ -28,6 +28,7 @@ from payments import (
     expiry,
     idempotency,
     inbox,
+    ledger_watch,
     payout_watch,
     sealing,
     sweeping,
@@ -78,6 +79,7 @@ def keep_house(*, clock: Clock) -> int:
     count += approvals.expire_undecided(at=clock(), most=BATCH)
     count += actions.resume(clock=clock, most=BATCH)
     count += _seal_audit_log(at=clock())
+    count += _verify_ledger(at=clock())
     count += watch.once_a_minute(clock())
     # A verb begun at the last moment must end within the task.
     count += payout_watch.mirror_due(clock=clock, goes_on=lambda: time.monotonic() < deadline - PAGE_SECONDS)
@@ -98,6 +100,14 @@ def _seal_audit_log(*, at: datetime) -> int:
         return int(sealing.is_due(at) and sealing.seal_day(now=at) is not None)
     except Exception:  # housekeeping goes on; `verify_audit` and `status` tell that the log is not sealed
         log.exception("audit_not_sealed")
+        return 0
+
+
+def _verify_ledger(*, at: datetime) -> int:
+    try:
+        return ledger_watch.go_on(at)
+    except Exception:  # housekeeping goes on; `status` and doctor tell that no run has ended
+        log.exception("ledger_not_verified")
         return 0
 
 
@@ -122,6 +132,7 @@ def keeping_due(now: datetime) -> bool:
         or approvals.has_expired(at=now)
         or actions.any_unfinished(at=now)
         or watch.is_due(now)
+        or ledger_watch.is_due(now)
         or payout_watch.is_due(now)
         or schedule.is_due(now)
     )

@@ -1,5 +1,6 @@
 """What moves money, one family a file."""
 
+from payments.models.accounting import LedgerCheck
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
 from payments.models.audit import AuditRecord, AuditSeal, SealedRows
@@ -15,6 +16,7 @@ from payments.models.note import Note
 from payments.models.payout import BalanceEntry, Payout, PayoutLine, PayoutMirror
 from payments.models.period import KeeperRound, PeriodFigures
 from payments.models.reconciliation import EventWatermark, ReconciliationFinding, ReconciliationRun
+from payments.models.refund import Refund
 from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, Invitation, StaffAccount, StaffToken, TotpDevice
 from payments.models.tries import PaymentTry
@@ -37,6 +39,7 @@ __all__ = [
     "IdempotencyRecord",
     "Invitation",
     "KeeperRound",
+    "LedgerCheck",
     "LedgerEntry",
     "LedgerTransaction",
     "Look",
@@ -51,6 +54,7 @@ __all__ = [
     "ProviderEvent",
     "ReconciliationFinding",
     "ReconciliationRun",
+    "Refund",
     "SealedRows",
     "SignatureTrouble",
     "StaffAccount",

@@ -16,6 +16,7 @@ from config import gauges, health
 from config.readers import Reader, trusted_proxies
 from integrations.models import Heartbeat
 from orders.models import Order
+from payments import period_figures
 from payments.models import PaymentAttempt, ProviderEvent
 from payments.states import EventState
 
@@ -154,6 +155,25 @@ class TestMetrics:
         assert found["shop_dead_deliveries", "dead"] == 0
         assert found["shop_deliveries_due",] == 0
         assert found["shop_calls", "unknown"] == 0
+
+    def test_tell_how_long_webhooks_of_this_hour_took(self, db: None, now: datetime) -> None:
+        ProviderEvent.objects.create(
+            provider="stripe",
+            event_id="evt_1",
+            type="t",
+            mode="test",
+            state=EventState.PROCESSED,
+            provider_created_at=now - timedelta(seconds=3),
+            received_at=now,
+            finished_at=now + timedelta(milliseconds=250),
+            body_sealed=b"",
+            body_sha256="",
+        )
+        later = now + timedelta(minutes=1)
+        period_figures.roll_up(at=later, most=1)
+        found = read(gauges.exposition(now=later))
+        assert found["shop_hour_webhook_lag_seconds", "arrival", "stripe", "0.95"] == 3
+        assert found["shop_hour_webhook_lag_seconds", "processing", "stripe", "0.50"] == 0.25
 
     def test_database_away_is_503(self, monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
         settings.TRUSTED_PROXIES = trusted_proxies(Reader({}))

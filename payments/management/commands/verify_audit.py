@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import argparse
 import re
-from datetime import date
+from datetime import date, datetime
 from typing import Any
 
 from django.core.management.base import CommandParser
-from django.db import DatabaseError
+from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from payments import audit
+from payments import audit, runbooks
 from payments.audit_events import Event
+from payments.cases import open_case
 from payments.management.days import day
 from payments.management.reporting import Exit, ReportingCommand
-from payments.seal_verification import MOST_BREAKS, Verified, verify
+from payments.models.case import CaseKind
+from payments.seal_verification import MOST_BREAKS, Break, Verified, verify
 
 SHOWN = 20
 """Of the breaks after the first, without --json."""
@@ -55,13 +57,30 @@ class Command(ReportingCommand):
         self.finish(_report(result), lines=_lines(result), as_json=json, code=code)
 
     def _remember(self, result: Verified) -> None:
-        """Let the back office show up to when the log is proved. Where that cannot be written, the result counts."""
+        """Let the back office show up to when the log is proved, and tell a person of a broken link. Where that cannot
+        be written, the result counts."""
         told = {**_report(result), "first_broken": str(result.breaks[0]) if result.breaks else ""}
         kept = {name: told[name] for name in ("seals", "rows", "verified_until", "broken", "first_broken")}
         try:
             audit.record(Event.AUDIT_VERIFIED, actor=audit.current().actor, details=kept, at=timezone.now())
+            if result.breaks:
+                _tell(result.breaks[0], at=timezone.now())
         except DatabaseError as error:
             self.stderr.write(f"The result could not be written to the audit log ({type(error).__name__}).")
+
+
+def _tell(broken: Break, *, at: datetime) -> None:
+    with transaction.atomic():
+        open_case(
+            CaseKind.AUDIT_BROKEN,
+            subject_kind="audit_seal",
+            subject_id=broken.seal,
+            ours="Each sealed row is as it was written.",
+            theirs=f"First broken link: {broken}"[:500],
+            suggested_fix="Treat it as an incident: the application's role cannot do this. "
+            f"Runbook: {runbooks.url_of(CaseKind.AUDIT_BROKEN)}",
+            at=at,
+        )
 
 
 def _anchor(text: str) -> tuple[int, str]:

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from payments import alerts, health_figures
+from payments import alerts, health_figures, ledger_watch
 from payments.management.doctor.examination import Place, examination
 from payments.models.case import CaseKind
 from payments.states import CallState, EventState
@@ -107,6 +107,22 @@ def webhooks_come(place: Place) -> list[str]:
 
 @examination(
     "D067",
+    holds="the ledger was verified within two days, and nothing was found",
+    remedy="docs/runbooks/ledger-broken.md; `manage.py verify_ledger` runs now. Without a run, see the cluster `keep`.",
+)
+def ledger_verified(place: Place) -> list[str]:
+    last = ledger_watch.last_finished()
+    if last is None or last.finished_at is None:
+        return []  # the first run begins with the first money
+    old = _older(place, last.finished_at, 2 * ledger_watch.EVERY_SECONDS)
+    return [
+        *([f"The last run ended {_age(place, last.finished_at)} ago."] if old else []),
+        *([f"{last.finding_count} found; first: {last.first_finding}"] if last.finding_count else []),
+    ]
+
+
+@examination(
+    "D068",
     holds="each provider's list of events was read long before what was missed would be lost for good",
     remedy="docs/runbooks/events-unchecked.md; `manage.py fetch_events` reads it now.",
 )
@@ -115,7 +131,7 @@ def events_checked(place: Place) -> list[str]:
 
 
 @examination(
-    "D068",
+    "D069",
     holds="every call and payment under way was answered by its deadline, or a look could tell",
     remedy="docs/runbooks/expected-missed.md; never send the same again by hand.",
 )

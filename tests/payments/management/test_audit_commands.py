@@ -18,7 +18,8 @@ from django.utils import timezone
 
 from payments import audit, sealing
 from payments.audit_events import Event
-from payments.models import AuditRecord, AuditSeal
+from payments.models import AuditRecord, AuditSeal, Case
+from payments.models.case import CaseKind
 from payments.sealed_tables import SEALED
 from tests.audit_rows import tamper
 from tests.payments.test_sealing import ask
@@ -85,6 +86,9 @@ class TestVerify:
             f"First broken link: seal 1 ({YESTERDAY.date()}), payments_auditrecord {row.pk}: the row"
         )
         assert lines[-1].endswith("1 broken links")
+        case = Case.objects.get(kind=CaseKind.AUDIT_BROKEN)
+        assert (case.subject_id, case.times_seen) == (1, 2), "each run sees it, one case tells of it"
+        assert str(row.pk) in case.theirs
 
     def test_anchors(self, sealed: AuditSeal, capsys: pytest.CaptureFixture[str]) -> None:
         run(capsys, "verify_audit", "--anchor", f"2:{sealed.digest}")

@@ -354,13 +354,13 @@ class TestBacklog:
         assert is_ok("D066", at=now)
         assert finds("D066", "each one has failed the check", at=now + timedelta(minutes=5))
 
-    def test_d067_events_that_may_be_lost(self, monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+    def test_d068_events_that_may_be_lost(self, monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
         monkeypatch.setattr(of_backlog.alerts.event_rules.backfill, "window_days", lambda _: 30)
         EventWatermark.objects.create(provider="stripe", complete_until=now, next_at=now)
-        assert is_ok("D067", at=now + 19 * DAY)
-        assert finds("D067", "It lists events for 30 days only", at=now + 20 * DAY)
+        assert is_ok("D068", at=now + 19 * DAY)
+        assert finds("D068", "It lists events for 30 days only", at=now + 20 * DAY)
 
-    def test_d068_answers_that_did_not_come(self, order: Order, now: datetime) -> None:
+    def test_d069_answers_that_did_not_come(self, order: Order, now: datetime) -> None:
         attempt = PaymentAttempt.objects.create(
             order=order, provider="stripe", amount_minor=1, currency="EUR", created_at=now, mode="test"
         )
@@ -368,8 +368,8 @@ class TestBacklog:
             attempt=attempt, operation="start", kind="opens_page", request={}, created_at=now, first_sent_at=now,
             state="unknown",
         )  # fmt: skip
-        assert is_ok("D068", at=now + timedelta(minutes=3))
-        assert finds("D068", "No answer for 4 minutes", at=now + timedelta(minutes=4))
+        assert is_ok("D069", at=now + timedelta(minutes=3))
+        assert finds("D069", "No answer for 4 minutes", at=now + timedelta(minutes=4))
 
     def test_d065_breakers(self, now: datetime) -> None:
         crm = make_destination(now=now, name="crm")

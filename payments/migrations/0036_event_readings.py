@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0032_capture_of_provider'),
+        ('payments', '0035_refund_guards'),
     ]
 
     operations = [
