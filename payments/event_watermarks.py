@@ -40,13 +40,12 @@ def make(provider: str, *, furthest: datetime, at: datetime) -> EventWatermark:
 
 def due(at: datetime) -> QuerySet[EventWatermark]:
     """Return the rows whose list is to be read, and that nobody reads."""
-    free = Q(lease_until=None) | Q(lease_until__lte=at)
-    return EventWatermark.objects.filter(free, next_at__lte=at)
+    return EventWatermark.objects.filter(_due(at))
 
 
 def claim(mark: EventWatermark, *, at: datetime) -> bool:
     """Take the reading in hand; False where somebody has."""
-    return bool(due(at).filter(pk=mark.pk).update(lease_until=at + LEASE))
+    return bool(EventWatermark.objects.filter(_due(at), pk=mark.pk).update(lease_until=at + LEASE))
 
 
 def hasten(provider: str, *, at: datetime) -> None:
@@ -85,3 +84,7 @@ def note_read(mark: EventWatermark, *, begun: datetime, down_to: datetime, misse
 def leave(mark: EventWatermark, *, next_at: datetime | None = None) -> None:
     """Give the reading back, to go on at `next_at` (None: as before)."""
     EventWatermark.objects.filter(pk=mark.pk).update(lease_until=None, next_at=next_at or F("next_at"))
+
+
+def _due(at: datetime) -> Q:
+    return Q(next_at__lte=at) & (Q(lease_until=None) | Q(lease_until__lte=at))

@@ -57,14 +57,14 @@ def look_at_overdue(at: datetime) -> int:
 
     A look that failed has its own next one (payments/sweeping.py), and is left alone.
     """
-    waiting = PaymentAttempt.objects.filter(look_failures=0).filter(Q(next_look_at__gt=at) | Q(next_look_at=None))
-    ids = set(waiting.filter(pk__in=overdue_attempts(at).values("pk")[:MOST]).values_list("pk", flat=True))
+    ids = set(overdue_attempts(at).values_list("pk", flat=True)[:MOST])
     for call in overdue_calls(at).select_related("attempt")[:MOST]:
         attempt = call.attempt
         due = (call.first_sent_at or at) + timedelta(seconds=seconds_for(call.operation))
         if attempt.looked_at is None or attempt.looked_at < due:
             ids.add(attempt.pk)
-    count = waiting.filter(pk__in=ids).update(next_look_at=at, sweep_lease_until=None)
+    waits = Q(look_failures=0) & (Q(next_look_at__gt=at) | Q(next_look_at=None))
+    count = PaymentAttempt.objects.filter(waits, pk__in=ids).update(next_look_at=at, sweep_lease_until=None)
     if count:
         wakeups.nudge("look")
     return count

@@ -57,7 +57,7 @@ def test_each_kind_has_its_deadline(shop: World, settings: Any) -> None:
     ]  # fmt: skip
     shop.press_pay()
     attempt = shop.attempt
-    for operation, kind in (("close", "closes_page"), ("refund", "moves_money")):
+    for operation, kind in (("close", "closes_page"), ("capture", "moves_money")):
         ProviderCall.objects.create(
             attempt=attempt, operation=operation, kind=kind, request={}, created_at=shop.now, first_sent_at=shop.now,
             state="unknown",
@@ -66,7 +66,7 @@ def test_each_kind_has_its_deadline(shop: World, settings: Any) -> None:
         sorted(call.operation for call in expected.overdue_calls(shop.now + timedelta(seconds=seconds)))
         for seconds in (299, 300, 600)
     ]
-    assert late == [[], ["refund"], ["close", "refund"]]
+    assert late == [[], ["capture"], ["capture", "close"]]
 
 
 def test_a_payment_of_which_nothing_is_heard(shop: World, settings: Any) -> None:
