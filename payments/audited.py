@@ -81,6 +81,8 @@ NOT_WATCHED: Mapping[str, str] = {
     "payments.SignatureTrouble": _OF_WORKERS,
     "payments.LedgerTransaction": _APPEND_ONLY,
     "payments.LedgerEntry": _APPEND_ONLY,
+    "payments.AccountingPeriod": _APPEND_ONLY,
+    "payments.AccountBalance": _APPEND_ONLY,
     "payments.Payout": "Changes by move(), which writes a Transition, or mirrors what a provider said.",
     "payments.BalanceEntry": _APPEND_ONLY,
     "payments.PayoutLine": _APPEND_ONLY,

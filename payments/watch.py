@@ -10,7 +10,16 @@ from datetime import datetime
 
 import structlog
 
-from payments import alerts, expected, key_watch, patterns, payout_watch, period_figures, rounds
+from payments import (
+    alerts,
+    dispute_deadlines,
+    expected,
+    key_watch,
+    patterns,
+    payout_watch,
+    period_figures,
+    rounds,
+)
 from payments.alert_rules import WATCH
 from payments.reconciliation import schedule
 
@@ -48,6 +57,7 @@ JOBS: tuple[Callable[[datetime], int], ...] = (
     payout_watch.begin_mirrors,
     schedule.prepare,
     expected.look_at_overdue,
+    dispute_deadlines.watch,
 )
 
 

@@ -145,6 +145,7 @@ def _subject_url(case: Case) -> str:
         "order": "admin:orders_order_change",
         "attempt": "admin:payments_paymentattempt_change",
         "capture": "admin:payments_capture_change",
+        "dispute": "admin:payments_dispute_change",
         "event": "admin:payments_providerevent_change",
         "destination": "admin:integrations_destination_change",
     }

@@ -1,6 +1,6 @@
 """What moves money, one family a file."""
 
-from payments.models.accounting import LedgerCheck
+from payments.models.accounting import AccountBalance, AccountingPeriod, LedgerCheck
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
 from payments.models.audit import AuditRecord, AuditSeal, SealedRows
@@ -22,6 +22,8 @@ from payments.models.staff import BackupCode, BackupCodes, Invitation, StaffAcco
 from payments.models.tries import PaymentTry
 
 __all__ = [
+    "AccountBalance",
+    "AccountingPeriod",
     "Approval",
     "AuditRecord",
     "AuditSeal",

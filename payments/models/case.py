@@ -25,6 +25,7 @@ class CaseKind(models.TextChoices):
     REFUND_FAILED = "refund_failed", "A refund failed"
     REFUND_EXCESS = "refund_excess", "More was refunded than was taken"
     PROVIDER_DISPUTE = "provider_dispute", "Disputed at the provider"
+    DISPUTE_DEADLINE = "dispute_deadline", "A dispute's deadline is near"
     PARKED_EVENT = "parked_event", "An event matches nothing here"
     DEAD_EVENT = "dead_event", "An event could not be processed"
     DEAD_DELIVERY = "dead_delivery", "A fact could not be delivered"

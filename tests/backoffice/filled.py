@@ -13,7 +13,7 @@ from django.urls import reverse
 from integrations.models import Delivery, Destination
 from orders.models import Order
 from payments import actions, case_notes, notes, staff_operations
-from payments.models import Case, ProviderEvent, StaffAction
+from payments.models import Case, Dispute, ProviderEvent, StaffAction
 from payments.roles import Role
 from payments.staff_operations import StaffOperation
 from tests.factories import make_order, make_product
@@ -37,6 +37,7 @@ class Filled:
             "order": self.late.pk if kind.name == "reopen_with_late_money" else self.open.pk,
             "event": ProviderEvent.objects.filter(state="dead").values_list("pk", flat=True).first(),
             "case": Case.objects.filter(closed_at=None).values_list("pk", flat=True).first(),
+            "dispute": Dispute.objects.values_list("pk", flat=True).first(),
             "destination": Destination.objects.values_list("pk", flat=True).first(),
             "delivery": Delivery.objects.values_list("pk", flat=True).first(),
             "user": get_user_model().objects.order_by("pk").values_list("pk", flat=True).first(),
@@ -60,6 +61,7 @@ def fill(fake: FakeProvider, *, now: datetime) -> Filled:
     )  # fmt: skip
     paid, late = (World(provider=fake, order=make_order(now=now), now=now) for _ in range(2))
     _pay(paid, fake)
+    _dispute(paid, fake)
     late.press_pay()
     payment = _newest(fake)
     late.wait(minutes=61)
@@ -105,3 +107,11 @@ def _ask(world: World, *, now: datetime) -> StaffAction:
         reason_code="customer_wants_order", reason="They still want the lamp.", user=lead, via="admin",
         clock=lambda: now + timedelta(hours=2),
     )  # fmt: skip
+
+
+def _dispute(world: World, fake: FakeProvider) -> None:
+    """Let the bank take the order's money back."""
+    payment = _newest(fake)
+    fake.dispute(payment)
+    world.tell(payment, "charge.dispute.created", event_id="evt_disputed")
+    world.work()

@@ -7,7 +7,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0035_refund_guards'),
+        ('payments', '0038_ledger_indexes'),
     ]
 
     operations = [
