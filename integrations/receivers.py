@@ -69,7 +69,8 @@ def enable(destination_id: int, *, catch_up: bool, now: datetime) -> int:
 
 _MISSED = """
     FROM integrations_outboxevent AS event
-    WHERE event.created_at >= %(since)s AND event.created_at >= %(made)s AND event.fact = ANY(%(facts)s) AND NOT EXISTS (
+    WHERE event.created_at >= %(since)s AND event.created_at >= %(made)s AND event.fact = ANY(%(facts)s)
+    AND NOT EXISTS (
         SELECT FROM integrations_delivery AS delivery
         WHERE delivery.event_id = event.id AND delivery.destination_id = %(destination)s
     )

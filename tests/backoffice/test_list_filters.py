@@ -25,9 +25,8 @@ def guesses() -> list[tuple[str, str]]:
         if not isinstance(screen, ReadOnlyAdmin):
             continue
         list_ = reverse(f"admin:{screen.opts.app_label}_{screen.opts.model_name}_changelist")
-        for field in model._meta.fields:
-            if isinstance(field, models.CharField | models.TextField | models.BinaryField | models.JSONField):
-                found.append((list_, f"{field.name}__startswith"))
+        written = models.CharField | models.TextField | models.BinaryField | models.JSONField
+        found += [(list_, f"{each.name}__startswith") for each in model._meta.fields if isinstance(each, written)]
     return found
 
 
