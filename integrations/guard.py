@@ -34,6 +34,8 @@ from integrations.contract import (
     Provider,
     ProviderError,
     ProviderIds,
+    RefundRequest,
+    RefundSnapshot,
     Started,
     StartRequest,
     Unavailable,
@@ -108,6 +110,9 @@ class GuardedProvider:
 
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self._call("release", lambda: self._adapter.release(ids, idempotency_key=idempotency_key))
+
+    def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
+        return self._call("refund", lambda: self._adapter.refund(request, idempotency_key=idempotency_key))
 
     def stage_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
         stage = self._adapter.stage_evidence

@@ -3,25 +3,31 @@
 from payments.backoffice import (
     approving,
     audit_log,
+    bank,
     cases,
+    disputes,
     inbox,
     keys,
     messages,
     money,
     order_rows,
     orders,
+    payouts,
     people,
 )
 
 __all__ = [
     "approving",
     "audit_log",
+    "bank",
     "cases",
+    "disputes",
     "inbox",
     "keys",
     "messages",
     "money",
     "order_rows",
     "orders",
+    "payouts",
     "people",
 ]

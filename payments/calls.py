@@ -20,24 +20,27 @@ from django.db.models import Q
 from integrations import breaker, providers
 from integrations.contract import (
     ConfigurationError,
+    IdempotencyConflict,
     PageLine,
     ProviderError,
     ProviderIds,
+    RefundSnapshot,
     Started,
     StartRequest,
 )
 from integrations.failpoints import failpoint
+from orders.models import Order
 from orders.transitions import move_or_record
-from payments import evidence_calls, inbox
+from payments import evidence_calls, inbox, refund_calls, refunds
 from payments.cases import open_case
 from payments.clock import Clock
 from payments.masking import masked
-from payments.models import PaymentAttempt, ProviderCall
+from payments.models import PaymentAttempt, ProviderCall, Refund
 from payments.models.call import KIND_OF, Kind, Operation
 from payments.models.case import CaseKind
 from payments.retrying import made_again
 from payments.settlement import lock
-from payments.states import AttemptState, CallState
+from payments.states import AttemptState, CallState, RefundState
 
 log = structlog.get_logger(__name__)
 
@@ -46,16 +49,25 @@ LEAVE_TO_ITS_MAKER_SECONDS = 5
 """A fresh call is sent by whoever prepared it; only after this long does a worker take it up."""
 
 _FIX = "Mend the keys or the request; the shopper can start again from the order's page."
+_FIXES = {Operation.REFUND: refund_calls.FIX, **dict.fromkeys(evidence_calls.OPERATIONS, evidence_calls.FIX)}
 _UNFINISHED = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
 
 
-def prepare(attempt: PaymentAttempt, operation: Operation, request: Mapping[str, Any], *, at: datetime) -> ProviderCall:
+def prepare(
+    attempt: PaymentAttempt,
+    operation: Operation,
+    request: Mapping[str, Any],
+    *,
+    at: datetime,
+    refund: Refund | None = None,
+) -> ProviderCall:
     """Write a call down, with its idempotency key, before anything is sent. Needs a transaction.
 
-    `request`: plain JSON, exactly what will be asked again under the same key.
+    `request`: plain JSON, exactly what will be asked again under the same key. `refund`: the one it asks for.
     """
     return ProviderCall.objects.create(
         attempt=attempt,
+        refund=refund,
         operation=operation,
         kind=KIND_OF[operation],
         request=dict(request),
@@ -88,6 +100,8 @@ def send(call_id: int, *, clock: Clock) -> ProviderCall:
     failpoint("call.after_send")
     if isinstance(answer, Started):
         return _store_started(call, answer, at=clock())
+    if isinstance(answer, RefundSnapshot):
+        return _store_refunded(call, answer, at=clock())
     return _store_closed(call, at=clock())
 
 
@@ -135,10 +149,12 @@ def _claim(call_id: int, *, at: datetime) -> ProviderCall | None:
         call.state = CallState.SENT
         call.tries += 1
         call.fence += 1
-        call.first_sent_at = call.first_sent_at or at
+        call.first_sent_at, call.last_sent_at = call.first_sent_at or at, at
         call.lease_until = at + timedelta(seconds=settings.LEASE_SECONDS)
         call.next_try_at = None
-        call.save(update_fields=["state", "tries", "fence", "first_sent_at", "lease_until", "next_try_at"])
+        call.save(
+            update_fields=["state", "tries", "fence", "first_sent_at", "last_sent_at", "lease_until", "next_try_at"]
+        )
     return call
 
 
@@ -172,7 +188,7 @@ def _give_up(call: ProviderCall, *, at: datetime) -> None:
     call.save(update_fields=["state", "next_try_at", "lease_until"])
 
 
-def _ask(call: ProviderCall) -> Started | None:
+def _ask(call: ProviderCall) -> Started | RefundSnapshot | None:
     provider = providers.get(call.attempt.provider)
     if call.operation == Operation.START:
         return provider.start(start_request_from(call.request), idempotency_key=call.idempotency_key)
@@ -182,6 +198,8 @@ def _ask(call: ProviderCall) -> Started | None:
     if call.operation == Operation.RELEASE:
         provider.release(ProviderIds(**call.request), idempotency_key=call.idempotency_key)
         return None
+    if call.operation == Operation.REFUND:
+        return provider.refund(refund_calls.request_from(call.request), idempotency_key=call.idempotency_key)
     if call.operation in evidence_calls.OPERATIONS:
         evidence_calls.ask(provider, call)
         return None
@@ -256,6 +274,43 @@ def _store_closed(call: ProviderCall, *, at: datetime) -> ProviderCall:
     return held
 
 
+@made_again
+def _store_refunded(call: ProviderCall, told: RefundSnapshot, *, at: datetime) -> ProviderCall:
+    """Note the refund's id at the provider. Whether money has moved, the look that follows says."""
+    with transaction.atomic(durable=True):
+        order, attempt = lock(call.attempt_id)
+        refund = refunds.lock(_refund_of(call))
+        held = _held(call)
+        if held is None:
+            return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
+        _answered(held, at=at, answer={"id": told.refund_id, "status": told.status})
+        refunds.accept(_settling(held, order, attempt, at=at), refund, told)
+        attempt.next_look_at = at
+        attempt.save(update_fields=["next_look_at"])
+        failpoint("call.before_store")
+    failpoint("call.after_store")
+    log.info("call_answered", call=call.pk, operation=call.operation, attempt=call.attempt_id, tries=call.tries)
+    return held
+
+
+def _refund_of(call: ProviderCall) -> int:
+    if call.refund_id is None:
+        raise ValueError(f"call {call.pk} names no refund")
+    return call.refund_id
+
+
+def _settling(call: ProviderCall, order: Order, attempt: PaymentAttempt, *, at: datetime) -> refunds.Settling:
+    return refunds.Settling(order=order, attempt=attempt, cause=f"call:{call.pk}", actor="calls", at=at)
+
+
+def _is_refused(call: ProviderCall, error: ProviderError) -> bool:
+    """Say whether the provider has decided that nothing happens by this call.
+
+    A key that it knows for another request is no such answer: that request may have moved the money.
+    """
+    return error.permanent and not (call.kind == Kind.MOVES_MONEY and isinstance(error, IdempotencyConflict))
+
+
 def _answered(call: ProviderCall, *, at: datetime, answer: Any, error: ProviderError | None = None) -> None:
     call.state, call.answered_at, call.answer = CallState.ANSWERED, at, answer
     call.lease_until, call.next_try_at = None, None
@@ -272,19 +327,17 @@ def _store_error(call: ProviderCall, error: ProviderError, *, at: datetime) -> P
         held = _held(call)
         if held is None:
             return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
-        if error.permanent:
+        refused = _is_refused(held, error)
+        if refused:
             _answered(held, at=at, answer=None, error=error)
-            if held.operation == Operation.START and attempt.state == AttemptState.CREATED:
-                move_or_record(attempt, "failed", actor="calls", cause=f"call:{call.pk}", at=at)
-                attempt.next_look_at = None
-                attempt.save(update_fields=["next_look_at"])
+            _end_what_was_asked(held, order, attempt, error, at=at)
         else:
             held.state, held.lease_until = CallState.UNKNOWN, None
             held.error_category, held.error = error.category, error.message[:300]
             wait = max(RETRY_SECONDS[min(held.tries, len(RETRY_SECONDS)) - 1], min(error.retry_after_seconds or 0, 300))
             held.next_try_at = at + timedelta(seconds=wait)
             held.save()
-        if error.permanent or isinstance(error, ConfigurationError):
+        if isinstance(error, ConfigurationError) or (refused and held.operation != Operation.REFUND):
             open_case(
                 CaseKind.PROVIDER_CONFIGURATION if isinstance(error, ConfigurationError) else CaseKind.CALL_REFUSED,
                 subject_kind="attempt",
@@ -293,9 +346,23 @@ def _store_error(call: ProviderCall, error: ProviderError, *, at: datetime) -> P
                 stake=attempt.amount,
                 ours=f"We asked {attempt.provider} to {held.get_operation_display().lower()}.",
                 theirs=f"{error.category}: {error.message}"[:500],
-                suggested_fix=evidence_calls.FIX if held.operation in evidence_calls.OPERATIONS else _FIX,
+                suggested_fix=_FIXES.get(Operation(held.operation), _FIX),
                 at=at,
             )
     log.warning("call_failed", call=call.pk, operation=call.operation, category=error.category, tries=call.tries)
     held.attempt = attempt
     return held
+
+
+def _end_what_was_asked(
+    call: ProviderCall, order: Order, attempt: PaymentAttempt, error: ProviderError, *, at: datetime
+) -> None:
+    """End the attempt or refund that the provider will not have. A refund tells of it by its own case."""
+    if call.operation == Operation.START and attempt.state == AttemptState.CREATED:
+        move_or_record(attempt, "failed", actor="calls", cause=f"call:{call.pk}", at=at)
+        attempt.next_look_at = None
+        attempt.save(update_fields=["next_look_at"])
+    elif call.operation == Operation.REFUND:
+        refund = refunds.lock(_refund_of(call))
+        if refund.state == RefundState.REQUESTED:
+            refunds.fail(_settling(call, order, attempt, at=at), refund, why=f"{error.category}: {error.message}")

@@ -163,6 +163,7 @@ def _write(
         provider=attempt.provider,
         account=snapshot.account,
         capture_id=told.capture_id,
+        intent_id=told.intent_id,
         amount_minor=told.amount_minor,
         currency=told.currency,
         disposition=disposition,

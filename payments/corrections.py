@@ -23,14 +23,14 @@ from orders.transitions import move
 from payments import calls, chart, expiry, ledger
 from payments.cases import close_cases
 from payments.clock import Clock
-from payments.models import Capture, Case, PaymentAttempt, ProviderCall, StaffAction
+from payments.models import Capture, Case, PaymentAttempt, ProviderCall, Refund, StaffAction
 from payments.models.call import Operation
 from payments.models.capture import Disposition
 from payments.models.case import CaseKind
 from payments.roles import Area
 from payments.settlement import Outcome, look
 from payments.staff_operations import Change, NotPossible, Parameters, Preview, StaffOperation, register
-from payments.states import LIVE_STATES, UNDECIDED_DISPUTES, AttemptState, CallState, DisputeState
+from payments.states import HELD_REFUNDS, LIVE_STATES, UNDECIDED_DISPUTES, AttemptState, CallState, DisputeState
 
 OFFLINE = "offline"
 """The provider of money that came past every provider: bank transfer, cash, cheque."""
@@ -101,7 +101,7 @@ class ReopenWithLateMoney(OrderCorrection):
         if order.state not in (OrderState.EXPIRED, OrderState.CANCELLED):
             raise NotPossible(f"Only an expired or cancelled order is reopened; this one is {_word(order)}.")
         capture = _late_capture(order)
-        _check_ceiling(capture.amount)
+        check_ceiling(capture.amount)
         return Preview(
             summary=f"Order {order.number} is taken up again and paid by capture {capture.capture_id}.",
             changes=(
@@ -208,7 +208,7 @@ class AcceptOfflinePayment(OrderCorrection):
         order = _order(subject_id)
         if order.state not in (OrderState.PLACED, OrderState.EXPIRED, OrderState.CANCELLED):
             raise NotPossible(f"The order owes nothing: it is {_word(order)}.")
-        _check_ceiling(order.total)
+        check_ceiling(order.total)
 
     def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
         self.check(subject_id, at=at)
@@ -295,6 +295,7 @@ def _word(order: Order) -> str:
 def _late_capture(order: Order) -> Capture:
     """Return the unapplied capture that pays the order exactly; the oldest, if several do."""
     held = Capture.objects.filter(order=order, disposition=Disposition.UNAPPLIED)
+    held = held.exclude(pk__in=Refund.objects.filter(order=order, state__in=HELD_REFUNDS).values("capture_id"))
     went_back = Case.objects.filter(order=order, kind__in=_GOING_BACK, subject_kind="attempt")
     held = held.exclude(attempt_id__in=went_back.values("subject_id"))
     held = held.exclude(disputes__state__in=[*UNDECIDED_DISPUTES, DisputeState.LOST])
@@ -332,7 +333,7 @@ def _refuse_live_attempts(order: Order) -> None:
         )
 
 
-def _check_ceiling(amount: Money) -> None:
+def check_ceiling(amount: Money) -> None:
     ceiling = settings.CORRECTION_CEILINGS.get(amount.currency)
     if ceiling is not None and amount.amount_minor > ceiling:
         raise NotPossible(

@@ -7,6 +7,7 @@ from datetime import datetime
 from integrations.contract import DisputeSnapshot
 from orders.models import Order
 from orders.money import Money
+from payments import dispute_deadlines
 from payments.cases import close_case, open_case
 from payments.models import Case, Dispute, PaymentAttempt
 from payments.models.case import CaseKind, Resolution
@@ -26,6 +27,8 @@ _FIX = {
 
 def follow(order: Order, dispute: Dispute, *, at: datetime) -> None:
     """Bring the dispute's case up to its state; close it where the dispute ended well and all its money is back."""
+    if not dispute.awaits_answer:
+        dispute_deadlines.end(dispute, at=at)
     outstanding = {currency: minor for currency, minor in dispute.outstanding().items() if minor}
     if dispute.state in (State.WON, State.CLOSED) and not outstanding:
         _close(dispute, at=at)

@@ -152,8 +152,10 @@ def _adopt(dispute: Dispute, told: DisputeSnapshot, *, at: datetime) -> bool:
     changed = [name for name, value in now.items() if getattr(dispute, name) != value]
     for name in changed:
         setattr(dispute, name, now[name])
+    if "respond_by" in changed:
+        dispute.deadline_told_days = None
     if changed:
-        dispute.save(update_fields=changed)
+        dispute.save(update_fields=[*changed, "deadline_told_days"])
     return bool(changed)
 
 

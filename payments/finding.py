@@ -21,6 +21,7 @@ from payments.models import (
     AuditRecord,
     Capture,
     Case,
+    Dispute,
     PaymentAttempt,
     ProviderCall,
     ProviderEvent,
@@ -138,6 +139,7 @@ _IDS: tuple[tuple[str, Lookup], ...] = (
     ("page", lambda words: PaymentAttempt.objects.filter(page_id__in=words)),
     ("payment", lambda words: PaymentAttempt.objects.filter(intent_id__in=words)),
     ("capture", lambda words: Capture.objects.filter(capture_id__in=words)),
+    ("dispute", lambda words: Dispute.objects.filter(dispute_id__in=words)),
     (
         "event",
         lambda words: ProviderEvent.objects.filter(provider__in=_provider_names(), event_id__in=words),
@@ -159,6 +161,7 @@ _BY_NUMBER: dict[str, type[Any]] = {
     "call": ProviderCall,
     "capture": Capture,
     "delivery": Delivery,
+    "dispute": Dispute,
 }
 
 
@@ -191,6 +194,8 @@ def _order_of(kind: str, key: int) -> int | None:
         return key
     if kind == PaymentAttempt.SUBJECT_KIND:
         return PaymentAttempt.objects.filter(pk=key).values_list("order_id", flat=True).first()
+    if kind == Dispute.SUBJECT_KIND:
+        return Dispute.objects.filter(pk=key).values_list("order_id", flat=True).first()
     if kind == "case":
         return Case.objects.filter(pk=key).values_list("order_id", flat=True).first()
     return None

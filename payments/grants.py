@@ -12,6 +12,8 @@ APPEND_ONLY = (
     "orders_transition",
     "payments_ledgertransaction",
     "payments_ledgerentry",
+    "payments_accountingperiod",
+    "payments_accountbalance",
     "payments_look",
     "payments_paymenttry",
     "payments_disputemovement",

@@ -20,8 +20,17 @@ from typing import Any
 from django.db import connection
 
 from orders.money import EXPONENTS
-from payments import dispute_ledger, ledger, payout_causes, trial_balance  # noqa: F401  causes register themselves
+from payments import (
+    accounting_periods,
+    dispute_ledger,  # noqa: F401  causes register themselves, here and below
+    ledger,  # noqa: F401
+    payout_causes,  # noqa: F401
+    refund_postings,  # noqa: F401
+    trial_balance,
+)
 from payments.ledger_causes import CAUSES, Cause, Expected
+from payments.models import AccountingPeriod
+from payments.trial_balance import Line
 
 AT_ONCE = 2_000
 """Causes, or postings, in one step."""
@@ -35,6 +44,7 @@ _OWNER = "Find out who wrote to the database past the application (its log, the 
 REMEDIES = {
     "out_of_balance": "Look at the unbalanced transactions below it.",
     "unbalanced": _OWNER + "restore the transaction from a backup, or reverse what stands there.",
+    "month_changed": _OWNER + "correct in an open month: a closed one is never changed.",
     "unknown_account": "Add the account to payments/chart.py and have that reviewed, or reverse the posting.",
     "unknown_cause": "Register the cause beside its posting function (payments/ledger_causes.py).",
     "no_posting": "Post it by its own posting function, dated now; then find out how it could commit without.",
@@ -104,12 +114,12 @@ class Checked:
     findings: list[Finding] = field(default_factory=list)
 
 
-BALANCE, TRANSACTIONS = "balance", "transactions"
+BALANCE, TRANSACTIONS, MONTHS = "balance", "transactions", "months"
 
 
 def stages() -> list[str]:
-    """Return the stages of a run, in order: the whole's balance, each transaction by itself, then cause by cause."""
-    return [BALANCE, TRANSACTIONS, *CAUSES]
+    """Return the stages of a run, in order: the whole, each transaction, each closed month, then cause by cause."""
+    return [BALANCE, TRANSACTIONS, MONTHS, *CAUSES]
 
 
 def check(*, told: Callable[[str, int], None] = lambda stage, seen: None) -> Checked:
@@ -136,6 +146,8 @@ def step(stage: str, after: int) -> Step:
         return Step(findings=list(_wrong_with_balance()))
     if stage == TRANSACTIONS:
         return _transactions(after)
+    if stage == MONTHS:
+        return _month(after)
     return _causes(CAUSES[stage], after)
 
 
@@ -206,6 +218,32 @@ def _transactions(after: int) -> Step:
         for pk, entries, total in json.loads(wrong)
     ]
     return Step(findings=findings, seen=seen, after=last if seen == TRANSACTIONS_AT_ONCE else None)
+
+
+def _month(after: int) -> Step:
+    """Hold the next closed month's frozen balances against the entries."""
+    period = AccountingPeriod.objects.filter(pk__gt=after).order_by("pk").first()
+    if period is None:
+        return Step()
+    kept = {(line.account, line.currency): line for line in accounting_periods.frozen(period)}
+    made = {(line.account, line.currency): line for line in accounting_periods.balance_of(period.month)}
+    findings = [
+        Finding(
+            code="month_changed",
+            what=f"{period}: {account} was closed with {_of_line(kept.get((account, currency)), currency)}, and its "
+            f"postings come to {_of_line(made.get((account, currency)), currency)}.",
+        )
+        for account, currency in sorted({*kept, *made})
+        if kept.get((account, currency)) != made.get((account, currency))
+    ]
+    return Step(findings=findings, after=period.pk)
+
+
+def _of_line(line: Line | None, currency: str) -> str:
+    if line is None:
+        return "nothing"
+    parts = (line.balance_minor, line.debit_minor, line.credit_minor)
+    return "{} (debits {}, credits {})".format(*(amount_text(part, currency) for part in parts))
 
 
 # --- causes against postings, both ways ----------------------------------------------------------------------

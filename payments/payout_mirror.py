@@ -19,7 +19,7 @@ from integrations import providers, redaction
 from integrations.contract import BalanceEntry as ToldEntry
 from integrations.contract import EntryKind, InvalidRequest, Page, PayoutSnapshot, Provider, ProviderError
 from integrations.failpoints import failpoint
-from payments import payout_explanation, payouts
+from payments import bank_matching, payout_explanation, payouts
 from payments.clock import Clock
 from payments.models import BalanceEntry, Payout, PayoutLine, PayoutMirror
 from payments.retrying import made_again
@@ -124,6 +124,7 @@ class _Mirroring:
         for payout_id in payout_explanation.to_explain(self._held.provider):
             self._still()
             self._explain(payout_id)
+        bank_matching.match_open_lines(at=self._clock())
 
     def _read_balance(self) -> None:
         """Read the window that was begun, else a new one up to now."""

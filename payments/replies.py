@@ -139,6 +139,14 @@ def _paid_with_case(it: Situation) -> str:
     return f"{_paid(it)} A colleague is looking into what happened since, and will write to you."
 
 
+def _disputed(it: Situation) -> str:
+    return (
+        f"{_paid(it)} You asked your bank about this payment, and your bank decides about it; there is nothing to pay "
+        "now. If you asked by mistake, tell your bank that the payment is yours. If something is wrong with what you "
+        "ordered, answer this message and we will see to it."
+    )
+
+
 def _went_back(what: str) -> Callable[[Situation], str]:
     def body(it: Situation) -> str:
         on = f" on {_date(it.closed_at)}" if it.closed_at else ""
@@ -183,6 +191,7 @@ BODIES: dict[str, Callable[[Situation], str]] = {
     "last_try_failed": _last_try_failed,
     "never_started": _never_started,
     "unsettled": _looking_into_it,
+    "disputed": _disputed,
     "paid_with_case": _paid_with_case,
     "paid_untold": _paid,
     "paid": _paid,

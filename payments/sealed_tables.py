@@ -58,6 +58,8 @@ SEALED = (
     SealedTable(label="orders.Transition"),
     SealedTable(label="payments.LedgerTransaction"),
     SealedTable(label="payments.LedgerEntry"),
+    SealedTable(label="payments.AccountingPeriod"),
+    SealedTable(label="payments.AccountBalance"),
     SealedTable(label="payments.Note"),
     SealedTable(label="payments.CaseNote"),
     SealedTable(label="payments.BankMatch"),
@@ -71,6 +73,7 @@ SEALED = (
 
 
 NOT_SEALED = {
+    "payments_reconciliationfinding": "What a run met; the provider can be asked again, and its case is there.",
     "payments_balanceentry": "What a provider said; the provider can be asked again.",
     "payments_payoutline": "What a provider said; the provider can be asked again.",
     "payments_bankline": "What the bank said; its statement can be read again.",

@@ -32,6 +32,7 @@ KINDS = {
     "call": ("call",),
     "capture": ("capture",),
     "delivery": ("delivery",),
+    "dispute": ("dispute",),
 }
 """Kind of row → what may stand before its number."""
 

@@ -31,7 +31,7 @@ from orders import facts
 from orders.models import Order
 from orders.states import OrderState
 from orders.transitions import move_or_record
-from payments import dispute_watch, inbox, sweeping
+from payments import inbox, sweeping
 from payments.captures import record_captures
 from payments.cases import open_case
 from payments.clock import Clock
@@ -93,25 +93,33 @@ def _look_once(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | 
         return LookResult(Outcome.NOTHING_TO_ASK, attempt)
     failpoint("look.before_fetch")
     try:
-        snapshot = _with_stray(providers.get(attempt.provider).fetch(asked), attempt, ids)
+        snapshot = providers.get(attempt.provider).fetch(asked)
+        others = _other_intents(attempt, ids)
+        for intent_id in sorted(others - {snapshot.ids.intent_id}):
+            snapshot = _with_stray(snapshot, attempt, intent_id)
     except ProviderError as error:
         return LookResult(Outcome.UNREACHABLE, _not_answered(attempt_id, error, at=clock()), error)
     failpoint("look.after_fetch")
     # A hint at an intent that this look did not ask about waits for its own: there may be money on it.
-    covered = {"", asked.intent_id, snapshot.ids.intent_id, ids.intent_id if ids else ""}
+    covered = {"", asked.intent_id, snapshot.ids.intent_id, *others}
     hints = [event_id for event_id, intent_id in waiting if intent_id in covered]
     return settle(attempt_id, number=number, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
 
 
-def _with_stray(snapshot: PaymentSnapshot, attempt: PaymentAttempt, ids: ProviderIds | None) -> PaymentSnapshot:
-    """Add the captures of another intent that a verified event named, if it carries our reference: money is money.
+def _other_intents(attempt: PaymentAttempt, ids: ProviderIds | None) -> set[str]:
+    """Return the intents that an answer about the attempt's page may not cover: a verified event named one, or we hold
+    money of it, which may go back."""
+    held = set(attempt.captures.exclude(intent_id="").values_list("intent_id", flat=True))
+    return (held | ({ids.intent_id} if ids else set())) - {"", attempt.intent_id}
+
+
+def _with_stray(snapshot: PaymentSnapshot, attempt: PaymentAttempt, intent_id: str) -> PaymentSnapshot:
+    """Add what is on another intent, if it carries our reference: money is money.
 
     A page names one intent; a second one made for the same reference (a retry at the provider, a person in its
     dashboard) would otherwise stay unseen. Raises ProviderError.
     """
-    if ids is None or not ids.intent_id or ids.intent_id == snapshot.ids.intent_id:
-        return snapshot
-    stray = providers.get(attempt.provider).fetch(ProviderIds(intent_id=ids.intent_id))
+    stray = providers.get(attempt.provider).fetch(ProviderIds(intent_id=intent_id))
     if (stray.reference, stray.account, stray.mode) != (snapshot.reference, snapshot.account, snapshot.mode):
         return snapshot
     known = {capture.capture_id for capture in snapshot.captures}
@@ -121,7 +129,7 @@ def _with_stray(snapshot: PaymentSnapshot, attempt: PaymentAttempt, ids: Provide
         captures=snapshot.captures + more,
         refunds=snapshot.refunds + stray.refunds,
         disputes=snapshot.disputes + stray.disputes,
-        raw={**snapshot.raw, "data": [stray.raw]},
+        raw={**snapshot.raw, "data": [*snapshot.raw.get("data", []), stray.raw]},
     )
 
 
@@ -146,13 +154,11 @@ def settle(
             record_tries(attempt, snapshot, at=at)
             cause = f"look:{number}"
             trusted = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
-            record_refunds(order, attempt, snapshot, at=at)
+            record_refunds(order, attempt, snapshot, cause=cause, actor=actor, at=at)
             record_disputes(order, attempt, snapshot, cause=cause, actor=actor, at=at)
             if trusted:
                 _follow(order, attempt, snapshot, cause=cause, actor=actor, at=at, news=news)
-        attempt.next_look_at = (
-            sweeping.next_look(attempt, order, at=at) if trusted else dispute_watch.next_look(attempt, at=at)
-        )
+        attempt.next_look_at = sweeping.after_look(attempt, order, trusted=trusted, at=at)
         attempt.sweep_lease_until = None
         attempt.save()
         _use(hints, attempt, number, at)

@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.db.models import F
+
 from integrations.models import Delivery, DeliveryState, DestinationKind
 from orders import facts
 from orders.models import Order, Transition
@@ -17,7 +19,8 @@ from payments import signatures
 from payments.models import Case, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.call import Operation
 from payments.models.capture import Disposition
-from payments.states import LIVE_STATES, CallState, EventState
+from payments.models.case import CaseKind
+from payments.states import LIVE_STATES, UNDECIDED_DISPUTES, CallState, DisputeState, EventState
 
 PROVIDER_LABELS = {"stripe": "Stripe", "paypal": "PayPal", "square": "Square", "nmi": "NMI"}
 MOST_COUNTED = 1000
@@ -106,6 +109,25 @@ class Untold:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Disputed:
+    """The dispute that matters: the undecided one whose deadline is nearest, else the last that was lost."""
+
+    dispute_id: str
+    state: str
+    amount: Money
+    reason: str
+    opened_at: datetime
+    respond_by: datetime | None = None
+    submitted_at: datetime | None = None
+    closed_at: datetime | None = None
+    case: int | None = None
+
+    @property
+    def awaits_answer(self) -> bool:
+        return self.submitted_at is None and self.state in (DisputeState.INQUIRY, DisputeState.OPEN)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Situation:
     """One order at the moment `now`.
 
@@ -134,6 +156,7 @@ class Situation:
     notice: Notice | None = None
     untold: tuple[Untold, ...] = ()
     receipt_at: datetime | None = None
+    dispute: Disputed | None = None
 
     def case_of(self, *kinds: str) -> OpenCase | None:
         """Return the oldest open case of one of these kinds."""
@@ -168,6 +191,7 @@ def situation_of(order: Order, *, at: datetime) -> Situation:
         notice=_waiting_notice(attempt) if attempt else None,
         untold=_untold(order),
         receipt_at=_receipt_at(order),
+        dispute=_dispute_that_matters(order),
     )
 
 
@@ -266,6 +290,27 @@ def _untold(order: Order) -> tuple[Untold, ...]:
             error=row.last_detail,
         )
         for row in rows
+    )
+
+
+def _dispute_that_matters(order: Order) -> Disputed | None:
+    undecided = order.disputes.filter(state__in=UNDECIDED_DISPUTES).order_by(F("respond_by").asc(nulls_last=True), "pk")
+    found = undecided.first() or order.disputes.filter(state=DisputeState.LOST).order_by("-closed_at").first()
+    if found is None:
+        return None
+    case = order.cases.filter(
+        kind=CaseKind.PROVIDER_DISPUTE, subject_kind=found.SUBJECT_KIND, subject_id=found.pk, closed_at=None
+    )
+    return Disputed(
+        dispute_id=found.dispute_id,
+        state=found.state,
+        amount=found.amount,
+        reason=found.reason,
+        opened_at=found.opened_at,
+        respond_by=found.respond_by,
+        submitted_at=found.evidence_submitted_at,
+        closed_at=found.closed_at,
+        case=case.values_list("pk", flat=True).first(),
     )
 
 

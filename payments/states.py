@@ -21,6 +21,21 @@ LIVE_STATES = (AttemptState.CREATED, AttemptState.PENDING, AttemptState.REQUIRES
 """An attempt in one of these may still take money; an order has one of them at most."""
 
 
+class RefundState(models.TextChoices):
+    """Money going back out of one capture."""
+
+    REQUESTED = "requested", "Requested: written down here; the provider has not confirmed it yet."
+    PENDING = "pending", "Pending: the provider has it in hand; the money is not on its way yet."
+    SUCCEEDED = "succeeded", "Succeeded: the money has left our account at the provider."
+    FAILED = "failed", "Failed: the customer did not get it; what had left has come back."
+
+
+UNDECIDED_REFUNDS = (RefundState.REQUESTED, RefundState.PENDING)
+"""A refund in one of these reserves its amount, and its attempt is looked at until it is decided."""
+HELD_REFUNDS = (*UNDECIDED_REFUNDS, RefundState.SUCCEEDED)
+"""What these took, or may still take, of a capture is not there to be refunded again."""
+
+
 class PayoutState(models.TextChoices):
     """Money on its way from a provider to the bank."""
 

@@ -15,7 +15,7 @@ from orders.models import Order
 from orders.states import OrderState
 from payments import dispute_watch
 from payments.models import PaymentAttempt
-from payments.states import AttemptState
+from payments.states import UNDECIDED_REFUNDS, AttemptState
 
 # Age of the attempt in seconds → how long to wait for the next look, in seconds.
 SCHEDULE: tuple[tuple[int, int], ...] = ((60, 20), (300, 60), (1800, 180), (7200, 600))
@@ -23,6 +23,23 @@ SLOWEST_SECONDS = 1800  # a bank debit that takes days is asked for twice an hou
 PAGE_STAYS_OPEN_SECONDS = 600  # while somebody can still pay, never look more rarely than this
 WATCH_ENDED_SECONDS = (1800, 7200, 21_600, 90_000, 260_000)  # after the attempt began; the last one is three days
 RETRY_SECONDS = (5, 15, 30, 60, 120, 300, 600)
+
+
+def after_look(attempt: PaymentAttempt, order: Order, *, trusted: bool, at: datetime) -> datetime | None:
+    """Return when to look again after a look that was settled at `at`; None when nothing is expected any more.
+
+    `trusted`: the payment is what was asked for. One that is not is left alone, but for money on its way back.
+    """
+    of_payment = next_look(attempt, order, at=at) if trusted else dispute_watch.next_look(attempt, at=at)
+    moments = [of_payment, watch_refunds(attempt, at=at)]
+    return min((moment for moment in moments if moment is not None), default=None)
+
+
+def watch_refunds(attempt: PaymentAttempt, *, at: datetime) -> datetime | None:
+    """Return when to look again for a refund that is not decided; None where there is none."""
+    undecided = attempt.refunds.filter(state__in=UNDECIDED_REFUNDS).order_by("-requested_at")
+    newest = undecided.values_list("requested_at", flat=True).first()
+    return None if newest is None else at + timedelta(seconds=_wait(at - newest))
 
 
 def next_look(attempt: PaymentAttempt, order: Order, *, at: datetime) -> datetime | None:

@@ -1,33 +1,36 @@
 """The trial balance: what stands on each account at a moment, in each currency. Debit positive, credit negative.
 
-From the ledger's entries alone; nothing is kept that could disagree with them.
+It begins with the balances that the last closed month before that moment froze, and adds what was posted since: so it
+costs what the open months hold, however long the ledger is. `verify_ledger` holds the frozen ones against the entries.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db import connection
 
 from payments import chart
 from payments.chart import Side
+from payments.models import AccountBalance, AccountingPeriod
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Line:
-    """One account in one currency, in minor units. `debit_minor` and `credit_minor`: what was posted to each side."""
+    """One account in one currency, in minor units: what stood there, and what was posted to each side since."""
 
     account: str
     currency: str
-    debit_minor: int
-    credit_minor: int
+    opening_minor: int = 0
+    debit_minor: int = 0
+    credit_minor: int = 0
 
     @property
     def balance_minor(self) -> int:
         """Debits less credits: positive stands on the debit side."""
-        return self.debit_minor - self.credit_minor
+        return self.opening_minor + self.debit_minor - self.credit_minor
 
     @property
     def side(self) -> Side | None:
@@ -44,23 +47,54 @@ class Equation:
     remainder_minor: int
 
 
-_POSTED = """
-SELECT e.account, t.currency,
-       sum(e.amount_minor) FILTER (WHERE e.amount_minor > 0), -sum(e.amount_minor) FILTER (WHERE e.amount_minor < 0)
-FROM payments_ledgertransaction t JOIN payments_ledgerentry e ON e.transaction_id = t.id
-WHERE (%(since)s::timestamptz IS NULL OR t.at >= %(since)s) AND (%(before)s::timestamptz IS NULL OR t.at < %(before)s)
-GROUP BY e.account, t.currency ORDER BY t.currency, e.account
-"""
+def balance(*, before: datetime | None = None) -> list[Line]:
+    """Return the trial balance of everything posted before a moment; None: of everything."""
+    closed = _last_closed(before)
+    return _added(_frozen(closed), posted(since=closed.ends_at if closed else None, before=before))
+
+
+def turnover(*, since: datetime, before: datetime) -> list[Line]:
+    """Return the trial balance at `before`, in which each side shows what was posted from `since` on."""
+    opening = {(line.account, line.currency): line.balance_minor for line in balance(before=since)}
+    return _added(opening, posted(since=since, before=before))
 
 
 def posted(*, since: datetime | None = None, before: datetime | None = None) -> list[Line]:
-    """Return what was posted from `since` on and before `before` (None: without that bound), summed by the database."""
+    """Return what was posted from `since` on and before `before` (None: without that bound), summed from entries."""
+    conditions = [(f"t.at {sign} %s", moment) for sign, moment in ((">=", since), ("<", before)) if moment is not None]
+    where = " AND ".join(condition for condition, _ in conditions) or "true"
     with connection.cursor() as cursor:
-        cursor.execute(_POSTED, {"since": since, "before": before})
+        cursor.execute(_POSTED.format(where=where), [moment for _, moment in conditions])
         return [
-            Line(account=account, currency=currency, debit_minor=int(debit or 0), credit_minor=int(credit or 0))
+            Line(account=account, currency=currency, debit_minor=int(debit), credit_minor=int(credit))
             for account, currency, debit, credit in cursor.fetchall()
         ]
+
+
+_POSTED = """
+SELECT e.account, t.currency, sum(greatest(e.amount_minor, 0)), sum(greatest(-e.amount_minor, 0))
+FROM payments_ledgertransaction t JOIN payments_ledgerentry e ON e.transaction_id = t.id
+WHERE {where} GROUP BY e.account, t.currency
+"""
+
+
+def _last_closed(before: datetime | None) -> AccountingPeriod | None:
+    periods = AccountingPeriod.objects.order_by("-ends_at")
+    return (periods if before is None else periods.filter(ends_at__lte=before)).first()
+
+
+def _frozen(period: AccountingPeriod | None) -> dict[tuple[str, str], int]:
+    rows = AccountBalance.objects.filter(period=period) if period else AccountBalance.objects.none()
+    return {(row.account, row.currency): row.balance_minor for row in rows}
+
+
+def _added(opening: dict[tuple[str, str], int], lines: Iterable[Line]) -> list[Line]:
+    """Return the lines on top of what stood there, by currency and account."""
+    found = {(line.account, line.currency): line for line in lines}
+    return [
+        replace(found.get(key) or Line(account=key[0], currency=key[1]), opening_minor=opening.get(key, 0))
+        for key in sorted({*opening, *found}, key=lambda key: (key[1], key[0]))
+    ]
 
 
 def equations(lines: Iterable[Line]) -> list[Equation]:

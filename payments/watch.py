@@ -10,7 +10,7 @@ from datetime import datetime
 
 import structlog
 
-from payments import alerts, key_watch, patterns, payout_watch, period_figures, rounds
+from payments import alerts, dispute_deadlines, key_watch, patterns, payout_watch, period_figures, rounds
 from payments.alert_rules import WATCH
 
 EVERY_SECONDS = 60
@@ -45,6 +45,7 @@ JOBS: tuple[Callable[[datetime], int], ...] = (
     _roll_up,
     _keep_keys,
     payout_watch.begin_mirrors,
+    dispute_deadlines.watch,
 )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,6 +15,7 @@ from integrations.contract import (
     Decline,
     DeclineReason,
     DisputeSnapshot,
+    InvalidRequest,
     Mode,
     Notification,
     NotificationRejected,
@@ -22,6 +23,8 @@ from integrations.contract import (
     PaymentStatus,
     ProviderError,
     ProviderIds,
+    RefundRequest,
+    RefundSnapshot,
     Started,
     StartRequest,
     TrySnapshot,
@@ -46,6 +49,7 @@ class Payment:
     intent_id: str = ""
     decline: Decline | None = None
     captures: list[CaptureSnapshot] = field(default_factory=list)
+    refunds: list[RefundSnapshot] = field(default_factory=list)
     tries: list[TrySnapshot] = field(default_factory=list)
     disputes: list[DisputeSnapshot] = field(default_factory=list)
     overrides: dict[str, Any] = field(default_factory=dict)
@@ -77,6 +81,8 @@ class FakeProvider(FakeDisputes, FakeLists, FakePayouts):
         self.calls: list[tuple[str, str]] = []
         self.fail_next: list[ProviderError | None] = []
         self.lose_answer_once = False
+        self.refund_status = "succeeded"
+        self.knows_references = True
         self._number = itertools.count(1)
 
     # --- the verbs -------------------------------------------------------------------------------------------
@@ -118,6 +124,7 @@ class FakeProvider(FakeDisputes, FakeLists, FakePayouts):
             "expires_at": payment.request.expires_at,
             "decline": payment.decline,
             "captures": tuple(payment.captures),
+            "refunds": tuple(payment.refunds),
             "tries": tuple(payment.tries),
             "disputes": tuple(payment.disputes),
         }
@@ -127,6 +134,7 @@ class FakeProvider(FakeDisputes, FakeLists, FakePayouts):
             "status": said["status"],
             "amount": said["amount_minor"],
             "paid": len(said["captures"]),
+            "refunds": [(refund.refund_id, refund.status) for refund in said["refunds"]],
             "disputes": [dispute.status for dispute in said["disputes"]],
         }
         return PaymentSnapshot(**said, raw=raw)
@@ -143,6 +151,21 @@ class FakeProvider(FakeDisputes, FakeLists, FakePayouts):
         payment = self.find(ids)
         if payment.status is PaymentStatus.AUTHORIZED:
             payment.status = PaymentStatus.CANCELLED
+
+    def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
+        self._begin("refund", idempotency_key)
+        payment = self.payment_of(request.capture_id)
+        if idempotency_key not in self.by_key:
+            made = self.refund_at_provider(
+                payment,
+                amount_minor=request.amount_minor,
+                capture_id=request.capture_id,
+                status=self.refund_status,
+                reference=request.reference if self.knows_references else "",
+            )
+            self.by_key[idempotency_key] = made.refund_id
+        self._lose_answer()
+        return next(made for made in payment.refunds if made.refund_id == self.by_key[idempotency_key])
 
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
         if headers.get("Signature") != "good":
@@ -173,6 +196,7 @@ class FakeProvider(FakeDisputes, FakeLists, FakePayouts):
             currency=payment.request.currency if currency is None else currency,
             captured_at=MOMENT,
             fee_minor=59,
+            intent_id=payment.intent_id or f"pi_{payment.page_id}",
         )
         payment.intent_id = payment.intent_id or f"pi_{payment.page_id}"
         payment.captures.append(capture)
@@ -187,6 +211,51 @@ class FakeProvider(FakeDisputes, FakeLists, FakePayouts):
         self.payments[second.intent_id] = second
         self.pay(second)
         return second
+
+    def payment_of(self, capture_id: str) -> Payment:
+        """Return the payment that holds this capture."""
+        for payment in self.payments.values():
+            if any(capture.capture_id == capture_id for capture in payment.captures):
+                return payment
+        raise UnknownObject("no such capture")
+
+    def refund_at_provider(
+        self,
+        payment: Payment,
+        *,
+        amount_minor: int | None = None,
+        capture_id: str = "",
+        status: str = "succeeded",
+        reference: str = "",
+    ) -> RefundSnapshot:
+        """Let money of a capture (the first, unless named) go back; what is left of it, unless an amount is given."""
+        capture = next(one for one in payment.captures if capture_id in ("", one.capture_id))
+        gone = sum(
+            refund.amount_minor
+            for refund in payment.refunds
+            if refund.capture_id == capture.capture_id and refund.status != "failed"
+        )
+        amount = capture.amount_minor - gone if amount_minor is None else amount_minor
+        if amount <= 0 or gone + amount > capture.amount_minor:
+            raise InvalidRequest("more than is left of it", code="charge_already_refunded")
+        refund = RefundSnapshot(
+            refund_id=f"re_{next(self._number)}",
+            capture_id=capture.capture_id,
+            amount_minor=amount,
+            currency=capture.currency,
+            status=status,
+            reference=reference,
+        )
+        payment.refunds.append(refund)
+        return refund
+
+    def decide_refund(self, refund_id: str, status: str, *, why: str = "") -> None:
+        """Let a refund succeed or fail, whatever it was before."""
+        for payment in self.payments.values():
+            payment.refunds = [
+                replace(refund, status=status, failure_reason=why) if refund.refund_id == refund_id else refund
+                for refund in payment.refunds
+            ]
 
     def refuse_card(
         self, payment: Payment, reason: DeclineReason = DeclineReason.INSUFFICIENT_FUNDS, *, card: str = "card-1"

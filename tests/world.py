@@ -7,10 +7,13 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
-from integrations.contract import ProviderIds
+from django.db import transaction
+
+from integrations.contract import ProviderIds, RefundReason
 from orders.models import Order, Transition
-from payments import checkout, expiry, inbox, working
-from payments.models import Capture, Case, LedgerEntry, PaymentAttempt, ProviderEvent
+from orders.money import Money
+from payments import calls, checkout, expiry, inbox, refund_requests, settlement, working
+from payments.models import Capture, Case, LedgerEntry, PaymentAttempt, ProviderEvent, Refund
 from tests.fake_provider import FakeProvider, Payment
 
 
@@ -34,6 +37,31 @@ class World:
 
     def press_pay(self, provider: str = "stripe") -> checkout.Opening:
         return checkout.open_attempt(order_id=self.order_id, provider=provider, clock=self.clock, actor="shopper")
+
+    # --- the shop's people -----------------------------------------------------------------------------------
+
+    def ask_refund(self, amount_minor: int | None = None, *, capture: Capture | None = None) -> Refund:
+        """Have a refund written down, as an approved act does: what is left of the one capture, unless told."""
+        with transaction.atomic():
+            order = Order.objects.select_for_update(no_key=True).get(pk=self.order_id)
+            chosen = capture or Capture.objects.get(order=order)
+            settlement.lock(chosen.attempt_id)
+            locked = Capture.objects.select_for_update(no_key=True).get(pk=chosen.pk)
+            left = refund_requests.left_of(locked)
+            return refund_requests.request_refund(
+                locked,
+                amount=left if amount_minor is None else Money(amount_minor, locked.currency),
+                reason=RefundReason.REQUESTED_BY_CUSTOMER,
+                action=None,
+                at=self.now,
+            )
+
+    def refund(self, amount_minor: int | None = None, *, capture: Capture | None = None) -> Refund:
+        """Ask for a refund, send its call and look, as an approved act does."""
+        refund = self.ask_refund(amount_minor, capture=capture)
+        calls.send(refund.calls.get().pk, clock=self.clock)
+        settlement.look(refund.attempt_id, clock=self.clock, actor="test")
+        return Refund.objects.get(pk=refund.pk)
 
     # --- the provider ----------------------------------------------------------------------------------------
 
@@ -103,6 +131,9 @@ class World:
 
     def dispositions(self) -> list[str]:
         return sorted(Capture.objects.values_list("disposition", flat=True))
+
+    def refund_states(self) -> list[str]:
+        return list(Refund.objects.order_by("pk").values_list("state", flat=True))
 
     def event_states(self) -> list[str]:
         return sorted(ProviderEvent.objects.values_list("state", flat=True))

@@ -43,7 +43,7 @@ from integrations.contract.payments import (
 )
 from integrations.contract.payouts import BalanceEntry, EntryKind, PayoutSnapshot, PayoutStatus
 from integrations.contract.provider import Capabilities, Provider
-from integrations.contract.refunds import RefundSnapshot
+from integrations.contract.refunds import RefundReason, RefundRequest, RefundSnapshot
 
 __all__ = [
     "BalanceEntry",
@@ -81,6 +81,8 @@ __all__ = [
     "ProviderIds",
     "ProviderMisconfigured",
     "RateLimited",
+    "RefundReason",
+    "RefundRequest",
     "RefundSnapshot",
     "SettingProblem",
     "StartRequest",

@@ -105,13 +105,17 @@ class Started:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CaptureSnapshot:
-    """Money that moved to us. `fee_minor` is None while the provider has not told its fee."""
+    """Money that moved to us. `fee_minor` is None while the provider has not told its fee.
+
+    `intent_id`: the provider's payment it belongs to, where it tells it.
+    """
 
     capture_id: str
     amount_minor: int
     currency: str
     captured_at: datetime
     fee_minor: int | None = None
+    intent_id: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,7 @@ from integrations.contract.notifications import Notification
 from integrations.contract.paging import Page
 from integrations.contract.payments import Mode, PaymentSnapshot, ProviderIds, Started, StartRequest
 from integrations.contract.payouts import BalanceEntry, PayoutSnapshot
+from integrations.contract.refunds import RefundRequest, RefundSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +60,10 @@ class Provider(Protocol):
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         """Give an uncaptured authorization back to the shopper. Does nothing where none is held. Raises
         ProviderError."""
+        ...
+
+    def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
+        """Give money of one capture back. Raises ProviderError; a permanent one means that nothing goes back."""
         ...
 
     def stage_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:

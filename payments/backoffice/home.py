@@ -13,7 +13,7 @@ from django.db.models import Count, QuerySet, Sum
 from django.urls import reverse
 
 from orders.money import Money
-from payments import alerts, approvals, case_areas, runbooks
+from payments import alerts, approvals, case_areas, dispute_deadlines, dispute_words, runbooks
 from payments.backoffice.charts import Chart
 from payments.backoffice.monitoring_charts import charts_for
 from payments.models import Case, StaffAction
@@ -59,6 +59,15 @@ class KindOfCase:
 
 
 @dataclass(frozen=True, slots=True)
+class NearDispute:
+    """A dispute that waits for our answer and whose deadline is near or has passed."""
+
+    text: str
+    countdown: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
 class Home:
     """All parts, for the template."""
 
@@ -69,6 +78,7 @@ class Home:
     to_decide: list[StaffAction]
     own_requests: list[StaffAction]
     charts: list[Chart]
+    disputes: list[NearDispute] | None = None
 
 
 def home_of(user: Any, *, at: datetime) -> Home:
@@ -84,7 +94,21 @@ def home_of(user: Any, *, at: datetime) -> Home:
         to_decide=[action for action in undecided if approvals.may_decide(user, action)][:MOST_SHOWN],
         own_requests=list(waiting.filter(requested_by_id=user.pk).order_by("-pk")[:MOST_SHOWN]),
         charts=charts_for(user, Length.HOUR, at=at, most=2),
+        disputes=_near_disputes(at) if may(user, Verb.VIEW, Area.DISPUTE) else None,
     )
+
+
+def _near_disputes(at: datetime) -> list[NearDispute]:
+    """Return the disputes that wait for an answer, the nearest deadline first; those that are overdue lead."""
+    near = dispute_deadlines.near(at=at).select_related("order")[:MOST_SHOWN]
+    return [
+        NearDispute(
+            text=f"Dispute {dispute.dispute_id} over {dispute.amount}, order {dispute.order.number}",
+            countdown=dispute_words.countdown_of(dispute, at=at),
+            url=reverse("admin:payments_dispute_change", args=[dispute.pk]),
+        )
+        for dispute in near
+    ]
 
 
 def _signals(at: datetime) -> list[Signal]:

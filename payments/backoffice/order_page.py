@@ -9,6 +9,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from urllib.parse import urlencode
 
 from django.apps import apps
@@ -22,7 +23,7 @@ from django.utils import timezone
 
 from orders import locales
 from orders.models import Order
-from payments import asking, notes, replies, resending, staff_operations
+from payments import asking, dispute_words, notes, replies, resending, staff_operations
 from payments.backoffice.buttons import Button, buttons
 from payments.masking import masked_address
 from payments.models import PaymentAttempt
@@ -42,6 +43,15 @@ class Id:
     label: str
     value: str
     url: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Banner:
+    """A line below the order's heading that nobody may overlook; `url`: empty where this person may not open it."""
+
+    text: str
+    tone: str
+    url: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,12 +96,25 @@ def show(request: HttpRequest, order: Order) -> HttpResponse:
         "case_url": url_of(request, OwnPage("payments.case", answer.case)) if answer.case else "",
         "reply": replies.reply(situation, answer),
         "now": now,
+        "disputed": _disputed(request, order, now=now),
         **_acts(request, order),
         **_timeline(request, order),
     }
     response = TemplateResponse(request, "admin/orders/order/page.html", context)
     response.headers["Cache-Control"] = "no-store"
     return response
+
+
+def _disputed(request: HttpRequest, order: Order, *, now: datetime) -> list[Banner]:
+    """Return a line for each dispute of the order, the newest first."""
+    return [
+        Banner(
+            f"The customer's bank disputes {dispute.amount}: {dispute_words.countdown_of(dispute, at=now)}.",
+            dispute_words.tone(dispute.state),
+            url_of(request, OwnPage("payments.dispute", dispute.pk)),
+        )
+        for dispute in order.disputes.order_by("-pk")[:MOST_ATTEMPTS]
+    ]
 
 
 def _ids(request: HttpRequest, order: Order, attempts: list[PaymentAttempt]) -> list[Id]:

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from orders.models import Order, Transition
 from payments.backoffice.base import ReadOnlyAdmin, ReadOnlyInline
 from payments.backoffice.filtering import by_provider, recent_values
-from payments.models import Capture, Look, PaymentAttempt, ProviderCall
+from payments.models import Capture, Dispute, Look, PaymentAttempt, ProviderCall
 from payments.roles import Area
 
 _ATTEMPT_FIELDS: dict[str, tuple[str, ...]] = {
@@ -138,7 +138,7 @@ class TransitionAdmin(OrderRowAdmin):
     )
     list_filter = (recent_values("subject_kind"), "forbidden")
     search_fields = ("subject_id",)
-    search_help_text = "The number of an order, or the key of an attempt"
+    search_help_text = "The number of an order, or the key of an attempt or dispute"
     fields = (
         *("subject", "from_state", "to_state", "event", "forbidden", "actor", "cause", "at", "sequence"),
         "correlation_id",
@@ -146,12 +146,16 @@ class TransitionAdmin(OrderRowAdmin):
     readonly_fields = fields
 
     def leading_search_lookups(self) -> dict[str, Any]:
-        return {"subject_kind__in": [Order.SUBJECT_KIND, PaymentAttempt.SUBJECT_KIND]}
+        return {"subject_kind__in": [Order.SUBJECT_KIND, PaymentAttempt.SUBJECT_KIND, Dispute.SUBJECT_KIND]}
 
     @admin.display(description="subject")
     def subject(self, row: Transition) -> str:
         """The order or attempt it is about, as a link."""
-        pages = {Order.SUBJECT_KIND: "orders_order", PaymentAttempt.SUBJECT_KIND: "payments_paymentattempt"}
+        pages = {
+            Order.SUBJECT_KIND: "orders_order",
+            PaymentAttempt.SUBJECT_KIND: "payments_paymentattempt",
+            Dispute.SUBJECT_KIND: "payments_dispute",
+        }
         name = f"{row.subject_kind} {row.subject_id}"
         if row.subject_kind not in pages:
             return name

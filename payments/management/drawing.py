@@ -11,7 +11,7 @@ from django.db import models
 
 from orders.models import Order
 from orders.transitions import edges_of
-from payments.models import Dispute, PaymentAttempt, Payout
+from payments.models import Dispute, PaymentAttempt, Payout, Refund
 
 OURS = ("orders", "payments", "integrations")
 _BLOCK = re.compile(r"(<!-- draw:(?P<name>[a-z-]+) -->\n).*?(<!-- /draw -->)", re.DOTALL)
@@ -76,6 +76,7 @@ def _schema() -> str:
 DRAWINGS: dict[str, Callable[[], str]] = {
     "order": _machine(Order),
     "attempt": _machine(PaymentAttempt),
+    "refund": _machine(Refund),
     "payout": _machine(Payout),
     "dispute": _machine(Dispute),
     "schema": _schema,

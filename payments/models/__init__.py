@@ -1,6 +1,6 @@
 """What moves money, one family a file."""
 
-from payments.models.accounting import LedgerCheck
+from payments.models.accounting import AccountBalance, AccountingPeriod, LedgerCheck
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
 from payments.models.audit import AuditRecord, AuditSeal, SealedRows
@@ -16,11 +16,14 @@ from payments.models.note import Note
 from payments.models.payout import BalanceEntry, Payout, PayoutLine, PayoutMirror
 from payments.models.period import KeeperRound, PeriodFigures
 from payments.models.reconciliation import EventWatermark, ReconciliationFinding, ReconciliationRun
+from payments.models.refund import Refund
 from payments.models.signature_trouble import SignatureTrouble
 from payments.models.staff import BackupCode, BackupCodes, Invitation, StaffAccount, StaffToken, TotpDevice
 from payments.models.tries import PaymentTry
 
 __all__ = [
+    "AccountBalance",
+    "AccountingPeriod",
     "Approval",
     "AuditRecord",
     "AuditSeal",
@@ -53,6 +56,7 @@ __all__ = [
     "ProviderEvent",
     "ReconciliationFinding",
     "ReconciliationRun",
+    "Refund",
     "SealedRows",
     "SignatureTrouble",
     "StaffAccount",

@@ -55,9 +55,11 @@ KIND_OF = {
 
 
 class ProviderCall(models.Model):
-    """One call, its idempotency key and its answer. Only payments/calls.py changes its state."""
+    """One call, its idempotency key and its answer. Only payments/calls.py changes its state, and
+    payments/refund_calls.py where a look has found what became of a refund."""
 
     attempt = models.ForeignKey("payments.PaymentAttempt", on_delete=models.PROTECT, related_name="calls")
+    refund = models.ForeignKey("payments.Refund", null=True, blank=True, on_delete=models.PROTECT, related_name="calls")
     operation = models.CharField(max_length=10, choices=operations)
     kind = models.CharField(max_length=12, choices=Kind.choices)
     idempotency_key = models.CharField(max_length=64, unique=True, default=new_idempotency_key, editable=False)
@@ -65,6 +67,7 @@ class ProviderCall(models.Model):
     state = models.CharField(max_length=10, choices=State.choices, default=State.PREPARED)
     created_at = models.DateTimeField()
     first_sent_at = models.DateTimeField(null=True, blank=True)
+    last_sent_at = models.DateTimeField(null=True, blank=True)
     tries = models.PositiveIntegerField(default=0)
     fence = models.PositiveIntegerField(default=0, help_text="Counts claims; an older claim's answer is dropped.")
     lease_until = models.DateTimeField(null=True, blank=True)
@@ -83,6 +86,14 @@ class ProviderCall(models.Model):
             models.CheckConstraint(condition=models.Q(state__in=State.values), name="call_state_known"),
             models.UniqueConstraint(
                 fields=["attempt"], condition=models.Q(operation="start"), name="call_one_start_an_attempt"
+            ),
+            models.UniqueConstraint(
+                fields=["refund"], condition=models.Q(refund__isnull=False), name="call_one_a_refund"
+            ),
+            models.CheckConstraint(
+                condition=models.Q(operation="refund", refund__isnull=False)
+                | (~models.Q(operation="refund") & models.Q(refund__isnull=True)),
+                name="call_of_a_refund_names_it",
             ),
         ]
         indexes = [

@@ -24,6 +24,13 @@ class Capture(models.Model):
     provider = models.CharField(max_length=20)
     account = models.CharField(max_length=64)
     capture_id = models.CharField(max_length=255)
+    intent_id = models.CharField(
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+        help_text="The provider's payment it belongs to, where it told it: not always its attempt's.",
+    )
     amount_minor = models.BigIntegerField()
     currency = models.CharField(max_length=3)
     disposition = models.CharField(max_length=10, choices=Disposition.choices)

@@ -38,6 +38,9 @@ class Dispute(models.Model):
     evidence_submitted_at = models.DateTimeField(
         null=True, blank=True, help_text="When a look first told us that the bank has our evidence."
     )
+    deadline_told_days = models.SmallIntegerField(
+        null=True, blank=True, editable=False, help_text="How near its deadline was when staff were last told."
+    )
     correlation_id = models.CharField(
         max_length=64, blank=True, default=correlation.current, db_default="", editable=False
     )

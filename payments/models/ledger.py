@@ -17,6 +17,7 @@ class LedgerTransaction(models.Model):
     class Meta:
         ordering = ["-pk"]
         constraints = [models.UniqueConstraint(fields=["cause_kind", "cause_id"], name="ledger_once_a_cause")]
+        indexes = [models.Index(fields=["at"], name="ledger_transaction_at")]
 
     def __str__(self) -> str:
         return f"Ledger transaction {self.pk}: {self.cause_kind} {self.cause_id}"
@@ -34,7 +35,7 @@ class LedgerEntry(models.Model):
         constraints = [
             models.CheckConstraint(condition=~models.Q(amount_minor=0), name="ledger_entry_not_zero"),
         ]
-        indexes = [models.Index(fields=["account"], name="ledger_entry_account")]
+        indexes = [models.Index(fields=["account", "transaction"], name="ledger_entry_of_account")]
 
     def __str__(self) -> str:
         return f"{self.account} {self.amount_minor}"

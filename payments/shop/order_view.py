@@ -12,9 +12,10 @@ from integrations import providers
 from orders.models import Order, Transition
 from orders.money import Money
 from orders.states import OrderState
-from payments.models import Capture, PaymentAttempt
+from payments.models import Capture, Dispute, PaymentAttempt
 from payments.models.capture import Disposition
 from payments.shop.page_data import AttemptView, OrderView
+from payments.states import DisputeState
 
 PROVIDER_NAMES = {"stripe": "Card or bank (Stripe)", "paypal": "PayPal", "square": "Card (Square)", "nmi": "Card (NMI)"}
 
@@ -29,6 +30,7 @@ def view_of(order: Order, *, now: datetime, paying: bool = False, choosing: bool
     attempt = order.attempts.order_by("-pk").first()
     extra = list(order.captures.filter(disposition=Disposition.UNAPPLIED).order_by("pk"))
     paid_by = order.captures.filter(disposition=Disposition.APPLIED).select_related("attempt").first()
+    dispute = _dispute_to_show(order)
     return OrderView(
         now=now,
         order_number=order.number,
@@ -48,6 +50,9 @@ def view_of(order: Order, *, now: datetime, paying: bool = False, choosing: bool
         choosing=choosing,
         extra_display=_sum_display(extra, order),
         extra_at=extra[0].created_at if extra else None,
+        disputed_at=dispute.opened_at if dispute else None,
+        disputed_display=dispute.amount.format(locale=order.locale) if dispute else "",
+        dispute_lost_at=dispute.closed_at if dispute else None,
         provider_count=len(providers.offered()),
     )
 
@@ -56,6 +61,7 @@ def version_of(order: Order) -> str:
     """Return a short digest that changes whenever the order's page may read differently."""
     attempt = order.attempts.order_by("-pk").first()
     seen = [order.state, Capture.objects.filter(order=order).count()]
+    seen += order.disputes.order_by("pk").values_list("state", flat=True)
     if attempt is not None:
         seen += [
             attempt.pk,
@@ -67,6 +73,12 @@ def version_of(order: Order) -> str:
             attempt.look_failures > 0,
         ]
     return hashlib.sha256(json.dumps(seen, default=str).encode()).hexdigest()[:16]
+
+
+def _dispute_to_show(order: Order) -> Dispute | None:
+    """Return the undecided dispute, else the last that was lost, of the money that pays the order."""
+    disputes = order.disputes.filter(capture__disposition=Disposition.APPLIED).order_by("-opened_at")
+    return disputes.filter(closed_at=None).first() or disputes.filter(state=DisputeState.LOST).first()
 
 
 def _attempt_view(attempt: PaymentAttempt | None) -> AttemptView | None:

@@ -194,6 +194,16 @@ def _failed(view: OrderView, attempt: AttemptView) -> Page:
 
 def _paid(view: OrderView) -> Page:
     paid_at = view.paid_at or view.now
+    if view.disputed_display and view.dispute_lost_at:
+        return _page(
+            view,
+            "disputed",
+            "Your bank gave the money back to you",
+            text=(
+                f"On {when(view.dispute_lost_at, zone=view.zone)} your bank decided over {view.disputed_display}.",
+                "It has given you this money back, or will; your bank knows when.",
+            ),
+        )
     if view.disputed_display and view.disputed_at:
         return _page(
             view,
@@ -201,7 +211,7 @@ def _paid(view: OrderView) -> Page:
             "You asked your bank about this payment",
             text=(
                 f"On {when(view.disputed_at, zone=view.zone)} your bank opened a dispute over {view.disputed_display}.",
-                f"Your bank decides it. There is nothing to pay now. {WE_WILL_MAIL}",
+                "Your bank decides it, and tells you. There is nothing to pay now.",
             ),
         )
     if view.paying:

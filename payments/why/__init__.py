@@ -36,6 +36,7 @@ RULES: tuple[Rule, ...] = (
     unpaid.last_try_failed,
     unpaid.never_started,
     unpaid.unsettled,
+    settled.disputed,
     settled.paid_with_case,
     settled.paid_untold,
     settled.paid,

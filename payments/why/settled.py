@@ -5,8 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 from orders.states import OrderState
+from payments import dispute_words
 from payments.models.case import CaseKind
 from payments.situation import Situation, Untold
+from payments.states import DisputeState
 from payments.why.answer import Why, by_case, capitalised, ended, lowered, tries, when
 from payments.why.trouble import STOPS
 
@@ -15,6 +17,24 @@ LATE_FACT_AFTER = timedelta(minutes=1)
 
 _MONEY_TAKEN = (OrderState.PAID, OrderState.PARTIALLY_REFUNDED, OrderState.REFUNDED)
 _NOTHING_MORE = "Nothing more is to happen"
+
+
+def disputed(it: Situation) -> Why | None:
+    """Paid, and the customer's bank claims the money back, or has taken it for good."""
+    told = it.dispute
+    if told is None or it.state not in _MONEY_TAKEN:
+        return None
+    left = dispute_words.countdown(
+        told.state, respond_by=told.respond_by, submitted_at=told.submitted_at, closed_at=told.closed_at, at=it.now
+    )
+    asks = "inquires about" if told.state == DisputeState.INQUIRY else "disputes"
+    reason = dispute_words.reason_words(told.reason)
+    sentence = f"{_paid(it)} But the customer's bank {asks} {told.amount} ({reason}): {ended(left)}"
+    if told.awaits_answer:
+        return Why("disputed", "act", sentence, "Unanswered, the bank decides against us", told.respond_by, told.case)
+    if told.state == DisputeState.LOST:
+        return Why("disputed", "bad", sentence, _NOTHING_MORE, None, told.case)
+    return Why("disputed", "wait", sentence, "The bank decides; we ask the provider a few times a day", None, told.case)
 
 
 def paid_with_case(it: Situation) -> Why | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from payments import chart
+from payments import chart, ledger_check  # noqa: F401  it has all causes registered
 from payments.ledger_causes import CAUSES
 from tests.architecture.sources import Source, dotted, parse, sources
 

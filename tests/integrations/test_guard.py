@@ -33,6 +33,9 @@ from integrations.contract import (
     PayoutStatus,
     ProviderIds,
     RateLimited,
+    RefundReason,
+    RefundRequest,
+    RefundSnapshot,
     Started,
     StartRequest,
     Unavailable,
@@ -88,6 +91,15 @@ REQUEST = StartRequest(
     return_url="https://shop.example/r",
     cancel_url="https://shop.example/c",
     expires_at=NOW,
+)
+REFUND = RefundSnapshot(refund_id="re_1", capture_id="ch_1", amount_minor=100, currency="EUR", status="pending")
+REFUND_REQUEST = RefundRequest(
+    reference="rf_1",
+    ids=IDS,
+    capture_id="ch_1",
+    amount_minor=100,
+    currency="EUR",
+    reason=RefundReason.REQUESTED_BY_CUSTOMER,
 )
 
 
@@ -149,6 +161,9 @@ class Scripted:
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self.script()
 
+    def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
+        return self.script() or REFUND
+
     def stage_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
         self.script()
 
@@ -185,6 +200,7 @@ VERBS: dict[str, Callable[[GuardedProvider], Any]] = {
     "account": lambda provider: provider.account(),
     "start": lambda provider: provider.start(REQUEST, idempotency_key="k"),
     "fetch": lambda provider: provider.fetch(IDS),
+    "refund": lambda provider: provider.refund(REFUND_REQUEST, idempotency_key="k"),
     "close": lambda provider: provider.close(IDS, idempotency_key="k"),
     "find_capture": lambda provider: provider.find_capture("ch_1"),
     "list_captures": lambda provider: provider.list_captures(since=NOW, until=NOW),

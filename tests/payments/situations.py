@@ -9,7 +9,7 @@ from typing import Any
 from orders.money import Money
 from payments.models.call import Operation
 from payments.models.case import CaseKind
-from payments.situation import Attempt, Call, Notice, OpenCase, Situation, Untold
+from payments.situation import Attempt, Call, Disputed, Notice, OpenCase, Situation, Untold
 
 NOW = datetime(2026, 11, 21, 14, 10, tzinfo=UTC)
 
@@ -132,8 +132,19 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "never_started": placed(attempt=None),
     "unsettled": placed(attempt=attempt(state="paid", page_open=False, said="paid")),
+    "disputed": paid(
+        dispute=Disputed(
+            dispute_id="du_1",
+            state="open",
+            amount=Money(4200, "EUR"),
+            reason="product_not_received",
+            opened_at=NOW - minutes(3),
+            respond_by=NOW + timedelta(days=8, hours=4),
+            case=7,
+        )
+    ),
     "paid_with_case": paid(
-        cases=(case(CaseKind.PROVIDER_DISPUTE, "stripe shows dispute dp_1 (open).", "Answer it before its deadline."),)
+        cases=(case(CaseKind.PROVIDER_REFUND, "stripe shows refund re_1 (pending).", "Tell the customer."),)
     ),
     "paid_untold": paid(
         untold=(

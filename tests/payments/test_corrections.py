@@ -107,7 +107,7 @@ class TestReopenWithLateMoney:
         assert action.state == ActionState.OVERTAKEN
         assert (world.order.state, world.balance()) == (
             "expired",
-            {"clearing:stripe": 1941, "fees": 59, "unapplied": -2000},
+            {"clearing:stripe": -59, "fees": 59, "unapplied": 0},
         )
 
     def test_while_the_provider_cannot_be_asked_nothing_is_applied(

@@ -15,8 +15,8 @@ from django.db import connection, models, transaction
 from orders.models import Order, Transition
 from orders.states import OrderState
 from orders.transitions import ForbiddenTransition, edges_of, move, move_or_record, operation
-from payments.models import Dispute, PaymentAttempt, Payout
-from payments.states import AttemptState, DisputeState, PayoutState
+from payments.models import Dispute, PaymentAttempt, Payout, Refund
+from payments.states import AttemptState, DisputeState, PayoutState, RefundState
 
 ORDER_EDGES = {
     ("placed", "paid"): "paid",
@@ -52,6 +52,13 @@ ATTEMPT_EDGES = {
     ("refunded", "paid"): "refund_failed",
     ("partially_refunded", "paid"): "refund_failed",
 }
+REFUND_EDGES = {
+    ("requested", "pending"): "accepted",
+    ("pending", "succeeded"): "succeeded",
+    ("requested", "failed"): "failed",
+    ("pending", "failed"): "failed",
+    ("succeeded", "failed"): "failed",
+}
 PAYOUT_EDGES = {
     ("pending", "in_transit"): "sent",
     ("pending", "paid"): "paid",
@@ -75,6 +82,7 @@ DISPUTE_EDGES = {
 MACHINES = [
     (Order, OrderState, ORDER_EDGES),
     (PaymentAttempt, AttemptState, ATTEMPT_EDGES),
+    (Refund, RefundState, REFUND_EDGES),
     (Payout, PayoutState, PAYOUT_EDGES),
     (Dispute, DisputeState, DISPUTE_EDGES),
 ]

@@ -106,7 +106,7 @@ TABLE: dict[str, tuple[str, tuple[str, ...], tuple[tuple[str, str, str, str], ..
         "You asked your bank about this payment",
         (
             "On 21 November 2026, 14:03 UTC your bank opened a dispute over €42.00.",
-            "Your bank decides it. There is nothing to pay now. We'll e-mail you.",
+            "Your bank decides it, and tells you. There is nothing to pay now.",
         ),
         (),
     ),

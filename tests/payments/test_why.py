@@ -120,10 +120,21 @@ SNAPSHOTS = {
         "The attempt is paid, and the order is not paid by it.",
         "Nothing happens by itself. Compare the payment at the provider, and tell the developers.",
     ),
+    "disputed": (
+        "act",
+        (
+            "Paid at 14:05 UTC through Stripe: 42.00 EUR. But the customer's bank disputes 42.00 EUR "
+            "(product not received): answer within 8 days 4 hours, by 2026-11-29 18:10 UTC."
+        ),
+        "Unanswered, the bank decides against us on 29 November 2026, 18:10 UTC.",
+    ),
     "paid_with_case": (
         "act",
-        "Paid at 14:05 UTC through Stripe: 42.00 EUR. But: disputed at the provider. Stripe shows dispute dp_1 (open).",
-        "Nothing happens by itself. Case 7: Answer it before its deadline.",
+        (
+            "Paid at 14:05 UTC through Stripe: 42.00 EUR. But: refunded at the provider. "
+            "Stripe shows refund re_1 (pending)."
+        ),
+        "Nothing happens by itself. Case 7: Tell the customer.",
     ),
     "paid_untold": (
         "wait",

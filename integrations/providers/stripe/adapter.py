@@ -23,10 +23,12 @@ from integrations.contract import (
     PayoutSnapshot,
     ProviderIds,
     ProviderMisconfigured,
+    RefundRequest,
+    RefundSnapshot,
     Started,
     StartRequest,
 )
-from integrations.providers.stripe import answers, disputes, listing, notifications, payouts, snapshots
+from integrations.providers.stripe import answers, disputes, listing, notifications, payouts, refunds, snapshots
 from integrations.providers.stripe.answers import Answer
 from integrations.providers.stripe.client import Client, checked, items
 from integrations.providers.stripe.credentials import OFFICIAL_API_BASE, check_credentials, mode_of
@@ -124,16 +126,16 @@ class StripeProvider:
         account = self.account()
         session, intent = self._session_and_intent(ids)
         charges: list[Answer] = []
-        refunds: list[Answer] = []
+        given_back: list[Answer] = []
         disputed: list[Answer] = []
         if intent is not None:
             charges = self._charges(intent)
             of_intent = {"payment_intent": answers.text(intent, "id")}
             if any(snapshots.is_captured(charge) for charge in charges):
-                refunds = self._client.all_of(self._client.v1.refunds.list, of_intent)
+                given_back = self._client.all_of(self._client.v1.refunds.list, of_intent)
             if any(charge.get("disputed") for charge in charges):
                 disputed = self._client.all_of(self._client.v1.disputes.list, of_intent)
-        payment = Payment(session=session, intent=intent, charges=charges, refunds=refunds, disputes=disputed)
+        payment = Payment(session=session, intent=intent, charges=charges, refunds=given_back, disputes=disputed)
         return snapshots.snapshot(payment, account=account)
 
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
@@ -158,6 +160,10 @@ class StripeProvider:
             {"cancellation_reason": "requested_by_customer"},
             {"idempotency_key": idempotency_key},
         )
+
+    def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
+        """Give money of one charge back; see refunds.create."""
+        return refunds.create(self._client, request, idempotency_key=idempotency_key)
 
     def stage_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
         """See disputes.stage."""

@@ -183,6 +183,7 @@ def capture(charge: Answer) -> CaptureSnapshot:
         currency=currency,
         captured_at=answers.moment(charge if entry is None else entry, "created"),
         fee_minor=fee_minor,
+        intent_id=answers.id_of(charge, "payment_intent"),
     )
 
 
@@ -212,9 +213,11 @@ def _try(charge: Answer) -> TrySnapshot | None:
 def refund(told: Answer) -> RefundSnapshot:
     """Read one refund. Raises Unavailable where it is not what the API documents."""
     amount_minor, currency = from_stripe(answers.whole(told, "amount"), answers.text(told, "currency"))
-    status = _REFUND_STATUS.get(answers.text_or_empty(told, "status") or "pending")
+    stripes = answers.text_or_empty(told, "status") or "pending"
+    status = _REFUND_STATUS.get(stripes)
     if status is None:
         raise answers.unreadable(told, "status")
+    failure = answers.text_or_empty(told, "failure_reason") if status == "failed" else ""
     return RefundSnapshot(
         refund_id=answers.text(told, "id"),
         capture_id=answers.id_of(told, "charge"),
@@ -222,4 +225,6 @@ def refund(told: Answer) -> RefundSnapshot:
         currency=currency,
         status=status,
         reference=answers.metadata(told, REFUND_REFERENCE_KEY),
+        created_at=answers.moment_or_none(told, "created"),
+        failure_reason=failure or (stripes if status == "failed" else ""),
     )

@@ -1,0 +1,179 @@
+"""Which payout a bank line is: exactly one that fits, or a person's."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth import get_user_model
+from django.db import IntegrityError, transaction
+
+from integrations.contract import EntryKind, PayoutSnapshot, PayoutStatus
+from payments import bank_import, bank_matching
+from payments.bank_matching import NoMatch, candidates
+from payments.bank_statements import StatementLine
+from payments.models import BankLine, BankMatch, LedgerEntry, LedgerTransaction, Payout
+from payments.payout_mirror import mirror
+from tests.fake_provider import FakeProvider
+
+pytestmark = pytest.mark.django_db
+
+ARRIVES = date(2026, 11, 21)
+
+
+def pay_out(fake: FakeProvider, now: datetime, amount: int = 1941, **changes: Any) -> Payout:
+    """A payout that is to arrive on the 21st."""
+    told = fake.pay_out([fake.entry(EntryKind.ADJUSTMENT, amount)], **changes)
+    mirror("stripe", clock=lambda: now)
+    return Payout.objects.get(payout_id=told.payout_id)
+
+
+def booked(now: datetime, amount: int = 1941, *, day: date = ARRIVES, reference: str = "", **more: str) -> BankLine:
+    """A line of the statement, imported."""
+    line = StatementLine(
+        number=2, account="main", booked_on=day, amount_minor=amount, currency=more.get("currency", "EUR"),
+        reference=reference, counterparty=more.get("counterparty", ""),
+    )  # fmt: skip
+    bank_import.store([line], file_digest="f" * 64, at=now)
+    return BankLine.objects.latest("pk")
+
+
+def balance(account: str) -> int:
+    return sum(LedgerEntry.objects.filter(account=account).values_list("amount_minor", flat=True))
+
+
+def test_exactly_one_is_matched_and_posted_once(fake: FakeProvider, now: datetime) -> None:
+    payout, line = pay_out(fake, now), booked(now)
+    assert bank_matching.match_open_lines(at=now) == 1
+    assert bank_matching.match_open_lines(at=now) == 0
+    match = BankMatch.objects.get()
+    assert (match.line, match.payout, match.matched_by, match.is_return) == (line, payout, None, False)
+    assert (balance("bank"), balance("payouts")) == (1941, 0)
+
+
+def test_the_mirror_matches_what_was_imported_before(fake: FakeProvider, now: datetime) -> None:
+    booked(now)
+    assert bank_matching.match_open_lines(at=now) == 0
+    pay_out(fake, now)
+    assert BankMatch.objects.count() == 1
+
+
+@pytest.mark.parametrize(("days", "fits"), [(-4, False), (-3, True), (0, True), (5, True), (7, False)])
+def test_the_day_counts_where_nothing_is_named(fake: FakeProvider, now: datetime, days: int, fits: bool) -> None:
+    pay_out(fake, now)
+    booked(now, day=ARRIVES + timedelta(days=days))
+    assert bank_matching.match_open_lines(at=now + timedelta(days=8)) == fits
+
+
+@pytest.mark.parametrize("changes", [{"amount": 1940}, {"amount": -1941}, {"currency": "USD"}], ids=str)
+def test_another_amount_or_currency_never_fits(fake: FakeProvider, now: datetime, changes: dict[str, object]) -> None:
+    payout = pay_out(fake, now)
+    line = booked(now, reference=payout.payout_id, **changes)  # type: ignore[arg-type]
+    assert bank_matching.match_open_lines(at=now) == 0
+    with pytest.raises(NoMatch):
+        bank_matching.check(line, payout)
+
+
+def test_one_that_is_named_wins_whatever_the_day(fake: FakeProvider, now: datetime) -> None:
+    first = pay_out(fake, now, bank_reference="TRACE77")
+    pay_out(fake, now)
+    line = booked(now, day=ARRIVES + timedelta(days=20), reference="STRIPE TRACE77 PAYOUT")
+    assert candidates(line) == [first]
+    assert bank_matching.match_open_lines(at=now + timedelta(days=21)) == 1
+
+
+def test_two_that_fit_are_left_to_a_person(fake: FakeProvider, now: datetime) -> None:
+    first, second = pay_out(fake, now), pay_out(fake, now)
+    line = booked(now)
+    assert bank_matching.match_open_lines(at=now) == 0
+    assert candidates(line) == [first, second]
+
+
+def test_two_lines_for_one_payout_are_left_to_a_person(fake: FakeProvider, now: datetime) -> None:
+    payout = pay_out(fake, now)
+    booked(now, counterparty="A customer")
+    named = booked(now, reference=f"Payout {payout.payout_id}")
+    unnamed = BankLine.objects.exclude(pk=named.pk).get()
+    assert bank_matching.match_open_lines(at=now) == 1
+    assert BankMatch.objects.get().line == named
+    assert candidates(unnamed) == []
+
+
+def test_two_unnamed_lines_of_one_amount_are_not_guessed_at(fake: FakeProvider, now: datetime) -> None:
+    pay_out(fake, now)
+    booked(now, counterparty="A")
+    booked(now, counterparty="B")
+    assert bank_matching.match_open_lines(at=now) == 0
+
+
+@pytest.mark.parametrize("status", [PayoutStatus.PENDING, PayoutStatus.FAILED, PayoutStatus.CANCELLED])
+def test_what_never_left_does_not_arrive(fake: FakeProvider, now: datetime, status: PayoutStatus) -> None:
+    pay_out(fake, now, status=status)
+    booked(now)
+    assert bank_matching.match_open_lines(at=now) == 0
+
+
+def test_a_debit_of_the_provider_is_a_payout_too(fake: FakeProvider, now: datetime) -> None:
+    pay_out(fake, now, -500)
+    booked(now, -500)
+    assert bank_matching.match_open_lines(at=now) == 1
+    assert (balance("bank"), balance("payouts")) == (-500, 0)
+
+
+def test_the_bank_takes_a_failed_payout_back(fake: FakeProvider, now: datetime) -> None:
+    told: PayoutSnapshot = fake.pay_out([fake.entry(EntryKind.ADJUSTMENT, 1941)])
+    mirror("stripe", clock=lambda: now)
+    booked(now)
+    assert bank_matching.match_open_lines(at=now) == 1
+    fake.move_payout(told, PayoutStatus.FAILED)
+    mirror("stripe", clock=lambda: now)
+    booked(now, -1941, day=ARRIVES + timedelta(days=3))
+    assert bank_matching.match_open_lines(at=now + timedelta(days=3)) == 1
+    assert list(BankMatch.objects.order_by("pk").values_list("is_return", flat=True)) == [False, True]
+    assert (balance("bank"), balance("payouts"), balance("clearing:stripe")) == (0, 0, 1941)
+
+
+def test_the_database_refuses_a_second_meaning(fake: FakeProvider, now: datetime) -> None:
+    payout, line = pay_out(fake, now), booked(now)
+    bank_matching.match_open_lines(at=now)
+    other = booked(now, counterparty="again")
+    with pytest.raises(NoMatch, match="Another bank line"), transaction.atomic():
+        bank_matching.write(other, payout, at=now)
+    with pytest.raises(NoMatch, match="matched already"), transaction.atomic():
+        bank_matching.write(line, None, at=now, user=get_user_model().objects.create(username="x"))
+    with pytest.raises(IntegrityError), transaction.atomic():
+        BankMatch.objects.create(line=other, payout=payout, at=now)
+    assert LedgerTransaction.objects.filter(cause_kind="bank_line").count() == 1
+
+
+class TestImporting:
+    def line(self, **changes: object) -> StatementLine:
+        told = {"number": 2, "account": "main", "booked_on": ARRIVES, "amount_minor": 100, "currency": "EUR"}
+        return StatementLine(**{**told, **changes})  # type: ignore[arg-type]
+
+    def test_the_same_file_twice_brings_nothing_new(self, now: datetime) -> None:
+        lines = [self.line(), self.line(), self.line(reference="other")]
+        first = bank_import.store(lines, file_digest="f" * 64, at=now)
+        again = bank_import.store(lines, file_digest="f" * 64, at=now)
+        assert ((first.new, first.known), (again.new, again.known)) == ((3, 0), (0, 3))
+        assert BankLine.objects.count() == 3
+
+    def test_an_overlapping_file_brings_what_is_new(self, now: datetime) -> None:
+        bank_import.store([self.line()], file_digest="a" * 64, at=now)
+        done = bank_import.store([self.line(), self.line()], file_digest="b" * 64, at=now)
+        assert (done.new, done.known) == (1, 1)
+
+    def test_another_account_is_another_line(self, now: datetime) -> None:
+        bank_import.store([self.line()], file_digest="a" * 64, at=now)
+        assert bank_import.store([self.line(account="second")], file_digest="a" * 64, at=now).new == 1
+
+    def test_a_card_number_in_a_text_is_not_kept(self, now: datetime) -> None:
+        bank_import.store([self.line(reference="card 4242424242424242\nx")], file_digest="a" * 64, at=now)
+        kept = BankLine.objects.get().reference
+        assert "4242424242424242" not in kept
+        assert "\n" not in kept
+
+    def test_a_dry_run_writes_nothing(self, now: datetime) -> None:
+        assert bank_import.store([self.line()], file_digest="a" * 64, at=now, dry_run=True).new == 1
+        assert not BankLine.objects.exists()
