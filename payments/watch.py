@@ -10,7 +10,17 @@ from datetime import datetime
 
 import structlog
 
-from payments import alerts, dispute_deadlines, key_watch, patterns, payout_watch, period_figures, rounds
+from payments import (
+    alerts,
+    dispute_deadlines,
+    key_watch,
+    patterns,
+    payout_watch,
+    period_figures,
+    rounds,
+    token_watch,
+    visitors,
+)
 from payments.alert_rules import WATCH
 
 EVERY_SECONDS = 60
@@ -46,6 +56,8 @@ JOBS: tuple[Callable[[datetime], int], ...] = (
     _keep_keys,
     payout_watch.begin_mirrors,
     dispute_deadlines.watch,
+    token_watch.watch,
+    visitors.forget,
 )
 
 
