@@ -77,6 +77,7 @@ class Env:
     order_lifetime_minutes: int
     delivery: DeliveryEnv
     correction_ceilings: dict[str, int]
+    refund_limits: dict[str, int]
     watching: WatchingEnv
     reconciling: dict[str, int | bool]
     payments_providers: tuple[str, ...]
@@ -134,6 +135,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         order_lifetime_minutes=read.integer("ORDER_LIFETIME_MINUTES", 60, low=30, high=1440),
         delivery=delivery_env(read),
         correction_ceilings=read.limits("CORRECTION_CEILINGS"),
+        refund_limits=read.limits("REFUND_LIMITS", "EUR:10000,USD:10000,GBP:10000,JPY:15000"),
         watching=watching_env(read),
         reconciling=reconciling_env(read, environment=environment),
         payments_providers=_providers(read, stripe),

@@ -178,6 +178,7 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = _env.email_from
 
 ORDER_LIFETIME_MINUTES = _env.order_lifetime_minutes
 CORRECTION_CEILINGS = _env.correction_ceilings
+REFUND_LIMITS = _env.refund_limits
 
 PAYMENTS_PROVIDERS = _env.payments_providers
 WEBHOOK_IP_ALLOWLISTS = _env.webhook_ip_allowlists

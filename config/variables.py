@@ -119,6 +119,12 @@ SHOP = (
         "The most money a correction may move, in minor units by currency, e.g. `EUR:500000,JPY:800000`.",
         "empty: no ceiling",
     ),
+    Variable(
+        "REFUND_LIMITS",
+        "What one person may refund of an order without a second one, in minor units by currency. It counts all that "
+        "was refunded of the order here. A currency that is not named always needs a second person.",
+        "`EUR:10000,USD:10000,GBP:10000,JPY:15000`",
+    ),
 )
 
 _WINDOW = "Written `count/minutes`; `0`: off. Over it, a Case."

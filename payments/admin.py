@@ -3,6 +3,7 @@
 from payments.backoffice import (
     approving,
     audit_log,
+    bank,
     cases,
     disputes,
     inbox,
@@ -11,12 +12,14 @@ from payments.backoffice import (
     money,
     order_rows,
     orders,
+    payouts,
     people,
 )
 
 __all__ = [
     "approving",
     "audit_log",
+    "bank",
     "cases",
     "disputes",
     "inbox",
@@ -25,5 +28,6 @@ __all__ = [
     "money",
     "order_rows",
     "orders",
+    "payouts",
     "people",
 ]

@@ -8,8 +8,10 @@ from django.conf import settings
 from django.db.models.signals import post_migrate
 
 STAFF_OPERATIONS = (
+    "payments.bank_acts",
     "payments.case_work",
     "payments.corrections",
+    "payments.refund_acts",
     "payments.people_operations",
     "payments.token_operations",
     "payments.dead_letter_acts",

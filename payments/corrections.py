@@ -101,7 +101,7 @@ class ReopenWithLateMoney(OrderCorrection):
         if order.state not in (OrderState.EXPIRED, OrderState.CANCELLED):
             raise NotPossible(f"Only an expired or cancelled order is reopened; this one is {_word(order)}.")
         capture = _late_capture(order)
-        _check_ceiling(capture.amount)
+        check_ceiling(capture.amount)
         return Preview(
             summary=f"Order {order.number} is taken up again and paid by capture {capture.capture_id}.",
             changes=(
@@ -208,7 +208,7 @@ class AcceptOfflinePayment(OrderCorrection):
         order = _order(subject_id)
         if order.state not in (OrderState.PLACED, OrderState.EXPIRED, OrderState.CANCELLED):
             raise NotPossible(f"The order owes nothing: it is {_word(order)}.")
-        _check_ceiling(order.total)
+        check_ceiling(order.total)
 
     def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
         self.check(subject_id, at=at)
@@ -333,7 +333,7 @@ def _refuse_live_attempts(order: Order) -> None:
         )
 
 
-def _check_ceiling(amount: Money) -> None:
+def check_ceiling(amount: Money) -> None:
     ceiling = settings.CORRECTION_CEILINGS.get(amount.currency)
     if ceiling is not None and amount.amount_minor > ceiling:
         raise NotPossible(

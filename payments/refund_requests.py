@@ -35,10 +35,10 @@ def check_refundable(capture: Capture, amount: Money) -> None:
     left = left_of(capture)
     if amount.currency != capture.currency:
         raise CannotRefund(f"Capture {capture.capture_id} is in {capture.currency}; it is given back in that.")
-    if amount.amount_minor <= 0:
-        raise CannotRefund("The amount to refund must be more than nothing.")
     if not left.amount_minor:
         raise CannotRefund(f"All of capture {capture.capture_id} is refunded, or about to be.")
+    if amount.amount_minor <= 0:
+        raise CannotRefund("The amount to refund must be more than nothing.")
     if amount > left:
         raise CannotRefund(f"Only {left} of capture {capture.capture_id} are left to refund, not {amount}.")
 

@@ -134,6 +134,11 @@ class StaffOperation(ABC):
         """
         return ""
 
+    def form(self, subject_id: int, *args: Any, **kwargs: Any) -> forms.Form:
+        """Return the form, where there is one; for acts that offer choices of their subject. May raise NotPossible."""
+        assert self.form_class is not None  # nosec B101  whoever asks for the form has asked whether there is one
+        return self.form_class(*args, **kwargs)
+
     def parameters_for(self, subject_id: int) -> dict[str, Any]:
         """Return initial values for the form."""
         return {}

@@ -15,6 +15,7 @@ from orders.models import Order
 from tests.chromium import chromium
 from tests.factories import make_order
 from tests.fake_provider import FakeProvider
+from tests.flushing import Flusher
 
 __all__ = ["chromium"]
 
@@ -43,7 +44,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterato
     }
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         owner.close()
-    yield
+        flusher = Flusher()
+    with flusher.in_place_of_djangos():
+        yield
     # pytest-django leaves the mirror's connection open, and the owner could not drop the database under it.
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         connections.close_all()

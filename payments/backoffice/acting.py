@@ -69,11 +69,11 @@ def act(request: HttpRequest, operation: str, subject_id: int) -> HttpResponse:
         except NotPossible as error:
             return _not_possible(request, kind, error)
     stage = request.POST.get("stage", "") if request.method == "POST" else ""
-    form = _parameters_form(request, kind, subject_id, sent=bool(stage))
-    if form is not None and not (stage and form.is_valid()):
-        return _page(request, "choose", kind, {"form": form, "subject_id": subject_id})
-    parameters = dict(form.cleaned_data) if form is not None else {}
     try:
+        form = _parameters_form(request, kind, subject_id, sent=bool(stage))
+        if form is not None and not (stage and form.is_valid()):
+            return _page(request, "choose", kind, {"form": form, "subject_id": subject_id})
+        parameters = dict(form.cleaned_data) if form is not None else {}
         preview = kind.preview(subject_id, parameters, at=timezone.now())
         actions.check_may_ask(request.user, kind, preview)
         if stage == "confirm":
@@ -191,8 +191,8 @@ def _parameters_form(request: HttpRequest, kind: StaffOperation, subject_id: int
     if kind.form_class is None:
         return None
     if sent:
-        return kind.form_class(request.POST)
-    return kind.form_class(initial={**kind.parameters_for(subject_id), **request.GET.dict()})
+        return kind.form(subject_id, request.POST)
+    return kind.form(subject_id, initial={**kind.parameters_for(subject_id), **request.GET.dict()})
 
 
 def _known(request: HttpRequest) -> StaffAction | None:

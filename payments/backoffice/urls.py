@@ -14,6 +14,7 @@ from payments.backoffice import (
     keys,
     monitoring,
     order_acts,
+    payouts,
     receiver_secrets,
     runbook_pages,
     search_page,
@@ -42,5 +43,6 @@ urlpatterns = [
     path("orders/<int:order_id>/note/", admin.site.admin_view(order_acts.note), name="note"),
     path("orders/<int:order_id>/resend/", admin.site.admin_view(order_acts.resend), name="resend"),
     path("orders/<int:order_id>/ask/", admin.site.admin_view(order_acts.ask), name="ask"),
+    path("payouts/<int:payout_key>/<slug:form>/", admin.site.admin_view(payouts.export), name="export_payout"),
     path("search/", admin.site.admin_view(search_page.search), name="search"),
 ]

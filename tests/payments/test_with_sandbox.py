@@ -15,9 +15,6 @@ from integrations.contract import InvalidRequest, UnknownObject
 from integrations.sandbox.control import SandboxControl
 from orders.models import Order
 from payments import checkout, evidence, expiry, sweeping, working
-from payments.management.demo import disputes  # noqa: F401  its events register themselves
-from payments.management.demo.faults import EVENTS, CannotTrigger, Stage
-from payments.management.demo.place import Addresses
 from payments.models import Case, Dispute, LedgerEntry, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.settlement import look
 from tests.factories import make_order
@@ -299,30 +296,6 @@ def test_a_dispute_is_accepted_through_the_sdk(shop: Shop) -> None:
         stripe.accept_dispute("du_nobody", idempotency_key="accept-3")
     with pytest.raises(InvalidRequest, match="no id of Stripe's"):
         stripe.accept_dispute("../charges/ch_1", idempotency_key="accept-4")
-
-
-def test_the_demo_plays_the_bank(shop: Shop) -> None:
-    stage = Stage(Addresses("", "", ""), shop.order_id, timezone.now)
-    stage.__dict__["sandbox"] = shop.control
-    shop.press_pay()
-    with pytest.raises(CannotTrigger, match="is not paid"):
-        EVENTS["dispute"].play(stage)
-    shop.control.pay(shop.attempt.page_id)
-    look(shop.attempt.pk, clock=timezone.now, actor="test")
-    with pytest.raises(CannotTrigger, match="no dispute that is undecided"):
-        EVENTS["dispute_won"].play(stage)
-    EVENTS["inquiry"].play(stage)
-    look(shop.attempt.pk, clock=timezone.now, actor="test")
-    with pytest.raises(CannotTrigger, match="cannot decide it now"):
-        EVENTS["dispute_won"].play(stage)
-    EVENTS["dispute"].play(stage)
-    look(shop.attempt.pk, clock=timezone.now, actor="test")
-    EVENTS["dispute_lost"].play(stage)
-    look(shop.attempt.pk, clock=timezone.now, actor="test")
-    assert sorted(Dispute.objects.values_list("state", "reason")) == [
-        ("inquiry", "product_not_received"),
-        ("lost", "product_not_received"),
-    ]
 
 
 def test_a_retired_page_is_closed_at_the_provider(shop: Shop) -> None:
