@@ -13,6 +13,7 @@ import structlog
 from payments import (
     alerts,
     dispute_deadlines,
+    expected,
     key_watch,
     patterns,
     payout_watch,
@@ -22,6 +23,7 @@ from payments import (
     visitors,
 )
 from payments.alert_rules import WATCH
+from payments.reconciliation import schedule
 
 EVERY_SECONDS = 60
 PERIODS_A_ROUND = 6
@@ -55,6 +57,8 @@ JOBS: tuple[Callable[[datetime], int], ...] = (
     _roll_up,
     _keep_keys,
     payout_watch.begin_mirrors,
+    schedule.prepare,
+    expected.look_at_overdue,
     dispute_deadlines.watch,
     token_watch.watch,
     visitors.forget,

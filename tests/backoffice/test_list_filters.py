@@ -17,6 +17,8 @@ from tests.fake_provider import FakeProvider
 
 pytestmark = pytest.mark.django_db
 
+WRITTEN = (models.CharField, models.TextField, models.BinaryField, models.JSONField)
+
 
 def guesses() -> list[tuple[str, str]]:
     """Return a guess of each column of each list that can only be read, with the list's address."""
@@ -25,8 +27,7 @@ def guesses() -> list[tuple[str, str]]:
         if not isinstance(screen, ReadOnlyAdmin):
             continue
         list_ = reverse(f"admin:{screen.opts.app_label}_{screen.opts.model_name}_changelist")
-        written = models.CharField | models.TextField | models.BinaryField | models.JSONField
-        found += [(list_, f"{each.name}__startswith") for each in model._meta.fields if isinstance(each, written)]
+        found += [(list_, f"{each.name}__startswith") for each in model._meta.fields if isinstance(each, WRITTEN)]
     return found
 
 
@@ -46,10 +47,11 @@ def test_nothing_but_the_filters_of_the_page_is_asked(fake: FakeProvider, now: d
     answered = []
     for list_, guess in guesses():
         answer = client.get(list_, {guess: "a"})
-        if answer.status_code != 400 and (answer.context is None or "cl" in answer.context):
+        if answer.status_code != 400:
             answered.append((list_, guess))
     # The audit log's own two lists are not the admin's: they know no such questions.
-    assert {list_ for list_, _ in answered} <= {reverse("admin:auditlog_logentry_changelist")}
+    own = {reverse("admin:auditlog_logentry_changelist"), reverse("admin:payments_auditrecord_changelist")}
+    assert [each for each in answered if each[0] not in own] == []
 
 
 def test_what_the_page_offers_still_filters(fake: FakeProvider, now: datetime) -> None:

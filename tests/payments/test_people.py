@@ -40,11 +40,10 @@ def second(now: datetime) -> Any:
     return person
 
 
-def ask(
-    operation_name: str, subject: Any, /, *, by: Any, now: datetime, reason_code: str = "", **parameters: Any
-) -> StaffAction:
+def ask(operation_name: str, subject: Any, /, *, by: Any, now: datetime, **parameters: Any) -> StaffAction:
     """Ask for an act as the page does."""
     operation = staff_operations.get(operation_name)
+    reason_code = str(parameters.pop("reason_code", next(iter(operation.reasons))))
     subject_id = subject if isinstance(subject, int) else subject.pk
     return actions.request(
         uid=uuid.uuid4(),
@@ -52,7 +51,7 @@ def ask(
         subject_id=subject_id,
         parameters=parameters,
         fingerprint=operation.preview(subject_id, parameters, at=now).fingerprint,
-        reason_code=reason_code or next(iter(operation.reasons)),
+        reason_code=reason_code,
         reason=WHY,
         user=by,
         via="admin",
