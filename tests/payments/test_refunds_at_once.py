@@ -1,0 +1,121 @@
+"""32 at once, on PostgreSQL, each in its own connection: one refund, never more than was taken.
+
+REFUND_ROUNDS rounds of each (10 unless the environment says otherwise; the project's measure is 1,000).
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from datetime import datetime
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from payments import actions, staff_operations
+from payments.models import LedgerTransaction, ProviderCall, Refund
+from payments.models.action import ActionState
+from payments.refund_requests import CannotRefund
+from payments.roles import Role
+from payments.settlement import look
+from tests.factories import make_order
+from tests.fake_provider import FakeProvider
+from tests.payments.test_at_once import AT_ONCE, at_once
+from tests.staff import make_staff
+from tests.world import World
+
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(7200)]
+
+ROUNDS = int(os.environ.get("REFUND_ROUNDS", "10"))
+
+
+@pytest.fixture(autouse=True)
+def limits(settings: Any) -> None:
+    settings.REFUND_LIMITS = {"EUR": 1_000_000}
+
+
+def paid(fake: FakeProvider, now: datetime) -> World:
+    """Return a world of its own with a paid order of 20.00 EUR."""
+    world = World(provider=fake, order=make_order(now=now), now=now)
+    world.press_pay()
+    fake.pay(list(fake.payments.values())[-1])
+    look(world.attempt.pk, clock=world.clock, actor="test")
+    return world
+
+
+def one_effect(world: World, *, calls: int) -> None:
+    """Exactly one refund of the whole, made once at the provider, sent once, posted once."""
+    refund = Refund.objects.get(order_id=world.order_id)
+    assert (refund.state, refund.amount_minor, world.order.state) == ("succeeded", 2000, "refunded")
+    assert ProviderCall.objects.filter(refund=refund).count() == 1
+    assert LedgerTransaction.objects.filter(cause_kind="refund", cause_id=refund.pk).count() == 1
+    payment = next(
+        payment for payment in world.provider.payments.values() if payment.request.reference == world.attempt.reference
+    )
+    assert len(payment.refunds) == 1
+    assert [verb for verb, _ in world.provider.calls].count("refund") == calls
+
+
+def test_one_persons_form_sent_32_times(fake: FakeProvider, now: datetime, transactional_db: None) -> None:
+    lead = make_staff(Role.LEAD)
+    operation = staff_operations.get("refund")
+    for number in range(ROUNDS):
+        world = paid(fake, now)
+        parameters = operation.parameters_for(world.order_id)
+        asked = {
+            "uid": uuid.uuid4(), "operation": operation, "subject_id": world.order_id, "parameters": parameters,
+            "fingerprint": operation.preview(world.order_id, parameters, at=now).fingerprint,
+            "reason_code": "customer_asked", "reason": "Asked for on the phone.", "user": lead, "via": "admin",
+            "clock": world.clock,
+        }  # fmt: skip
+        answers = at_once(lambda _, asked=asked: actions.request(**asked))
+        assert [answer for answer in answers if isinstance(answer, Exception)] == []
+        assert {answer.pk for answer in answers} == {answers[0].pk}
+        one_effect(world, calls=number + 1)
+
+
+def test_32_refunds_of_all_that_is_left(fake: FakeProvider, now: datetime, transactional_db: None) -> None:
+    for number in range(ROUNDS):
+        world = paid(fake, now)
+        answers = at_once(lambda _, world=world: world.refund())
+        refused = [answer for answer in answers if isinstance(answer, Exception)]
+        assert len(refused) == AT_ONCE - 1
+        assert {type(error) for error in refused} == {CannotRefund}
+        one_effect(world, calls=number + 1)
+
+
+def test_32_refunds_of_a_tenth_each_take_what_was_captured(
+    fake: FakeProvider, now: datetime, transactional_db: None
+) -> None:
+    for _ in range(ROUNDS):
+        world = paid(fake, now)
+        at_once(lambda _, world=world: world.refund(200))
+        look(world.attempt.pk, clock=world.clock, actor="test")
+        refunds = Refund.objects.filter(order_id=world.order_id)
+        assert sorted(refunds.values_list("state", "amount_minor")) == [("succeeded", 200)] * 10
+        assert world.order.state == "refunded"
+
+
+def test_two_people_at_once_where_either_alone_would_be_right(
+    fake: FakeProvider, now: datetime, transactional_db: None
+) -> None:
+    people = [make_staff(Role.LEAD), make_staff(Role.LEAD)]
+    operation = staff_operations.get("refund")
+    for _ in range(ROUNDS):
+        world = paid(fake, now)
+        parameters = operation.parameters_for(world.order_id)
+        fingerprint = operation.preview(world.order_id, parameters, at=now).fingerprint
+
+        def ask(number: int, world: World = world, parameters: Any = parameters, seen: str = fingerprint) -> Any:
+            return actions.request(
+                uid=uuid.uuid4(), operation=operation, subject_id=world.order_id, parameters=parameters,
+                fingerprint=seen, reason_code="customer_asked", reason="Asked for on the phone.",
+                user=people[number % 2], via="admin", clock=world.clock,
+            )  # fmt: skip
+
+        answers = at_once(ask, count=2)
+        done = [each for each in answers if not isinstance(each, Exception) and each.state == ActionState.EXECUTED]
+        assert len(done) == 1
+        assert Refund.objects.filter(order_id=world.order_id).count() == 1
+    assert connection.is_usable()
