@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import uuid
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import pytest
 from django.db import connection
 
 from payments import actions, staff_operations
-from payments.models import LedgerTransaction, ProviderCall, Refund
+from payments.models import LedgerTransaction, ProviderCall, Refund, StaffAction
 from payments.models.action import ActionState
 from payments.refund_requests import CannotRefund
 from payments.roles import Role
@@ -44,6 +45,14 @@ def paid(fake: FakeProvider, now: datetime) -> World:
     return world
 
 
+def _request(asked: dict[str, Any], _: int) -> StaffAction:
+    return actions.request(**asked)
+
+
+def _refund(world: World, amount_minor: int | None, _: int) -> Refund:
+    return world.refund(amount_minor)
+
+
 def one_effect(world: World, *, calls: int) -> None:
     """Exactly one refund of the whole, made once at the provider, sent once, posted once."""
     refund = Refund.objects.get(order_id=world.order_id)
@@ -69,7 +78,7 @@ def test_one_persons_form_sent_32_times(fake: FakeProvider, now: datetime, trans
             "reason_code": "customer_asked", "reason": "Asked for on the phone.", "user": lead, "via": "admin",
             "clock": world.clock,
         }  # fmt: skip
-        answers = at_once(lambda _, asked=asked: actions.request(**asked))
+        answers = at_once(partial(_request, asked))
         assert [answer for answer in answers if isinstance(answer, Exception)] == []
         assert {answer.pk for answer in answers} == {answers[0].pk}
         one_effect(world, calls=number + 1)
@@ -78,7 +87,7 @@ def test_one_persons_form_sent_32_times(fake: FakeProvider, now: datetime, trans
 def test_32_refunds_of_all_that_is_left(fake: FakeProvider, now: datetime, transactional_db: None) -> None:
     for number in range(ROUNDS):
         world = paid(fake, now)
-        answers = at_once(lambda _, world=world: world.refund())
+        answers = at_once(partial(_refund, world, None))
         refused = [answer for answer in answers if isinstance(answer, Exception)]
         assert len(refused) == AT_ONCE - 1
         assert {type(error) for error in refused} == {CannotRefund}
@@ -90,7 +99,7 @@ def test_32_refunds_of_a_tenth_each_take_what_was_captured(
 ) -> None:
     for _ in range(ROUNDS):
         world = paid(fake, now)
-        at_once(lambda _, world=world: world.refund(200))
+        at_once(partial(_refund, world, 200))
         look(world.attempt.pk, clock=world.clock, actor="test")
         refunds = Refund.objects.filter(order_id=world.order_id)
         assert sorted(refunds.values_list("state", "amount_minor")) == [("succeeded", 200)] * 10
