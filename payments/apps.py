@@ -8,6 +8,7 @@ from django.conf import settings
 from django.db.models.signals import post_migrate
 
 STAFF_OPERATIONS = (
+    "payments.bank_acts",
     "payments.case_work",
     "payments.corrections",
     "payments.refund_acts",

@@ -1,7 +1,8 @@
 """Which of our own rows a balance entry stands for, and where the two differ.
 
-The entry names its cause by the provider's id. A payment's is a capture of ours, a dispute's the movement that a look
-told of; a fee, an adjustment or a payout that came back has no row of ours and explains itself.
+The entry names its cause by the provider's id. A payment's is a capture, a refund's a refund (whoever made it), a
+dispute's the movement that a look told of; a fee, an adjustment or a payout that came back has no row of ours and
+explains itself.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 
 from integrations.contract import EntryKind
 from orders.money import Money
-from payments.models import BalanceEntry, Capture, DisputeMovement
+from payments.models import BalanceEntry, Capture, DisputeMovement, Refund
 
 CHUNK = 500
 
@@ -93,6 +94,24 @@ def _captures(entries: Sequence[BalanceEntry]) -> dict[int, Source]:
     return found
 
 
+def _refunds(entries: Sequence[BalanceEntry]) -> dict[int, Source]:
+    """One that fails has a second entry, which gives the money back. The provider's fee, where it takes one, is only
+    in the entry."""
+    ids = {entry.source_id for entry in entries}
+    held = {
+        (refund.provider, refund.account, refund.refund_id): refund
+        for refund in Refund.objects.filter(refund_id__in=ids).exclude(refund_id="")
+    }
+    found: dict[int, Source] = {}
+    for entry in entries:
+        refund = held.get((entry.provider, entry.account, entry.source_id))
+        if refund is not None:
+            given_back = entry.kind == EntryKind.REFUND_FAILURE
+            amount = refund.amount if given_back else -refund.amount
+            found[entry.pk] = Source(order_id=refund.order_id, amount=amount, fee_minor=None, row=refund)
+    return found
+
+
 def _movements(entries: Sequence[BalanceEntry]) -> dict[int, Source]:
     """Disputes move money entry by entry, and each movement is a row under the entry's own id."""
     ids = {entry.entry_id for entry in entries}
@@ -115,6 +134,8 @@ def _movements(entries: Sequence[BalanceEntry]) -> dict[int, Source]:
 
 FINDERS: Mapping[EntryKind, Callable[[Sequence[BalanceEntry]], dict[int, Source]]] = {
     EntryKind.PAYMENT: _captures,
+    EntryKind.REFUND: _refunds,
+    EntryKind.REFUND_FAILURE: _refunds,
     EntryKind.DISPUTE: _movements,
     EntryKind.DISPUTE_REVERSAL: _movements,
 }

@@ -147,6 +147,7 @@ def _subject_url(case: Case) -> str:
         "capture": "admin:payments_capture_change",
         "dispute": "admin:payments_dispute_change",
         "event": "admin:payments_providerevent_change",
+        "payout": "admin:payments_payout_change",
         "destination": "admin:integrations_destination_change",
     }
     page = pages.get(case.subject_kind)

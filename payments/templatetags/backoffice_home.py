@@ -8,6 +8,7 @@ from django import template
 from django.utils import timezone
 
 from payments import staff_operations
+from payments.backoffice.finance_home import FinanceHome, finance_home_of
 from payments.backoffice.home import Home, home_of
 
 register = template.Library()
@@ -17,6 +18,12 @@ register = template.Library()
 def backoffice_home(context: dict[str, Any]) -> Home:
     """Return what the signed-in person's first page shows."""
     return home_of(context["request"].user, at=timezone.now())
+
+
+@register.simple_tag(takes_context=True)
+def finance_home(context: dict[str, Any]) -> FinanceHome | None:
+    """Return what waits for whoever works on money; None for everybody else."""
+    return finance_home_of(context["request"].user)
 
 
 @register.filter

@@ -11,7 +11,7 @@ from django.db import models
 
 from integrations.models import Breaker, Credential, Destination
 from payments import runbooks, staff_tokens
-from payments.models import AuditSeal, Case, Invitation
+from payments.models import AuditSeal, Case, Invitation, Payout
 from payments.models.staff import InvitationKind
 from payments.roles import Role
 from payments.staff_tokens import Scope
@@ -51,6 +51,8 @@ class Everything:
             "app_label": "payments",
             "case_id": Case.objects.latest("pk").pk,
             "code": next(iter(runbooks.RUNBOOK_OF.values())),
+            "form": "csv",
+            "payout_key": Payout.objects.latest("pk").pk,
             "destination_id": Destination.objects.latest("pk").pk,
             "invitation_id": invitation.pk,
             "operation": "cancel_unpaid_order",

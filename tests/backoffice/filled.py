@@ -10,10 +10,12 @@ from datetime import datetime, timedelta
 from django.contrib.auth import get_user_model
 from django.urls import reverse
 
+from integrations.contract import EntryKind
 from integrations.models import Delivery, Destination
 from orders.models import Order
-from payments import actions, case_notes, notes, staff_operations
-from payments.models import Case, Dispute, ProviderEvent, StaffAction
+from payments import actions, bank_import, bank_matching, case_notes, notes, payout_mirror, staff_operations
+from payments.bank_statements import StatementLine
+from payments.models import BankLine, Case, Dispute, ProviderEvent, StaffAction
 from payments.roles import Role
 from payments.staff_operations import StaffOperation
 from tests.factories import make_order, make_product
@@ -40,6 +42,7 @@ class Filled:
             "dispute": Dispute.objects.values_list("pk", flat=True).first(),
             "destination": Destination.objects.values_list("pk", flat=True).first(),
             "delivery": Delivery.objects.values_list("pk", flat=True).first(),
+            "bank_line": BankLine.objects.filter(match=None).values_list("pk", flat=True).first(),
             "user": get_user_model().objects.order_by("pk").values_list("pk", flat=True).first(),
         }
         return found.get(kind.subject_kind) or 0
@@ -47,6 +50,7 @@ class Filled:
     def more_screens(self) -> Iterator[tuple[str, str]]:
         """Yield screens that neither a model nor a kind of act names."""
         yield "request", self.action.get_absolute_url()
+        yield "ledger", reverse("backoffice:ledger")
         yield "order-late", reverse("admin:orders_order_change", args=[self.late.pk])
         yield "order-open", reverse("admin:orders_order_change", args=[self.open.pk])
         yield "order-search", reverse("admin:orders_order_changelist") + "?q=shopper@example.com"
@@ -78,6 +82,7 @@ def fill(fake: FakeProvider, *, now: datetime) -> Filled:
     letters.update(
         state="dead", died_at=now, dead_reason="permanent", last_failure="permanent", last_detail="It says no (422)."
     )
+    _pay_out(fake, now=now)
     return Filled(paid=paid.order, late=late.order, open=open_.order, action=_ask(late, now=now))
 
 
@@ -87,6 +92,35 @@ def _pay(world: World, fake: FakeProvider) -> None:
     fake.pay(payment)
     world.tell(payment, event_id="evt_paid")
     world.work()
+
+
+def _pay_out(fake: FakeProvider, *, now: datetime) -> None:
+    """Two payouts, one of them with a remainder, and bank lines that were and were not matched."""
+    earlier = now - timedelta(hours=3)
+    capture = next(iter(fake.payments.values())).captures[0]
+    entries = [
+        fake.entry(
+            EntryKind.PAYMENT, capture.amount_minor, fee_minor=59, source_id=capture.capture_id, created_at=earlier
+        ),
+        fake.entry(EntryKind.ADJUSTMENT, 25, description="Credit", created_at=earlier),
+    ]
+    told = fake.pay_out(entries, created_at=earlier, arrives_at=now)
+    stray = fake.entry(EntryKind.PAYMENT, 700, fee_minor=50, source_id="ch_stray", created_at=earlier)
+    fake.pay_out([stray], created_at=earlier, arrives_at=now)
+    payout_mirror.mirror("stripe", clock=lambda: now)
+    lines = [("STRIPE " + told.payout_id, told.amount_minor), ("Rent", -90000)]
+    bank_import.store(
+        [
+            StatementLine(
+                number=number, account="main", booked_on=now.date(), amount_minor=amount, currency="EUR",
+                reference=reference,
+            )
+            for number, (reference, amount) in enumerate(lines, start=2)
+        ],
+        file_digest="f" * 64,
+        at=now,
+    )  # fmt: skip
+    bank_matching.match_open_lines(at=now)
 
 
 def _newest(fake: FakeProvider) -> Payment:

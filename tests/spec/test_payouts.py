@@ -103,6 +103,33 @@ def test_everything_that_can_stand_in_a_payout(paid: World) -> None:
     assert paid.cases() == []
 
 
+def test_a_refund_is_taken_from_the_balance_and_given_back_where_it_fails(paid: World) -> None:
+    refund = paid.refund(500)
+    taken = paid.provider.entry(EntryKind.REFUND, -500, source_id=refund.refund_id)
+    paid.provider.pay_out([payment_entry(paid), taken])
+    bring_in(paid)
+    told = explained()
+    assert (told.of(EntryKind.REFUND), told.total_minor, told.remainder_minor) == (-500, 1441, 0)
+    assert paid.balance() == {"clearing:stripe": 0, "fees": 59, "sales": -2000, "refunds": 500, "payouts": 1441}
+
+
+def test_a_refund_that_no_look_told_of_leaves_a_remainder(paid: World) -> None:
+    taken = paid.provider.entry(EntryKind.REFUND, -500, source_id="re_unknown")
+    paid.provider.pay_out([payment_entry(paid), taken])
+    bring_in(paid)
+    assert payout().remainder_minor == -500
+    assert "No refund of ours is re_unknown." in Case.objects.get(kind="payout_remainder").ours
+
+
+def test_a_provider_that_takes_a_fee_for_a_refund(paid: World) -> None:
+    refund = paid.refund(500)
+    taken = paid.provider.entry(EntryKind.REFUND, -500, fee_minor=25, source_id=refund.refund_id)
+    paid.provider.pay_out([payment_entry(paid), taken])
+    bring_in(paid)
+    assert (explained().fees_minor, payout().remainder_minor) == (84, 0)
+    assert (paid.balance()["fees"], paid.balance()["clearing:stripe"]) == (84, 0)
+
+
 def test_a_dispute_is_paid_for_from_the_balance(paid: World) -> None:
     """More is taken than came in: the bank account is debited."""
     paid.provider.dispute(paid.provider.the_payment())

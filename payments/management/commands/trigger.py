@@ -11,6 +11,7 @@ from django.utils import timezone
 from integrations.sandbox.control import ControlError
 from integrations.sandbox.shopper import Shopper, Surprise
 from orders.models import Order
+from payments.management.demo import after_payment  # noqa: F401  registers its events
 from payments.management.demo.faults import EVENTS, CannotTrigger, Stage
 from payments.management.demo.place import Addresses, Place
 from payments.management.reporting import Exit, ReportingCommand, refused, usage

@@ -1,0 +1,80 @@
+"""Bank lines: what the statements showed, which payout each is, and the acts for those the rule leaves open.
+
+Threats: as payments/backoffice/payouts.py. A statement holds other people's names: finance alone sees it.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+
+from payments import bank_matching
+from payments.backoffice.base import ReadOnlyAdmin
+from payments.backoffice.buttons import buttons
+from payments.models import BankLine, StaffAction
+from payments.roles import Area
+
+
+class MeaningFilter(admin.SimpleListFilter):
+    """Whether it is known what a line is."""
+
+    title = "what it is"
+    parameter_name = "is"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [("open", "Open"), ("payout", "A payout"), ("other", "Of no payout")]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[BankLine]) -> QuerySet[BankLine]:
+        if self.value() == "open":
+            return queryset.filter(match=None)
+        if self.value() in ("payout", "other"):
+            return queryset.filter(match__isnull=False, match__payout__isnull=self.value() == "other")
+        return queryset
+
+
+@admin.register(BankLine)
+class BankLineAdmin(ReadOnlyAdmin[BankLine]):
+    """A line of a bank statement."""
+
+    area = Area.FINANCE
+    list_display = ("id", "booked_on", "amount", "reference", "counterparty", "account", "meaning")
+    list_filter = (MeaningFilter,)
+    search_fields = ("id",)
+    search_help_text = "A bank line's number"
+    list_select_related = ("match__payout",)
+    change_form_template = "admin/payments/bankline/change_form.html"
+
+    @admin.display(description="is")
+    def meaning(self, line: BankLine) -> str:
+        match = getattr(line, "match", None)
+        if match is None:
+            return "open"
+        if match.payout is None:
+            return "of no payout"
+        return f"{'return' if match.is_return else 'arrival'} of {match.payout.payout_id}"
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: BankLine | None = None,
+    ) -> HttpResponse:
+        if obj is not None:
+            match = getattr(obj, "match", None)
+            context |= {
+                "subtitle": None,
+                "title": str(obj),
+                "bank_line": obj,
+                "meaning": self.meaning(obj),
+                "match": match,
+                "candidates": bank_matching.candidates(obj)[:20] if match is None else [],
+                "acts": StaffAction.objects.filter(subject_kind="bank_line", subject_id=obj.pk),
+                "buttons": buttons(request, ("match_bank_line", "set_aside_bank_line"), obj.pk),
+            }
+        return super().render_change_form(request, context, add, change, form_url, obj)
