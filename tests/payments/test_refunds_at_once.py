@@ -55,7 +55,7 @@ def _refund(world: World, amount_minor: int | None, _: int) -> Refund:
 
 
 def _is_refunded(world: World) -> bool:
-    return world.order.state == "refunded"
+    return bool(world.order.state == "refunded")
 
 
 def one_effect(world: World) -> None:
