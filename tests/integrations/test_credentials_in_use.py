@@ -144,7 +144,7 @@ class TestWhichCounts:
 
 class TestTheAdapter:
     def key(self) -> str:
-        return str(providers.get("stripe")._adapter._stripe._requestor.api_key)  # type: ignore[attr-defined]
+        return str(providers.get("stripe")._adapter._client._stripe._requestor.api_key)  # type: ignore[attr-defined]
 
     def test_is_made_anew_with_the_row_and_only_then(self, watch: Watch) -> None:
         before = providers.get("stripe")
