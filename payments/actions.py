@@ -7,12 +7,13 @@ did not see. The action's uid is the idempotency key: the same form sent twice, 
 
 Threats: a refreshed or replayed form (uid); a preview that is no longer true (fingerprint); the requester approving
 their own act (roles, and a database constraint); a forged subject or parameter (the operation checks each anew, from
-the database); an act by whoever lost their role meanwhile (asked again at each step).
+the database); an act by whoever lost their role meanwhile (asked again at each step, of both persons).
 """
 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -27,7 +28,7 @@ from payments import audit, staff_operations
 from payments.clock import Clock
 from payments.models.action import ActionState, Approval, Decision, StaffAction
 from payments.roles import Verb, may, may_any, who_may
-from payments.staff_operations import NotPossible, Parameters, Preview, StaffOperation
+from payments.staff_operations import NotPossible, Parameters, Preview, StaffOperation, preview_of
 
 log = structlog.get_logger(__name__)
 
@@ -37,6 +38,10 @@ RETRY_SECONDS = 300
 """How long what cannot be done now waits for its next try."""
 RESUME_AFTER_SECONDS = 60
 """Nobody is still executing it in their own request after this."""
+
+
+Bind = Callable[[StaffAction], None]
+"""What it writes commits with the action or not at all."""
 
 
 class BadReason(ValueError):
@@ -83,8 +88,11 @@ def request(
     user: Any,
     via: str,
     clock: Clock,
+    bind: Bind | None = None,
 ) -> StaffAction:
     """Do the act, or ask a second person for it; the same `uid` again returns the action as it stands.
+
+    `bind` is told of a new action inside the transaction that makes it.
 
     Raises PermissionDenied, BadReason, and NotPossible (also when the preview is no longer what the person saw).
     """
@@ -121,6 +129,8 @@ def request(
             if why:
                 expires = at + timedelta(hours=APPROVAL_HOURS)
                 Approval.objects.create(action=action, requested_by=user, why=why[:200], expires_at=expires)
+            if bind is not None:
+                bind(action)
     except IntegrityError:  # the same form from another tab, a moment ago
         return _only_of(user, StaffAction.objects.get(uid=uid))
     log.info("action_requested", action=action.pk, operation=operation.name, user_id=user.pk, second_person=bool(why))
@@ -144,7 +154,7 @@ def execute(action_id: int, *, clock: Clock) -> StaffAction:
         _require_approval(action)
         at = clock()
         operation.lock(action.subject_id, action.parameters)
-        if _was_overtaken(operation, action, at=at):
+        if _may_no_longer(operation, action) or _was_overtaken(operation, action, at=at):
             finish(action, ActionState.OVERTAKEN, at=at)
         else:
             action.result = _do(operation, action, at=at)
@@ -225,6 +235,29 @@ def _require_approval(action: StaffAction) -> None:
     approval = Approval.objects.filter(action=action).first()
     if approval is not None and approval.decision != Decision.APPROVED:
         raise NotPossible("A second person has not agreed yet.")
+
+
+def _may_no_longer(operation: StaffOperation, action: StaffAction) -> bool:
+    """Say whether those who asked and agreed have lost the right to, and write down why it is not done then.
+
+    Their rows are read anew: a request or an approval of somebody who was shut out since is not carried out.
+    """
+    preview = preview_of(action)
+    area = operation.area_for(preview)
+    approval = Approval.objects.select_related("decided_by").filter(action=action).first()
+    asked, agreed = action.requested_by, approval.decided_by if approval is not None else None
+    try:
+        check_may_ask(asked, operation, preview)
+    except PermissionDenied:
+        action.result = {"why": f"{asked.get_username()}, who asked for it, may not ask for it any more."}
+        return True
+    if approval is None and why_second_person(asked, operation, preview):
+        action.result = {"why": f"{asked.get_username()} may not do it alone any more."}
+        return True
+    if agreed is not None and not may_any(agreed, (Verb.APPROVE, Verb.DO), area):
+        action.result = {"why": f"{agreed.get_username()}, who agreed to it, may not do so any more."}
+        return True
+    return False
 
 
 def _do(operation: StaffOperation, action: StaffAction, *, at: datetime) -> dict[str, Any]:
