@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, Sum
 
 from integrations.contract import EntryKind
@@ -193,7 +193,14 @@ def post_conversions(provider: str, *, at: datetime) -> int:
     count = 0
     for each in payout_sources.checked(waiting.iterator()):
         if each.source is not None and each.source.amount.currency != each.entry.currency:
-            with transaction.atomic(durable=True):
-                payout_postings.post_conversion(each.entry, each.source.amount, at=at)
-            count += 1
+            count += _post_conversion(each.entry, each.source.amount, at=at)
     return count
+
+
+def _post_conversion(entry: BalanceEntry, source: Money, *, at: datetime) -> bool:
+    try:
+        with transaction.atomic(durable=True):
+            payout_postings.post_conversion(entry, source, at=at)
+    except IntegrityError:  # another worker was quicker: a cause is posted once
+        return False
+    return True
