@@ -143,7 +143,8 @@ class TestStaging:
 
     def test_a_pack_that_changed_after_the_request_is_not_sent(self, desk: Desk) -> None:
         action = desk.ask("stage_dispute_evidence", **PROOF)
-        Order.objects.update(email="somebody@else.example")
+        was = desk.world.order.email
+        Order.objects.update(email=f"{was[:1]}lfred@{was.partition('@')[2]}")  # masked, it reads as before
         assert desk.agree(action).state == ActionState.OVERTAKEN
         assert desk.bank.texts == {}
 
