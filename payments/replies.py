@@ -76,6 +76,13 @@ def _time_ran_out(it: Situation) -> str:
     )
 
 
+def _provider_paused(it: Situation) -> str:
+    return (
+        "Paying is not possible at this moment; we are working on it. Please try again a little later, from here:\n"
+        f"{it.pay_url}"
+    )
+
+
 def _page_open(it: Situation) -> str:
     reason = decline_text(it.attempt.decline_reason) if it.attempt else ""
     before = f"Your last try did not succeed. {reason} " if reason else "We have not received your payment yet. "
@@ -180,6 +187,7 @@ BODIES: dict[str, Callable[[Situation], str]] = {
     "late_money": _late_money,
     "stopped_by_case": _looking_into_it,
     "time_ran_out": _time_ran_out,
+    "provider_paused": _provider_paused,
     "page_open": _page_open,
     "capture_on_its_way": _capture_on_its_way,
     "notice_queued": _not_confirmed,

@@ -10,7 +10,8 @@ from datetime import datetime
 
 from django.db.models import F
 
-from integrations.models import Delivery, DeliveryState, DestinationKind
+from integrations import providers
+from integrations.models import Breaker, BreakerState, Delivery, DeliveryState, DestinationKind
 from orders import facts
 from orders.models import Order, Transition
 from orders.money import Money
@@ -62,6 +63,15 @@ class Attempt:
     @property
     def label(self) -> str:
         return provider_label(self.provider)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """A person lets no new payment begin at the provider that would take this order's, or at any there is."""
+
+    label: str
+    since: datetime
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +157,7 @@ class Situation:
     paid_at: datetime | None = None
     closed_at: datetime | None = None
     attempt: Attempt | None = None
+    paused: Paused | None = None
     signatures_fail_since: datetime | None = None
     orders_waiting: int = 0
     cases: tuple[OpenCase, ...] = ()
@@ -182,6 +193,7 @@ def situation_of(order: Order, *, at: datetime) -> Situation:
         paid_at=order.paid_at,
         closed_at=_closed_at(order),
         attempt=_facts_of(attempt) if attempt else None,
+        paused=_paused(attempt) if placed else None,
         signatures_fail_since=trouble,
         orders_waiting=_waiting_at(attempt.provider) if attempt and trouble else 0,
         cases=tuple(_open_case(case) for case in order.cases.filter(closed_at=None).order_by("pk")[:MOST_COUNTED]),
@@ -232,6 +244,17 @@ def _closed_at(order: Order) -> datetime | None:
         .values_list("at", flat=True)
         .first()
     )
+
+
+def _paused(attempt: PaymentAttempt | None) -> Paused | None:
+    """Return the pause that keeps a payment from beginning: of the live attempt's provider, else of every one."""
+    live = attempt is not None and attempt.is_live
+    names = (attempt.provider,) if attempt is not None and live else providers.enabled()
+    pauses = list(Breaker.objects.filter(provider__in=names, state=BreakerState.PAUSED).order_by("since"))
+    if not names or len(pauses) < len(names):
+        return None
+    label = " and ".join(provider_label(each.provider) for each in pauses)
+    return Paused(label=label, since=pauses[-1].since, reason=pauses[-1].reason)
 
 
 def _waiting_at(provider: str) -> int:

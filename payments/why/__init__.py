@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     trouble.late_money,
     trouble.stopped_by_case,
     unpaid.time_ran_out,
+    unpaid.provider_paused,
     unpaid.page_open,
     unpaid.capture_on_its_way,
     unpaid.notice_queued,

@@ -9,7 +9,7 @@ from typing import Any
 from orders.money import Money
 from payments.models.call import Operation
 from payments.models.case import CaseKind
-from payments.situation import Attempt, Call, Disputed, Notice, OpenCase, Situation, Untold
+from payments.situation import Attempt, Call, Disputed, Notice, OpenCase, Paused, Situation, Untold
 
 NOW = datetime(2026, 11, 21, 14, 10, tzinfo=UTC)
 
@@ -95,6 +95,10 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "stopped_by_case": placed(cases=(case(CaseKind.WRONG_ACCOUNT, "Account acct_9.", "Put back the first key."),)),
     "time_ran_out": placed(expires_at=NOW - minutes(1)),
+    "provider_paused": placed(
+        attempt=attempt(state="created", page_open=False, url_given_at=None, looked_at=None, said=""),
+        paused=Paused(label="Stripe", since=NOW - minutes(60), reason="Announced maintenance until three"),
+    ),
     "page_open": placed(attempt=attempt(decline_reason="insufficient_funds", decline_code="card_declined")),
     "capture_on_its_way": placed(
         attempt=attempt(state="authorized", page_open=False, said="authorized"),

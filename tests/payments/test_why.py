@@ -62,6 +62,11 @@ SNAPSHOTS = {
         "The time to pay ran out at 14:09 UTC; before the order expires we make sure that nothing was paid.",
         "We look, close the page, and look again at 14:11 UTC.",
     ),
+    "provider_paused": (
+        "act",
+        "Stripe is paused since 13:10 UTC: Announced maintenance until three. No new payment begins there.",
+        "Nothing happens by itself. Whoever may pause providers can resume it.",
+    ),
     "page_open": (
         "wait",
         (
