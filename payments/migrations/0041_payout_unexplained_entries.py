@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('payments', '0039_event_readings'),
+        ("payments", "0040_reconciliation_confirming"),
     ]
 
     operations = [
