@@ -216,7 +216,7 @@ def _refunds(facts: OrderFacts) -> Iterator[Difference]:
             told = [("amount_minor", refund.amount_minor, -_cleared(posted))]
             yield from _compared(facts, name, told, source="the ledger")
         elif call := _call_of(facts.calls, refund):
-            told = [("amount_minor", refund.amount_minor, call.request["amount_minor"])]
+            told = [("amount_minor", refund.amount_minor, call.request.get("amount_minor"))]
             yield from _compared(facts, name, told, source=f"its call {call.pk}")
 
 
