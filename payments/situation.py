@@ -17,11 +17,13 @@ from orders.models import Order, Transition
 from orders.money import Money
 from orders.states import OrderState
 from payments import signatures
+from payments.extra_money import held_beyond
 from payments.models import Case, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.call import Operation
 from payments.models.capture import Disposition
 from payments.models.case import CaseKind
 from payments.states import LIVE_STATES, UNDECIDED_DISPUTES, CallState, DisputeState, EventState
+from payments.undecided_refund import UndecidedRefund, undecided_refund
 
 PROVIDER_LABELS = {"stripe": "Stripe", "paypal": "PayPal", "square": "Square", "nmi": "NMI"}
 MOST_COUNTED = 1000
@@ -168,6 +170,7 @@ class Situation:
     untold: tuple[Untold, ...] = ()
     receipt_at: datetime | None = None
     dispute: Disputed | None = None
+    refund: UndecidedRefund | None = None
 
     def case_of(self, *kinds: str) -> OpenCase | None:
         """Return the oldest open case of one of these kinds."""
@@ -179,7 +182,7 @@ def situation_of(order: Order, *, at: datetime) -> Situation:
     attempt = _attempt_that_matters(order)
     placed = order.state == OrderState.PLACED
     trouble = signatures.trouble_since(attempt.provider, at=at) if attempt and attempt.is_live and placed else None
-    extra = list(order.captures.filter(disposition=Disposition.UNAPPLIED).order_by("pk"))
+    extra = held_beyond(order)
     return Situation(
         now=at,
         number=order.number,
@@ -197,13 +200,14 @@ def situation_of(order: Order, *, at: datetime) -> Situation:
         signatures_fail_since=trouble,
         orders_waiting=_waiting_at(attempt.provider) if attempt and trouble else 0,
         cases=tuple(_open_case(case) for case in order.cases.filter(closed_at=None).order_by("pk")[:MOST_COUNTED]),
-        extra=tuple(capture.amount for capture in extra),
-        extra_at=extra[0].captured_at if extra else None,
+        extra=tuple(amount for _, amount in extra),
+        extra_at=extra[0][0].captured_at if extra else None,
         call=_unfinished_call(attempt) if attempt else None,
         notice=_waiting_notice(attempt) if attempt else None,
         untold=_untold(order),
         receipt_at=_receipt_at(order),
         dispute=_dispute_that_matters(order),
+        refund=undecided_refund(order, label_of=PROVIDER_LABELS),
     )
 
 
@@ -273,7 +277,10 @@ def _open_case(case: Case) -> OpenCase:
 
 def _unfinished_call(attempt: PaymentAttempt) -> Call | None:
     call: ProviderCall | None = (
-        attempt.calls.filter(state__in=_UNFINISHED_CALLS).exclude(operation=Operation.CLOSE).order_by("pk").first()
+        attempt.calls.filter(state__in=_UNFINISHED_CALLS)
+        .exclude(operation__in=[Operation.CLOSE, Operation.REFUND])
+        .order_by("pk")
+        .first()
     )
     if call is None:
         return None

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from payments.situation import Situation
-from payments.why import settled, trouble, unpaid
+from payments.why import refunds, settled, trouble, unpaid
 from payments.why.answer import Why, moment
 
 __all__ = ["RULES", "Why", "moment", "why"]
@@ -37,8 +37,10 @@ RULES: tuple[Rule, ...] = (
     unpaid.last_try_failed,
     unpaid.never_started,
     unpaid.unsettled,
+    refunds.refund_failed,
     settled.disputed,
     settled.paid_with_case,
+    refunds.refund_on_its_way,
     settled.paid_untold,
     settled.paid,
     settled.partially_refunded,

@@ -82,6 +82,7 @@ def fill(fake: FakeProvider, *, now: datetime) -> Filled:
     letters.update(
         state="dead", died_at=now, dead_reason="permanent", last_failure="permanent", last_detail="It says no (422)."
     )
+    _refund(paid, fake)
     _pay_out(fake, now=now)
     return Filled(paid=paid.order, late=late.order, open=open_.order, action=_ask(late, now=now))
 
@@ -92,6 +93,13 @@ def _pay(world: World, fake: FakeProvider) -> None:
     fake.pay(payment)
     world.tell(payment, event_id="evt_paid")
     world.work()
+
+
+def _refund(world: World, fake: FakeProvider) -> None:
+    """One refund that the bank takes its time for."""
+    fake.refund_status = "pending"
+    world.refund(100)
+    fake.refund_status = "succeeded"
 
 
 def _pay_out(fake: FakeProvider, *, now: datetime) -> None:

@@ -10,6 +10,7 @@ from orders.money import Money
 from payments.models.call import Operation
 from payments.models.case import CaseKind
 from payments.situation import Attempt, Call, Disputed, Notice, OpenCase, Paused, Situation, Untold
+from payments.undecided_refund import UndecidedRefund
 
 NOW = datetime(2026, 11, 21, 14, 10, tzinfo=UTC)
 
@@ -136,6 +137,9 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "never_started": placed(attempt=None),
     "unsettled": placed(attempt=attempt(state="paid", page_open=False, said="paid")),
+    "refund_failed": paid(
+        cases=(case(CaseKind.REFUND_FAILED, "stripe: expired_or_canceled_card", "Pay the customer another way."),)
+    ),
     "disputed": paid(
         dispute=Disputed(
             dispute_id="du_1",
@@ -149,6 +153,15 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "paid_with_case": paid(
         cases=(case(CaseKind.PROVIDER_REFUND, "stripe shows refund re_1 (pending).", "Tell the customer."),)
+    ),
+    "refund_on_its_way": paid(
+        refund=UndecidedRefund(
+            state="pending",
+            label="Stripe",
+            amount=Money(500, "EUR"),
+            requested_at=NOW - minutes(4),
+            next_look_at=NOW + minutes(5),
+        )
     ),
     "paid_untold": paid(
         untold=(

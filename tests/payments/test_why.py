@@ -125,6 +125,11 @@ SNAPSHOTS = {
         "The attempt is paid, and the order is not paid by it.",
         "Nothing happens by itself. Compare the payment at the provider, and tell the developers.",
     ),
+    "refund_failed": (
+        "act",
+        "A refund failed. Stripe: expired_or_canceled_card",
+        "Nothing happens by itself. Case 7: Pay the customer another way.",
+    ),
     "disputed": (
         "act",
         (
@@ -140,6 +145,11 @@ SNAPSHOTS = {
             "Stripe shows refund re_1 (pending)."
         ),
         "Nothing happens by itself. Case 7: Tell the customer.",
+    ),
+    "refund_on_its_way": (
+        "wait",
+        "A refund of 5.00 EUR was asked for at 14:06 UTC; Stripe has it in hand.",
+        "We ask Stripe again at 14:15 UTC.",
     ),
     "paid_untold": (
         "wait",
