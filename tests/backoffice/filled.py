@@ -15,7 +15,7 @@ from integrations.models import Delivery, Destination
 from orders.models import Order
 from payments import actions, bank_import, bank_matching, case_notes, notes, payout_mirror, staff_operations
 from payments.bank_statements import StatementLine
-from payments.models import BankLine, Case, Dispute, ProviderEvent, StaffAction
+from payments.models import BankLine, Case, Dispute, Payout, ProviderEvent, StaffAction
 from payments.roles import Role
 from payments.staff_operations import StaffOperation
 from tests.factories import make_order, make_product
@@ -53,6 +53,10 @@ class Filled:
         yield "ledger", reverse("backoffice:ledger")
         yield "order-late", reverse("admin:orders_order_change", args=[self.late.pk])
         yield "order-open", reverse("admin:orders_order_change", args=[self.open.pk])
+        explained = Payout.objects.filter(remainder_minor=0).latest("pk")
+        yield "payout-explained", reverse("admin:payments_payout_change", args=[explained.pk])
+        matched = BankLine.objects.filter(match__isnull=False).latest("pk")
+        yield "bankline-matched", reverse("admin:payments_bankline_change", args=[matched.pk])
         yield "order-search", reverse("admin:orders_order_changelist") + "?q=shopper@example.com"
 
 

@@ -269,6 +269,22 @@ class TestSubmitting:
         assert (desk.dispute.state, desk.dispute.awaits_answer) == ("inquiry", False)
         assert "It takes evidence once." in desk.why_not("submit_dispute_evidence")
 
+    def test_an_answered_inquiry_that_becomes_a_chargeback_is_answered_anew(self, fake: FakeProvider, now: Any) -> None:
+        desk = open_desk(fake, now, inquiry=True)
+        desk.do("stage_dispute_evidence", **PROOF)
+        desk.do("submit_dispute_evidence")
+        desk.world.wait(days=2)
+        desk.world.provider.decide(desk.dispute_id, "open")
+        desk.world.tell(desk.payment, "charge.dispute.funds_withdrawn")
+        desk.world.work()
+        assert (desk.dispute.state, desk.dispute.awaits_answer) == ("open", True)
+        assert desk.why_not("stage_dispute_evidence") == desk.why_not("submit_dispute_evidence") == ""
+        desk.do("submit_dispute_evidence")
+        assert (desk.dispute.state, desk.bank.submitted) == ("under_review", 1)
+        assert "It takes evidence once." in desk.why_not("submit_dispute_evidence")
+        keys = [what for verb, what in desk.world.provider.calls if verb == "submit_evidence"]
+        assert len(set(keys)) == 2, "another question, another answer"
+
 
 class TestAccepting:
     def test_it_is_lost_and_written_off(self, desk: Desk) -> None:
