@@ -76,7 +76,7 @@ def stale_events(seen: Seen) -> Iterator[Finding]:
                 subject_kind="inbox",
                 subject_id=0,
                 ours=f"An event is looked into within {settings.ALERT_EVENT_SECONDS} s of its arrival.",
-                theirs=f"The oldest one that is {each.state} has waited for {_age(each.oldest, seen.at)}.",
+                theirs=f"The oldest one that is {each.state} has waited for {age(each.oldest, seen.at)}.",
                 since=each.oldest,
             )
 
@@ -90,7 +90,7 @@ def stale_deliveries(seen: Seen) -> Iterator[Finding]:
                 subject_kind="destination",
                 subject_id=receiver.destination_id,
                 ours=f"{receiver.name} is told within {settings.ALERT_DELIVERY_SECONDS} s.",
-                theirs=f"Its oldest delivery has waited for {_age(oldest, seen.at)}; {receiver.unsent.count} wait.",
+                theirs=f"Its oldest delivery has waited for {age(oldest, seen.at)}; {receiver.unsent.count} wait.",
                 since=oldest,
             )
 
@@ -104,7 +104,7 @@ def stale_calls(seen: Seen) -> Iterator[Finding]:
             subject_kind="calls",
             subject_id=0,
             ours=f"The outcome of a call is known within {settings.ALERT_CALL_SECONDS} s.",
-            theirs=f"The oldest one without a stored answer was prepared {_age(oldest, seen.at)} ago.",
+            theirs=f"The oldest one without a stored answer was prepared {age(oldest, seen.at)} ago.",
             since=oldest,
         )
 
@@ -117,7 +117,7 @@ def late_looks(seen: Seen) -> Iterator[Finding]:
             subject_kind="looks",
             subject_id=0,
             ours=f"A look begins within {settings.ALERT_LOOK_SECONDS} s of when it is due.",
-            theirs=f"The oldest one is {_age(overdue.oldest, seen.at)} late; {overdue.count} are due.",
+            theirs=f"The oldest one is {age(overdue.oldest, seen.at)} late; {overdue.count} are due.",
             since=overdue.oldest,
         )
 
@@ -133,7 +133,7 @@ def worker_silent(seen: Seen) -> Iterator[Finding]:
                 subject_kind="process",
                 subject_id=number_of(beat.name),
                 ours=f"`{beat.name}` works at least every {settings.ALERT_HEARTBEAT_SECONDS} s on some host.",
-                theirs=f"It last did {_age(beat.last, seen.at)} ago." if beat.last else "It has never worked.",
+                theirs=f"It last did {age(beat.last, seen.at)} ago." if beat.last else "It has never worked.",
                 since=last,
             )
 
@@ -149,12 +149,14 @@ def provider_silent(seen: Seen) -> Iterator[Finding]:
         until = seen.at - timedelta(seconds=WEBHOOK_GRACE_SECONDS)
         found = health_figures.payments_found(name, begin=begin, end=until)
         opened = health_figures.attempts_opened(name, begin=begin, most=settings.ALERT_SILENCE_ATTEMPTS)
-        if found or opened >= settings.ALERT_SILENCE_ATTEMPTS:
-            heard = f"The last one came {_age(last, seen.at)} ago." if last else "None has ever come."
+        missed = health_figures.events_fetched(name, begin=begin, most=settings.ALERT_SILENCE_ATTEMPTS)
+        if found or missed or opened >= settings.ALERT_SILENCE_ATTEMPTS:
+            heard = f"The last one came {age(last, seen.at)} ago." if last else "None has ever come."
             yield Finding(
                 subject_kind="provider",
                 subject_id=number_of(name),
-                ours=f"In {minutes} minutes {_payments(found)} at {name} and {opened} or more attempts opened.",
+                ours=f"In {minutes} minutes {_payments(found)} at {name} and {opened} or more attempts opened."
+                + (f" {missed} or more events were fetched from its list." if missed else ""),
                 theirs=f"{name} has sent no verified webhook in that time. {heard}",
                 since=last,
             )
@@ -169,7 +171,7 @@ def bad_signatures(seen: Seen) -> Iterator[Finding]:
                 subject_kind="provider",
                 subject_id=number_of(name),
                 ours=f"Webhooks of {name} are signed with one of our secrets for it.",
-                theirs=f"For {_age(since, seen.at)} each one has failed the check, and none was verified.",
+                theirs=f"For {age(since, seen.at)} each one has failed the check, and none was verified.",
                 since=since,
             )
 
@@ -183,7 +185,8 @@ def _payments(count: int) -> str:
     return f"{count} payment{'' if count == 1 else 's'} {'was' if count == 1 else 'were'} found by looking"
 
 
-def _age(since: datetime | None, at: datetime) -> str:
+def age(since: datetime | None, at: datetime) -> str:
+    """Return how long ago that was, in words."""
     seconds = int((at - since).total_seconds()) if since is not None else 0
     if seconds < 120:
         return f"{seconds} seconds"

@@ -15,7 +15,7 @@ from datetime import datetime
 
 from django.db import transaction
 
-from payments import alert_rules, runbooks
+from payments import alert_rules, event_rules, runbooks
 from payments.alert_rules import Finding, Seen
 from payments.cases import open_case
 from payments.models import Case
@@ -74,6 +74,18 @@ RULES = (
         setting="ALERT_SIGNATURE_SECONDS",
         find=alert_rules.bad_signatures,
         fix="Compare the endpoint's signing secret at the provider with ours.",
+    ),
+    Rule(
+        kind=CaseKind.EXPECTED_MISSED,
+        setting="EXPECT_MONEY_SECONDS",
+        find=event_rules.expected_missed,
+        fix="See whether the provider answers; looks go on. Never send the same again by hand.",
+    ),
+    Rule(
+        kind=CaseKind.EVENTS_UNCHECKED,
+        setting="EVENTS_GAP_MINUTES",
+        find=event_rules.events_unchecked,
+        fix="Run `manage.py fetch_events`, and see why the workers do not.",
     ),
 )
 

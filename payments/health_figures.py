@@ -26,6 +26,7 @@ from integrations.models import (
 from payments.models import Capture, Case, PaymentAttempt, ProviderCall, ProviderEvent, StaffAction
 from payments.models.action import ActionState
 from payments.models.case import CaseKind
+from payments.models.inbox import EventSource
 from payments.states import LIVE_STATES, CallState, EventState
 
 MOST_COUNTED = 100_000
@@ -255,8 +256,15 @@ def key_expiries() -> tuple[KeyExpiry, ...]:
 
 def last_event(provider: str) -> datetime | None:
     """Return when the newest webhook of a provider arrived."""
-    rows = ProviderEvent.objects.filter(provider=provider).order_by("-received_at")
+    rows = ProviderEvent.objects.filter(provider=provider, source=EventSource.WEBHOOK).order_by("-received_at")
     return rows.values_list("received_at", flat=True).first()
+
+
+def events_fetched(provider: str, *, begin: datetime, most: int) -> int:
+    """Return how many events that never came were fetched from the provider's list since `begin`, counting to
+    `most`."""
+    rows = ProviderEvent.objects.filter(provider=provider, received_at__gte=begin, source=EventSource.BACKFILL)
+    return rows[:most].count()
 
 
 def payments_found(provider: str, *, begin: datetime, end: datetime) -> int:

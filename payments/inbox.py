@@ -18,7 +18,7 @@ from django.db.models import F, Q, QuerySet
 from integrations import correlation, encryption, wakeups
 from integrations.contract import Notification
 from integrations.failpoints import failpoint
-from payments import payout_watch
+from payments import event_watermarks, payout_watch
 from payments.cases import open_case
 from payments.models import PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
@@ -79,6 +79,8 @@ def receive(
         wakeups.nudge("look")
     if notification.of_payouts:
         payout_watch.hint(notification.provider, at=at)
+    if notification.events_lost:
+        event_watermarks.hasten(notification.provider, at=at)
     return True
 
 

@@ -20,6 +20,8 @@ RUNBOOK_OF: Mapping[str, str] = {
     CaseKind.WORKER_SILENT: "worker-silent",
     CaseKind.PROVIDER_SILENT: "provider-silent",
     CaseKind.BAD_SIGNATURES: "bad-signatures",
+    CaseKind.EXPECTED_MISSED: "expected-missed",
+    CaseKind.EVENTS_UNCHECKED: "events-unchecked",
     CaseKind.AWAY: "away",
     CaseKind.DEAD_DELIVERY: "dead-letters",
     CaseKind.DEAD_EVENT: "dead-events",

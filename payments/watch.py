@@ -10,8 +10,18 @@ from datetime import datetime
 
 import structlog
 
-from payments import alerts, dispute_deadlines, key_watch, patterns, payout_watch, period_figures, rounds
+from payments import (
+    alerts,
+    dispute_deadlines,
+    expected,
+    key_watch,
+    patterns,
+    payout_watch,
+    period_figures,
+    rounds,
+)
 from payments.alert_rules import WATCH
+from payments.reconciliation import schedule
 
 EVERY_SECONDS = 60
 PERIODS_A_ROUND = 6
@@ -45,6 +55,8 @@ JOBS: tuple[Callable[[datetime], int], ...] = (
     _roll_up,
     _keep_keys,
     payout_watch.begin_mirrors,
+    schedule.prepare,
+    expected.look_at_overdue,
     dispute_deadlines.watch,
 )
 

@@ -38,6 +38,7 @@ from payments.cases import open_case
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.case import CaseKind
+from payments.reconciliation import schedule
 from payments.settlement import Outcome, lock, look
 from payments.states import AttemptState, CallState
 
@@ -82,6 +83,7 @@ def keep_house(*, clock: Clock) -> int:
     count += watch.once_a_minute(clock())
     # A verb begun at the last moment must end within the task.
     count += payout_watch.mirror_due(clock=clock, goes_on=lambda: time.monotonic() < deadline - PAGE_SECONDS)
+    count += schedule.work(clock=clock, deadline=deadline - PAGE_SECONDS)
     return count
 
 
@@ -132,6 +134,7 @@ def keeping_due(now: datetime) -> bool:
         or watch.is_due(now)
         or ledger_watch.is_due(now)
         or payout_watch.is_due(now)
+        or schedule.is_due(now)
     )
 
 

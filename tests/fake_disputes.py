@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
-from typing import Protocol
+from typing import Any, Protocol
 
 from integrations.contract import (
     CaptureSnapshot,
@@ -42,10 +42,11 @@ class Evidence:
 class FakeDisputes:
     """The part of FakeProvider that disputes are about. `_begin` notes each verb and raises what the test scripted."""
 
+    payments: dict[str, Any]
+
     def __init__(self) -> None:
         super().__init__()
         self.evidence: dict[str, Evidence] = {}
-        self._disputed: dict[str, Disputable] = {}
         self._entries = itertools.count(1)
 
     # --- the verbs -------------------------------------------------------------------------------------------
@@ -108,7 +109,6 @@ class FakeDisputes:
                 reason=reason,
             )
         )
-        self._disputed[dispute_id] = payment
         self.evidence[dispute_id] = Evidence()
         if not inquiry:
             self.move_money(dispute_id, MovementKind.WITHDRAWN)
@@ -139,14 +139,19 @@ class FakeDisputes:
 
     def the_dispute(self, dispute_id: str) -> DisputeSnapshot:
         """Return what the provider says of it now."""
-        if dispute_id not in self._disputed:
-            raise UnknownObject("no such dispute")
-        return next(each for each in self._disputed[dispute_id].disputes if each.dispute_id == dispute_id)
+        return next(each for each in self._among(dispute_id) if each.dispute_id == dispute_id)
 
-    def change(self, dispute_id: str, **changes: object) -> None:
+    def change(self, dispute_id: str, **changes: Any) -> None:
         """Make other things true of a dispute."""
-        disputes = self._disputed[dispute_id].disputes
-        disputes[disputes.index(self.the_dispute(dispute_id))] = replace(self.the_dispute(dispute_id), **changes)  # type: ignore[arg-type]
+        disputes = self._among(dispute_id)
+        number = disputes.index(self.the_dispute(dispute_id))
+        disputes[number] = replace(disputes[number], **changes)
+
+    def _among(self, dispute_id: str) -> list[DisputeSnapshot]:
+        for payment in self.payments.values():
+            if any(each.dispute_id == dispute_id for each in payment.disputes):
+                return payment.disputes  # type: ignore[no-any-return]
+        raise UnknownObject("no such dispute")
 
     def _evidence(self, dispute_id: str) -> Evidence:
         self.the_dispute(dispute_id)

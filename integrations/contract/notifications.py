@@ -13,7 +13,8 @@ class Notification:
     """A verified webhook, reduced to a hint: which of our payments to look at again.
 
     `object_ids` are the provider's ids the event speaks of, most specific first; `relevant` is False for event types
-    that can never change a payment; `of_payouts` is True for those that speak of a payout, which are mirrored then.
+    that can never change a payment; `of_payouts` is True for those that speak of a payout, which are mirrored then;
+    `events_lost` for the provider's notice that it failed to make events: its lists must be read now.
     `account` is empty where the event names none (it is then our own account's).
     """
 
@@ -28,6 +29,7 @@ class Notification:
     reference: str
     relevant: bool
     of_payouts: bool = False
+    events_lost: bool = False
     api_version: str = ""
 
 

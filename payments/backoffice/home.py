@@ -75,6 +75,7 @@ class Home:
     cases: list[Case]
     kinds: list[KindOfCase]
     may_see_cases: bool
+    may_see_ledger: bool
     to_decide: list[StaffAction]
     own_requests: list[StaffAction]
     charts: list[Chart]
@@ -91,6 +92,7 @@ def home_of(user: Any, *, at: datetime) -> Home:
         cases=_queue(open_cases, user),
         kinds=_kinds(open_cases),
         may_see_cases=case_areas.may_see_any(user),
+        may_see_ledger=may(user, Verb.VIEW, Area.FINANCE),
         to_decide=[action for action in undecided if approvals.may_decide(user, action)][:MOST_SHOWN],
         own_requests=list(waiting.filter(requested_by_id=user.pk).order_by("-pk")[:MOST_SHOWN]),
         charts=charts_for(user, Length.HOUR, at=at, most=2),

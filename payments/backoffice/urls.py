@@ -12,6 +12,7 @@ from payments.backoffice import (
     dead_letters,
     inbox,
     keys,
+    ledger,
     monitoring,
     order_acts,
     payouts,
@@ -43,6 +44,8 @@ urlpatterns = [
     path("orders/<int:order_id>/note/", admin.site.admin_view(order_acts.note), name="note"),
     path("orders/<int:order_id>/resend/", admin.site.admin_view(order_acts.resend), name="resend"),
     path("orders/<int:order_id>/ask/", admin.site.admin_view(order_acts.ask), name="ask"),
+    path("ledger/", admin.site.admin_view(ledger.ledger), name="ledger"),
+    path("ledger/export/", admin.site.admin_view(ledger.export), name="export_ledger"),
     path("payouts/<int:payout_key>/<slug:form>/", admin.site.admin_view(payouts.export), name="export_payout"),
     path("search/", admin.site.admin_view(search_page.search), name="search"),
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import UTC, date, timedelta
+
 from django.db import models
 
 from integrations import correlation
@@ -46,6 +48,11 @@ class AccountingPeriod(models.Model):
 
     def __str__(self) -> str:
         return f"{self.month:%Y-%m}"
+
+    @property
+    def last_day(self) -> date:
+        """The last day of it."""
+        return (self.ends_at.astimezone(UTC) - timedelta(days=1)).date()
 
 
 class AccountBalance(models.Model):

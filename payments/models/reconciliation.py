@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
 
 from orders.money import Money
 
@@ -134,13 +135,22 @@ class ReconciliationFinding(models.Model):
 
 
 class EventWatermark(models.Model):
-    """Up to when a provider's events are all in the inbox: its own list of them was read without a gap."""
+    """Up to when a provider's events are all in the inbox: its own list of them was read without a gap.
+
+    A reading goes from the newest event down to the watermark, and is resumed by `cursor` where it was broken off.
+    """
 
     provider = models.CharField(max_length=20, unique=True)
     complete_until = models.DateTimeField()
-    checked_at = models.DateTimeField(help_text="When the list was last read.")
+    checked_at = models.DateTimeField(null=True, blank=True, help_text="When the list was last read without a gap.")
     missed = models.PositiveIntegerField(default=0, help_text="Events the last reading found that never came to us.")
     missed_at = models.DateTimeField(null=True, blank=True, help_text="When such events were last found.")
+
+    next_at = models.DateTimeField(db_default=Now(), help_text="When the list is to be read again.")
+    lease_until = models.DateTimeField(null=True, blank=True)
+    reading_since = models.DateTimeField(null=True, blank=True, help_text="When the unfinished reading was begun.")
+    reading_missed = models.PositiveIntegerField(default=0, db_default=0)
+    cursor = models.CharField(max_length=255, blank=True, default="", db_default="")
 
     class Meta:
         default_permissions = ()

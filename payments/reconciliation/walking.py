@@ -19,12 +19,12 @@ from integrations.contract import ListedCapture, Page
 from payments.clock import Clock
 from payments.models import ReconciliationRun
 from payments.models.reconciliation import Phase
-from payments.reconciliation import runs
+from payments.reconciliation import payout_remainders, runs
 from payments.reconciliation.confirming import Suspicion, confirm, suspect_listed, suspect_unlisted
 from payments.reconciliation.ours import between, by_ids
 
 PAGES_BEHIND = 2
-NEXT_PHASE = {Phase.CAPTURES: Phase.DONE}
+NEXT_PHASE = {Phase.CAPTURES: Phase.PAYOUTS, Phase.PAYOUTS: Phase.DONE}
 
 
 class OutOfTime(Exception):
@@ -50,11 +50,18 @@ class Walk:
         while self.run.phase != Phase.DONE:
             begun = time.monotonic()
             self._check_time()
-            self._page()
+            self._step()
             self.told(self.run)
             if self.run.phase != Phase.DONE:
                 self.pause(max(0, 1 / settings.RECONCILE_PAGES_A_SECOND - (time.monotonic() - begun)))
         runs.finish(self.run, at=self.clock())
+
+    def _step(self) -> None:
+        if self.run.phase == Phase.PAYOUTS:
+            payout_remainders.find(self.run, clock=self.clock, goes_on=self._has_time)
+            runs.keep(self.run, at=self.clock(), phase=NEXT_PHASE[Phase.PAYOUTS])
+        else:
+            self._page()
 
     def _page(self) -> None:
         run = self.run
@@ -103,6 +110,13 @@ class Walk:
             "listed": run.listed + len(ids),
             "compared": run.compared + compared,
         }
+
+    def _has_time(self) -> bool:
+        """Say whether there is time for one more question; renews the lease."""
+        if self.deadline is not None and time.monotonic() >= self.deadline:
+            return False
+        runs.keep(self.run, at=self.clock())
+        return True
 
     def _check_time(self) -> None:
         if self.deadline is not None and time.monotonic() >= self.deadline:

@@ -50,6 +50,7 @@ class Filled:
     def more_screens(self) -> Iterator[tuple[str, str]]:
         """Yield screens that neither a model nor a kind of act names."""
         yield "request", self.action.get_absolute_url()
+        yield "ledger", reverse("backoffice:ledger")
         yield "order-late", reverse("admin:orders_order_change", args=[self.late.pk])
         yield "order-open", reverse("admin:orders_order_change", args=[self.open.pk])
         yield "order-search", reverse("admin:orders_order_changelist") + "?q=shopper@example.com"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import pytest
 
 from integrations.contract import MovementKind
-from payments import chart
+from payments import chart, ledger_check
 from payments.chart import Side
 from payments.models import Case, Dispute, DisputeMovement, LedgerTransaction
 from tests.fake_provider import Payment
@@ -40,7 +40,8 @@ def hear(world: World, payment: Payment, *event_types: str) -> None:
 
 def balance(world: World) -> dict[str, int]:
     """Return what the accounts hold, once the accounting equation was checked: assets + expenses = what is owed and
-    earned."""
+    earned; and each row against its postings, as `verify_ledger` does."""
+    assert ledger_check.check().findings == []
     held = {account: minor for account, minor in world.balance().items() if minor}
     sides = dict.fromkeys(Side, 0)
     for account, minor in held.items():

@@ -121,6 +121,28 @@ def ledger_verified(place: Place) -> list[str]:
     ]
 
 
+@examination(
+    "D068",
+    holds="each provider's list of events was read long before what was missed would be lost for good",
+    remedy="docs/runbooks/events-unchecked.md; `manage.py fetch_events` reads it now.",
+)
+def events_checked(place: Place) -> list[str]:
+    return [f"{each.finding.ours} {each.finding.theirs}" for each in _raised(place, CaseKind.EVENTS_UNCHECKED)]
+
+
+@examination(
+    "D069",
+    holds="every call and payment under way was answered by its deadline, or a look could tell",
+    remedy="docs/runbooks/expected-missed.md; never send the same again by hand.",
+)
+def answers_came(place: Place) -> list[str]:
+    return [each.finding.theirs for each in _raised(place, CaseKind.EXPECTED_MISSED)]
+
+
+def _raised(place: Place, kind: CaseKind) -> list[alerts.Raised]:
+    return [each for each in alerts.raised(place.at) if each.rule.kind == kind]
+
+
 def _older(place: Place, since: datetime | None, seconds: int) -> bool:
     return since is not None and place.at - since > timedelta(seconds=seconds)
 

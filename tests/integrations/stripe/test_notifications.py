@@ -416,3 +416,37 @@ class TestNothingElseEverHappens:
             assert seen.event_id.isascii()
             assert seen.type.isascii()
             assert all(object_id.isascii() for object_id in seen.object_ids)
+
+
+class TestEventsLost:
+    """https://docs.stripe.com/webhooks/handle-irrecoverable-events"""
+
+    NOTICE = {
+        "id": "evt_65RCjOJsIyL8",
+        "object": "v2.core.event",
+        "type": "v2.core.health.event_generation_failure.resolved",
+        "created": "2026-11-20T08:00:00.000Z",
+        "livemode": False,
+    }
+
+    def test_the_notice_is_read(self) -> None:
+        notice = notifications.read(self.NOTICE)
+        assert notice.events_lost and not notice.relevant
+        assert (notice.event_id, notice.mode) == ("evt_65RCjOJsIyL8", Mode.TEST)
+        assert notice.created_at == datetime(2026, 11, 20, 8, tzinfo=UTC)
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"type": "v2.core.account.updated"},
+            {"created": "yesterday"},
+            {"created": "2026-11-20T08:00:00"},
+            {"created": 1},
+            {"livemode": "no"},
+            {"id": "../x"},
+            {"context": "a b"},
+        ],
+    )
+    def test_what_is_no_such_notice_is_refused(self, change: dict[str, object]) -> None:
+        with pytest.raises(NotificationRejected):
+            notifications.read({**self.NOTICE, **change})

@@ -23,11 +23,12 @@ from integrations.breaker import Subject, pause
 from integrations.contract import ConfigurationError, Mode, Unavailable
 from integrations.models import DecryptionRecord, Delivery, DeliveryState, Heartbeat
 from integrations.probes import Answer, ProbeFailed
+from orders.models import Order
 from payments import health_figures, signatures
 from payments.management.commands import doctor
-from payments.management.doctor import examination, of_database, of_processes, secret_list
+from payments.management.doctor import examination, of_backlog, of_database, of_processes, secret_list
 from payments.management.doctor.examination import EXAMINATIONS, Place, Result, examine
-from payments.models import ProviderEvent
+from payments.models import EventWatermark, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.reconciliation import runs
 from payments.states import CallState, EventState
 from tests.integrations.deliveries import make_destination, tell
@@ -352,6 +353,23 @@ class TestBacklog:
         monkeypatch.setattr(signatures, "trouble_since", lambda *_, **__: now)
         assert is_ok("D066", at=now)
         assert finds("D066", "each one has failed the check", at=now + timedelta(minutes=5))
+
+    def test_d068_events_that_may_be_lost(self, monkeypatch: pytest.MonkeyPatch, now: datetime) -> None:
+        monkeypatch.setattr(of_backlog.alerts.event_rules.backfill, "window_days", lambda _: 30)
+        EventWatermark.objects.create(provider="stripe", complete_until=now, next_at=now)
+        assert is_ok("D068", at=now + 19 * DAY)
+        assert finds("D068", "It lists events for 30 days only", at=now + 20 * DAY)
+
+    def test_d069_answers_that_did_not_come(self, order: Order, now: datetime) -> None:
+        attempt = PaymentAttempt.objects.create(
+            order=order, provider="stripe", amount_minor=1, currency="EUR", created_at=now, mode="test"
+        )
+        ProviderCall.objects.create(
+            attempt=attempt, operation="start", kind="opens_page", request={}, created_at=now, first_sent_at=now,
+            state="unknown",
+        )  # fmt: skip
+        assert is_ok("D069", at=now + timedelta(minutes=3))
+        assert finds("D069", "No answer for 4 minutes", at=now + timedelta(minutes=4))
 
     def test_d065_breakers(self, now: datetime) -> None:
         crm = make_destination(now=now, name="crm")

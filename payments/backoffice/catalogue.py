@@ -1,4 +1,4 @@
-"""The ledger, read-only. And the catalogue, which may be edited."""
+"""The catalogue, which may be edited."""
 
 from __future__ import annotations
 
@@ -8,20 +8,8 @@ from django.contrib import admin
 from django.http import HttpRequest
 
 from orders.models import Price, Product
-from payments.backoffice.base import AreaAdmin, ReadOnlyAdmin, ReadOnlyInline
-from payments.models import LedgerEntry, LedgerTransaction
+from payments.backoffice.base import AreaAdmin
 from payments.roles import Area, Verb, may
-
-
-class EntryInline(ReadOnlyInline[LedgerEntry]):
-    model = LedgerEntry
-
-
-@admin.register(LedgerTransaction)
-class LedgerTransactionAdmin(ReadOnlyAdmin[LedgerTransaction]):
-    area = Area.FINANCE
-    list_display = ("id", "at", "cause_kind", "cause_id", "currency", "note")
-    inlines = (EntryInline,)
 
 
 class PriceInline(admin.StackedInline[Price, Product]):
