@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,8 +20,12 @@ from integrations.delivery_claims import Claim
 from integrations.delivery_schedule import error_fingerprint, reason_to_give_up, wait_seconds
 from integrations.failpoints import failpoint
 from integrations.models import AttemptOutcome, Delivery, DeliveryState, Destination, Failure, breaker_of
+from integrations.redaction import one_line
 
 log = structlog.get_logger(__name__)
+
+MOST_IDS = 20
+"""Of one receiver's names for what it made of a message."""
 
 
 def mark(claimed: Claim, verdict: Verdict, *, now: datetime) -> str:
@@ -33,6 +38,7 @@ def mark_all(results: Sequence[tuple[Claim, Verdict]], *, now: datetime) -> list
 
     Then tell the receivers' breakers, in transactions of their own.
     """
+    results = [(claimed, _fit_to_store(verdict)) for claimed, verdict in results]
     changes = [_change(claimed, verdict, now=now) for claimed, verdict in results]
     with transaction.atomic(durable=True):
         held = _write(changes)
@@ -55,6 +61,19 @@ def mark_all(results: Sequence[tuple[Claim, Verdict]], *, now: datetime) -> list
     return done
 
 
+def _fit_to_store(verdict: Verdict) -> Verdict:
+    """Return the verdict with the receiver's own words as one short line each, without what PostgreSQL refuses.
+
+    One NUL in one answer would otherwise undo the marks of all that are written with it.
+    """
+    ids = {_plain(name)[:60]: _plain(str(value))[:200] for name, value in [*verdict.external_ids.items()][:MOST_IDS]}
+    return replace(verdict, detail=_plain(verdict.detail)[:300], external_ids=ids)
+
+
+def _plain(text: str) -> str:
+    return one_line(text.encode("utf-8", "replace").decode())
+
+
 def _change(claimed: Claim, verdict: Verdict, *, now: datetime) -> dict[str, Any]:
     """Return what is to be written of one try, by column, and its `result` for the caller."""
     row = claimed.delivery
@@ -69,7 +88,7 @@ def _change(claimed: Claim, verdict: Verdict, *, now: datetime) -> dict[str, Any
         "outcome_unknown": verdict.outcome_unknown,
         "http_status": verdict.http_status,
         "failure": "" if verdict.delivered else str(verdict.failure or Failure.INTERNAL),
-        "detail": verdict.detail[:300],
+        "detail": verdict.detail,
         "error_fingerprint": error_fingerprint(verdict),
         "outcome": str(_outcome(verdict)),
         "external_ids": json.dumps({**row.external_ids, **verdict.external_ids}),

@@ -5,12 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from integrations import correlation
 from integrations.facts import Fact
 from integrations.failpoints import failpoint
-from integrations.models import Delivery, Destination, OutboxEvent
+from integrations.models import Delivery, OutboxEvent
 from integrations.wakeups import nudge
 
 
@@ -45,16 +45,30 @@ def record(
         correlation_id=correlation.current(),
         created_at=now,
     )
-    receivers = Destination.objects.filter(active=True, facts__contains=[known.value]).order_by("pk")
     Delivery.objects.bulk_create(
         [
-            Delivery(event=event, destination=receiver, ordering_key=key, queued_at=now, not_before=now)
-            for receiver in receivers
+            Delivery(event=event, destination_id=receiver_id, ordering_key=key, queued_at=now, not_before=now)
+            for receiver_id in _receivers_of(known)
         ]
     )
     failpoint("outbox.after_insert")
     nudge("deliver")
     return event
+
+
+def _receivers_of(fact: Fact) -> list[int]:
+    """Return the active destinations that want a fact, and hold all that want it, the disabled ones too.
+
+    Enabling and disabling wait for whoever has read that they are off or on (receivers.py), so that no fact falls
+    between. KEY SHARE, as each delivery's foreign key takes it: those who record never wait for one another.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT id, active FROM integrations_destination WHERE facts @> ARRAY[%s]::varchar[] ORDER BY id"
+            " FOR KEY SHARE",
+            [fact.value],
+        )
+        return [receiver_id for receiver_id, active in cursor.fetchall() if active]
 
 
 def _require_plain_json(value: object) -> None:

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import connection, transaction
 
 from integrations.models import Destination
 from integrations.wakeups import nudge
+
+DATED_EARLIER = timedelta(minutes=10)
+"""A fact may be recorded so long after the time it is dated by: its transaction began earlier, on another clock."""
 
 
 class ReceiverRefused(Exception):
@@ -50,8 +53,8 @@ def missed(destination: Destination) -> Missed:
 def enable(destination_id: int, *, catch_up: bool, now: datetime) -> int:
     """Tell a disabled receiver of facts again, what has waited first; return how many were queued that it missed.
 
-    `catch_up`: also of those that were recorded while it was disabled; one whose transaction is open in this very
-    moment may be missed. Raises ReceiverRefused.
+    `catch_up`: also of those that were recorded while it was disabled. Waits for the transactions that are recording
+    some right now (outbox.py). Raises ReceiverRefused.
     """
     with transaction.atomic():
         row = Destination.objects.select_for_update().get(pk=destination_id)
@@ -66,7 +69,8 @@ def enable(destination_id: int, *, catch_up: bool, now: datetime) -> int:
 
 _MISSED = """
     FROM integrations_outboxevent AS event
-    WHERE event.created_at >= %(since)s AND event.fact = ANY(%(facts)s) AND NOT EXISTS (
+    WHERE event.created_at >= %(since)s AND event.created_at >= %(made)s AND event.fact = ANY(%(facts)s)
+    AND NOT EXISTS (
         SELECT FROM integrations_delivery AS delivery
         WHERE delivery.event_id = event.id AND delivery.destination_id = %(destination)s
     )
@@ -74,7 +78,12 @@ _MISSED = """
 
 
 def _values(destination: Destination) -> dict[str, Any]:
-    return {"since": destination.disabled_at, "facts": list(destination.facts), "destination": destination.pk}
+    return {
+        "since": destination.disabled_at - DATED_EARLIER if destination.disabled_at else None,
+        "made": destination.created_at,
+        "facts": list(destination.facts),
+        "destination": destination.pk,
+    }
 
 
 def _catch_up(destination: Destination, *, now: datetime) -> int:

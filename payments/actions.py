@@ -7,7 +7,7 @@ did not see. The action's uid is the idempotency key: the same form sent twice, 
 
 Threats: a refreshed or replayed form (uid); a preview that is no longer true (fingerprint); the requester approving
 their own act (roles, and a database constraint); a forged subject or parameter (the operation checks each anew, from
-the database); an act by whoever lost their role meanwhile (asked again at each step).
+the database); an act by whoever lost their role meanwhile (asked again at each step, of both persons).
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from payments import audit, staff_operations
 from payments.clock import Clock
 from payments.models.action import ActionState, Approval, Decision, StaffAction
 from payments.roles import Verb, may, may_any, who_may
-from payments.staff_operations import NotPossible, Parameters, Preview, StaffOperation
+from payments.staff_operations import NotPossible, Parameters, Preview, StaffOperation, preview_of
 
 log = structlog.get_logger(__name__)
 
@@ -144,7 +144,7 @@ def execute(action_id: int, *, clock: Clock) -> StaffAction:
         _require_approval(action)
         at = clock()
         operation.lock(action.subject_id, action.parameters)
-        if _was_overtaken(operation, action, at=at):
+        if _may_no_longer(operation, action) or _was_overtaken(operation, action, at=at):
             finish(action, ActionState.OVERTAKEN, at=at)
         else:
             action.result = _do(operation, action, at=at)
@@ -225,6 +225,29 @@ def _require_approval(action: StaffAction) -> None:
     approval = Approval.objects.filter(action=action).first()
     if approval is not None and approval.decision != Decision.APPROVED:
         raise NotPossible("A second person has not agreed yet.")
+
+
+def _may_no_longer(operation: StaffOperation, action: StaffAction) -> bool:
+    """Say whether those who asked and agreed have lost the right to, and write down why it is not done then.
+
+    Their rows are read anew: a request or an approval of somebody who was shut out since is not carried out.
+    """
+    preview = preview_of(action)
+    area = operation.area_for(preview)
+    approval = Approval.objects.select_related("decided_by").filter(action=action).first()
+    asked, agreed = action.requested_by, approval.decided_by if approval is not None else None
+    try:
+        check_may_ask(asked, operation, preview)
+    except PermissionDenied:
+        action.result = {"why": f"{asked.get_username()}, who asked for it, may not ask for it any more."}
+        return True
+    if approval is None and why_second_person(asked, operation, preview):
+        action.result = {"why": f"{asked.get_username()} may not do it alone any more."}
+        return True
+    if agreed is not None and not may_any(agreed, (Verb.APPROVE, Verb.DO), area):
+        action.result = {"why": f"{agreed.get_username()}, who agreed to it, may not do so any more."}
+        return True
+    return False
 
 
 def _do(operation: StaffOperation, action: StaffAction, *, at: datetime) -> dict[str, Any]:

@@ -131,12 +131,12 @@ class EnableReceiver(_OfReceiver):
     def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
         self.check(subject_id, at=at)
         receiver = _receiver(subject_id)
-        missed = receivers.missed(receiver)
-        told = f"and is told {missed.count} facts that it missed" if parameters["catch_up"] else "from now on"
+        told = "and is told the facts that it missed" if parameters["catch_up"] else "from now on"
         return Preview(
             summary=f"{receiver.name} is told facts again, {told}.",
             changes=(Change(what="receiver", before="disabled", after="active"),),
-            count=max(missed.count, 1) if parameters["catch_up"] else 1,
+            # How many there are is advice: in a shop that sells, it is another number when the form comes back.
+            warnings=(f"Facts it has missed so far: {receivers.missed(receiver).count}.",),
         )
 
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:

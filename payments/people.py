@@ -27,7 +27,14 @@ def create(*, username: str, name: str, email: str, roles: Iterable[Role], by: A
 
 
 def set_roles(*, user: Any, roles: Iterable[Role], at: datetime) -> None:
-    """Give a person exactly these roles; groups of other names are left alone. Ends their sessions."""
+    """Give a person exactly these roles; groups of other names are left alone. Ends their sessions.
+
+    With a strong role new, an open invitation ends: the one administrator who made it could make its link again, and
+    take an account that it took two to make strong. “Start over” makes another, with two.
+    """
+    roles = list(roles)
+    if GRANTING_NEEDS_A_SECOND & set(roles) - set(roles_of(user)):
+        invitations.withdraw(user=user, at=at)
     _set_groups(user, roles)
     end_sessions(user=user, at=at)
 

@@ -16,13 +16,14 @@ from django import forms
 from django.contrib.auth import get_user_model
 from django.contrib.auth.validators import UnicodeUsernameValidator
 
-from payments import mfa, people
+from payments import mfa, people, staff_tokens
 from payments.models import StaffAction, StaffToken
 from payments.models.staff import InvitationKind
 from payments.roles import Area, Role, roles_of
 from payments.staff_operations import Change, NotPossible, Parameters, Preview, StaffOperation, register
 
 NOBODY_THEMSELVES = "Nobody changes their own account here. Ask another administrator."
+SUSPICION = "suspicion"
 ROLE_CHOICES = [(role.value, role.value) for role in Role]
 
 
@@ -231,7 +232,10 @@ class Reactivate(OnPerson):
 
 
 class _Reset(OnPerson):
-    """Takes away what a person signs in with, and invites them to set it anew."""
+    """Takes away what a person signs in with, and invites them to set it anew.
+
+    On suspicion their tokens end too: whoever had the account may hold one.
+    """
 
     kind: ClassVar[InvitationKind]
     changes: ClassVar[tuple[Change, ...]]
@@ -239,7 +243,7 @@ class _Reset(OnPerson):
     reasons: ClassVar[dict[str, str]] = {
         "lost": "They lost it, and I made sure that it is they who ask",
         "never_came": "The invitation was never used",
-        "suspicion": "Somebody else may know it",
+        SUSPICION: "Somebody else may know it",
     }
 
     def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
@@ -253,7 +257,11 @@ class _Reset(OnPerson):
         return Preview(
             summary=f"{user.get_username()} is signed out everywhere and sets it anew, by a link that you will make.",
             changes=self.changes,
-            warnings=(self.link_asks, "Make sure that it is really they who ask: call them, do not answer a mail."),
+            warnings=(
+                self.link_asks,
+                "Make sure that it is really they who ask: call them, do not answer a mail.",
+                f"With the reason “{self.reasons[SUSPICION]}”, their tokens are revoked as well.",
+            ),
             basis={"user": user.pk, "strong": [role.value for role in roles_of(user)]},
         )
 
@@ -264,6 +272,8 @@ class _Reset(OnPerson):
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         user = person_of(action.subject_id)
         invitation = people.reset(user=user, kind=self.kind, by=action.requested_by, at=at)
+        if action.reason_code == SUSPICION:
+            staff_tokens.revoke_all(user=user, by=action.requested_by, why=self.reasons[SUSPICION], at=at)
         return {"invitation": invitation.pk}
 
 

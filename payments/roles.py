@@ -87,8 +87,9 @@ TABLE: dict[Area, dict[Role, Verb]] = {
 }
 """PEOPLE.md's table; the last two rows are ours: it is silent on who reads the audit log and who sets prices."""
 
-GRANTING_NEEDS_A_SECOND = frozenset({Role.LEAD, Role.FINANCE, Role.ADMIN})
-"""To put a person into one of these takes a second administrator."""
+GRANTING_NEEDS_A_SECOND = frozenset({Role.LEAD, Role.FINANCE, Role.INTEGRATIONS, Role.ADMIN})
+"""To put a person into one of these takes a second administrator. Integrations too, beyond PEOPLE.md: they ask for keys
+and an administrator approves, so whoever made a fake colleague alone would change where money goes alone."""
 
 
 def codename(verb: Verb, area: Area) -> str:

@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from typing import Any, ClassVar, TypeVar
+from urllib.parse import urlencode
 
 from django.contrib import admin
+from django.core.exceptions import PermissionDenied
 from django.db import models
 from django.db.models import QuerySet
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.urls import reverse
 
+from payments import audit_log
 from payments.backoffice import exact_search
 from payments.backoffice.paging import KeysetChangeList
-from payments.roles import Area, Verb, may
+from payments.roles import Area, Verb, may, who_may
 
 Row = TypeVar("Row", bound=models.Model)
+
+_BY_FILTERS = ("", "__exact", "__id__exact", "__in", "__isnull", "__isempty", "__gte", "__lt")
+"""What the admin's own filters append to a field's name."""
 
 
 class AreaAdmin(admin.ModelAdmin[Row]):
@@ -29,6 +37,15 @@ class AreaAdmin(admin.ModelAdmin[Row]):
     """Whether the screen decides by each row whom it opens to, beyond the area; then it has tests of that."""
     view_on_site = False
 
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest | None = None) -> bool:
+        """Let an address ask what the page's own filters ask, and nothing else.
+
+        Django lets it ask anything of a column: `?email__startswith=a` would tell, letter by letter and unrecorded,
+        what the list masks, and tokens and payloads with it.
+        """
+        names = {_asked_by(each) for each in self.list_filter}
+        return any(lookup == f"{name}{appended}" for name in names for appended in _BY_FILTERS)
+
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return may(request.user, Verb.VIEW, self.area)
 
@@ -43,6 +60,43 @@ class AreaAdmin(admin.ModelAdmin[Row]):
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Lead to the row's lines in the audit log: Django's own page knows only what its forms changed."""
+        url = _audit_address(request, self.model, object_id)
+        if not url:
+            raise PermissionDenied(who_may(Verb.VIEW, Area.AUDIT))
+        return redirect(url)
+
+    def render_change_form(
+        self,
+        request: HttpRequest,
+        context: dict[str, Any],
+        add: bool = False,
+        change: bool = False,
+        form_url: str = "",
+        obj: Any = None,
+    ) -> HttpResponse:
+        """Link the row's lines in the audit log, for whoever may read it."""
+        context["audit_url"] = _audit_address(request, self.model, str(obj.pk)) if obj is not None else ""
+        return super().render_change_form(request, context, add, change, form_url, obj)
+
+
+def _audit_address(request: HttpRequest, model: type[models.Model], key: str) -> str:
+    """Return where the audit log tells of a row; empty where it does not, or the reader may not read it."""
+    kind = audit_log.kind_of(model)
+    if kind not in audit_log.kinds() or not key.isdigit() or not may(request.user, Verb.VIEW, Area.AUDIT):
+        return ""
+    return f"{reverse('admin:payments_auditrecord_changelist')}?{urlencode({'subject': kind, 'number': key})}"
+
+
+def _asked_by(list_filter: Any) -> str:
+    """Return the name by which a filter asks in the address: its field's, or one of its own."""
+    if isinstance(list_filter, tuple | list):
+        return str(list_filter[0])
+    return str(getattr(list_filter, "parameter_name", list_filter))
 
 
 class ReadOnlyAdmin(AreaAdmin[Row]):

@@ -461,3 +461,27 @@ def test_a_form_names_the_fact_that_does_not_exist(now: datetime) -> None:
     destination.facts = ["order.paid", "order.shipped"]
     with pytest.raises(ValidationError, match="order\\.shipped"):
         destination.full_clean()
+
+
+@pytest.mark.parametrize("text", ["nul \x00 here", "half \ud800 of a pair", "line\nbreak"])
+def test_what_a_receiver_answers_cannot_break_the_marks_of_others(
+    connector: ScriptedConnector, now: datetime, text: str
+) -> None:
+    """PostgreSQL stores neither NUL nor lone surrogates; a batch of marks is one statement."""
+    make_destination(now=now, name="hostile")
+    first, second, third = tell(now=now)[0], tell(now=now)[0], tell(now=now)[0]
+    connector.verdicts = [
+        Verdict(delivered=True, http_status=200, external_ids={"deal": text * 500, text: "1"}),
+        Verdict(failure=Failure.PERMANENT, http_status=422, detail=text),
+        Verdict(delivered=True, http_status=200),
+    ]
+    done = drain(now)
+    assert (done.delivered, done.stale) == (2, 0)
+    assert {fresh(row).state for row in (first, second, third)} <= {
+        DeliveryState.DELIVERED,
+        DeliveryState.DEAD,
+        DeliveryState.QUEUED,
+    }
+    stored = "".join(map(str, Delivery.objects.values_list("external_ids", "last_detail")))
+    assert len(stored) < 5000
+    assert not any(character in stored for character in "\x00\ud800\n")

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 
 import pytest
+from django.db import connections, transaction
 
-from integrations import delivery, receivers
+from integrations import delivery, outbox, receivers
 from integrations.facts import Fact
 from integrations.models import Delivery, Destination
 from integrations.receivers import ReceiverRefused
-from tests.integrations.deliveries import ScriptedConnector, connecting, make_destination, tell
+from tests.integrations.deliveries import ORDER, ScriptedConnector, connecting, make_destination, tell
 
 pytestmark = pytest.mark.django_db
 
@@ -59,3 +63,51 @@ def test_what_does_not_stand_as_it_must_is_refused_in_a_sentence(now: datetime) 
     receivers.disable(crm.pk, reason="x", now=now)
     with pytest.raises(ReceiverRefused, match="disabled already"):
         receivers.disable(crm.pk, reason="x", now=now)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_fact_whose_transaction_is_open_while_it_is_enabled_is_not_missed(now: datetime) -> None:
+    """The recording transaction saw it disabled; enabling waits for its end, and finds the fact."""
+    crm = make_destination(now=now, name="CRM")
+    receivers.disable(crm.pk, reason="it is being moved", now=now)
+    recorded, go_on = threading.Event(), threading.Event()
+
+    def record_slowly() -> None:
+        try:
+            with transaction.atomic():
+                outbox.record("order.paid", subject_kind="order", subject_id=1042, payload=ORDER, now=now + HOUR)
+                recorded.set()
+                go_on.wait(10)
+        finally:
+            connections.close_all()
+
+    def enable() -> int:
+        try:
+            return receivers.enable(crm.pk, catch_up=True, now=now + HOUR)
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(2) as pool:
+        recording = pool.submit(record_slowly)
+        assert recorded.wait(10)
+        enabling = pool.submit(enable)
+        time.sleep(0.5)  # long enough for it to end, where it does not wait
+        go_on.set()
+        recording.result(10)
+        assert enabling.result(10) == 1
+    assert Delivery.objects.filter(destination=crm).count() == 1
+
+
+def test_a_fact_that_was_dated_before_it_was_disabled_and_recorded_after_is_not_missed(now: datetime) -> None:
+    """Whoever records took the time before the transaction, or has another clock."""
+    crm = make_destination(now=now - 2 * HOUR, name="CRM")
+    receivers.disable(crm.pk, reason="it is being moved", now=now)
+    tell(now=now - timedelta(seconds=5))
+    assert receivers.enable(crm.pk, catch_up=True, now=now + HOUR) == 1
+
+
+def test_a_receiver_made_lately_is_not_told_of_what_was_before_it(now: datetime) -> None:
+    tell(now=now - timedelta(seconds=5))
+    crm = make_destination(now=now, name="CRM")
+    receivers.disable(crm.pk, reason="it was set up wrongly", now=now)
+    assert receivers.enable(crm.pk, catch_up=True, now=now + HOUR) == 0

@@ -9,6 +9,8 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 import pytest
+from django.contrib.auth import get_user_model
+from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 from django.db import IntegrityError, connection, transaction
 
@@ -320,3 +322,37 @@ def test_the_database_keeps_the_record(order: Order, clock: Any) -> None:
         Approval.objects.update(requested_by=make_staff(Role.LEAD))
     with pytest.raises(IntegrityError), transaction.atomic():
         Approval.objects.update(expires_at=clock() + timedelta(days=9))
+
+
+@pytest.mark.parametrize("how", ["deactivated", "without the role"])
+def test_what_somebody_asked_for_who_was_shut_out_since_is_not_done(order: Order, clock: Any, how: str) -> None:
+    """A thief's request must not outlive the account that it was made with."""
+    lead, finance = make_staff(Role.LEAD), make_staff(Role.FINANCE)
+    action = ask(lead, order, clock=clock)
+    shut_out(lead, how)
+    action = approvals.decide(action_id=action.pk, approve=True, note="", user=finance, clock=clock)
+    assert action.state == ActionState.OVERTAKEN
+    assert "may not ask for it any more" in action.result["why"]
+    assert email_of(order) == "shopper@example.com"
+
+
+def test_what_somebody_agreed_to_who_was_shut_out_since_is_not_done(
+    order: Order, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lead, finance = make_staff(Role.LEAD), make_staff(Role.FINANCE)
+    action = ask(lead, order, clock=lambda: now)
+    monkeypatch.setattr(Rename, "refuse_execution", True)
+    with pytest.raises(NotPossible):
+        approvals.decide(action_id=action.pk, approve=True, note="", user=finance, clock=lambda: now)
+    monkeypatch.setattr(Rename, "refuse_execution", False)
+    shut_out(finance, "deactivated")
+    assert actions.resume(clock=lambda: now + timedelta(minutes=10), most=9) == 1
+    action.refresh_from_db()
+    assert (action.state, email_of(order)) == (ActionState.OVERTAKEN, "shopper@example.com")
+
+
+def shut_out(user: Any, how: str) -> None:
+    if how == "deactivated":
+        get_user_model().objects.filter(pk=user.pk).update(is_active=False)
+    else:
+        user.groups.set(Group.objects.filter(name=Role.SUPPORT))

@@ -194,6 +194,17 @@ class TestPausing:
         assert done.result == {"queued": 1}
         assert Delivery.objects.count() == 1
 
+    def test_a_receiver_is_enabled_however_much_happens_meanwhile(self, receiver: Destination, now: datetime) -> None:
+        """In a shop that sells, one more fact is missed between preview and confirmation."""
+        ask(make_staff(Role.INTEGRATIONS), "disable_receiver", now=now, subject_id=receiver.pk)
+        operation = staff_operations.get("enable_receiver")
+        seen = operation.preview(receiver.pk, {"catch_up": True}, at=now)
+        with transaction.atomic():
+            outbox.record("case.opened", subject_kind="case", subject_id=1, payload={}, now=now)
+        again = operation.preview(receiver.pk, {"catch_up": True}, at=now)
+        assert again.fingerprint == seen.fingerprint
+        assert again.warnings == ("Facts it has missed so far: 1.",)
+
     @pytest.mark.parametrize("role", [Role.SUPPORT, Role.LEAD, Role.FINANCE, Role.AUDITOR, Role.ADMIN])
     def test_who_may_not(self, receiver: Destination, role: Role, now: datetime) -> None:
         with pytest.raises(PermissionDenied):

@@ -43,6 +43,7 @@ def second(now: datetime) -> Any:
 def ask(operation_name: str, subject: Any, /, *, by: Any, now: datetime, **parameters: Any) -> StaffAction:
     """Ask for an act as the page does."""
     operation = staff_operations.get(operation_name)
+    reason_code = str(parameters.pop("reason_code", next(iter(operation.reasons))))
     subject_id = subject if isinstance(subject, int) else subject.pk
     return actions.request(
         uid=uuid.uuid4(),
@@ -50,7 +51,7 @@ def ask(operation_name: str, subject: Any, /, *, by: Any, now: datetime, **param
         subject_id=subject_id,
         parameters=parameters,
         fingerprint=operation.preview(subject_id, parameters, at=now).fingerprint,
-        reason_code=next(iter(operation.reasons)),
+        reason_code=reason_code,
         reason=WHY,
         user=by,
         via="admin",
@@ -110,8 +111,8 @@ class TestRoles:
         person = make_staff(Role.SUPPORT)
         other = Group.objects.create(name="Newsletter")
         person.groups.add(other)
-        ask("change_roles", person, by=admin, now=now, roles=["Support", "Integrations"])
-        assert roles_of(person) == [Role.SUPPORT, Role.INTEGRATIONS]
+        ask("change_roles", person, by=admin, now=now, roles=["Support", "Auditor"])
+        assert roles_of(person) == [Role.SUPPORT, Role.AUDITOR]
         assert other in person.groups.all()
         assert StaffAccount.objects.get(user=person).sessions_ended_at == now
 
@@ -292,3 +293,45 @@ class TestInvitation:
     def test_a_new_one_ends_the_old(self, invitation: Invitation, now: datetime) -> None:
         invitations.invite(user=invitation.user, kind=InvitationKind.START, by=None, at=now)
         assert Invitation.objects.filter(ended_at=None).count() == 1
+
+
+def test_a_weak_accounts_invitation_does_not_open_it_once_it_is_strong(admin: Any, second: Any, now: datetime) -> None:
+    """One administrator invites Support and keeps the link; two make Finance of it; the link must not open that."""
+    invited = ask("invite_person", 0, by=admin, now=now, **NEW, roles=["Support"])
+    invitation_id = invited.result["invitation"]
+    token = invitations.new_link(invitation_id=invitation_id, by=admin, at=now)
+    person = get_user_model().objects.get(pk=invited.result["user"])
+    raised = ask("change_roles", person, by=second, now=now, roles=["Support", "Finance"])
+    approvals.decide(action_id=raised.pk, approve=True, note="", user=admin, clock=lambda: now)
+    assert Role.FINANCE in roles_of(person)
+    assert invitations.open_invitation(digest=invitations.digest_of(token), at=now) is None
+    with pytest.raises(invitations.NotOpen):
+        invitations.new_link(invitation_id=invitation_id, by=admin, at=now)
+
+
+def test_weak_roles_leave_an_open_invitation_alone(admin: Any, now: datetime) -> None:
+    invited = ask("invite_person", 0, by=admin, now=now, **NEW, roles=["Support"])
+    ask("change_roles", invited.result["user"], by=admin, now=now, roles=["Support", "Auditor"])
+    assert invitations.new_link(invitation_id=invited.result["invitation"], by=admin, at=now)
+
+
+@pytest.mark.parametrize(("reason_code", "left"), [("suspicion", 0), ("lost", 1)])
+def test_on_suspicion_a_reset_ends_the_tokens_too(admin: Any, now: datetime, reason_code: str, left: int) -> None:
+    """Whoever had the account may hold a token of it, which no password and no session stands behind."""
+    person = make_staff(Role.SUPPORT)
+    enrol(person, at=now)
+    token = staff_tokens.issue(user=person, name="x", scopes=[Scope.ORDERS_READ], days=30, by=admin, at=now)
+    secret = staff_tokens.collect(token_id=token.pk, user=person, at=now)
+    ask("reset_password", person, by=admin, now=now, reason_code=reason_code)
+    assert StaffToken.objects.filter(revoked_at=None).count() == left
+    assert (staff_tokens.find(secret, at=now) is not None) == bool(left)
+
+
+def test_one_administrator_alone_changes_no_integration_key(admin: Any, now: datetime) -> None:
+    """Integrations ask for a key and an administrator approves: so nobody alone makes, or takes over, Integrations."""
+    invited = ask("invite_person", 0, by=admin, now=now, **NEW, roles=["Integrations"])
+    assert invited.state == ActionState.REQUESTED
+    colleague = make_staff(Role.INTEGRATIONS)
+    enrol(colleague, at=now)
+    assert ask("start_over", colleague, by=admin, now=now).state == ActionState.REQUESTED
+    assert ask("change_roles", make_staff(Role.SUPPORT), by=admin, now=now, roles=["Integrations"]).state == "requested"
