@@ -13,6 +13,7 @@ the database); an act by whoever lost their role meanwhile (asked again at each 
 from __future__ import annotations
 
 import uuid
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -37,6 +38,10 @@ RETRY_SECONDS = 300
 """How long what cannot be done now waits for its next try."""
 RESUME_AFTER_SECONDS = 60
 """Nobody is still executing it in their own request after this."""
+
+
+Bind = Callable[[StaffAction], None]
+"""What it writes commits with the action or not at all."""
 
 
 class BadReason(ValueError):
@@ -83,8 +88,11 @@ def request(
     user: Any,
     via: str,
     clock: Clock,
+    bind: Bind | None = None,
 ) -> StaffAction:
     """Do the act, or ask a second person for it; the same `uid` again returns the action as it stands.
+
+    `bind` is told of a new action inside the transaction that makes it.
 
     Raises PermissionDenied, BadReason, and NotPossible (also when the preview is no longer what the person saw).
     """
@@ -121,6 +129,8 @@ def request(
             if why:
                 expires = at + timedelta(hours=APPROVAL_HOURS)
                 Approval.objects.create(action=action, requested_by=user, why=why[:200], expires_at=expires)
+            if bind is not None:
+                bind(action)
     except IntegrityError:  # the same form from another tab, a moment ago
         return _only_of(user, StaffAction.objects.get(uid=uid))
     log.info("action_requested", action=action.pk, operation=operation.name, user_id=user.pk, second_person=bool(why))

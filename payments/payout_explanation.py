@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Count, Q, Sum
@@ -22,7 +22,8 @@ from payments.models.case import CaseKind, Resolution
 from payments.payout_sources import Checked
 from payments.retrying import made_again
 
-BATCH = 200
+ANEW_FOR = timedelta(days=90)
+"""For so long a payout with a remainder is explained anew at each mirroring."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -108,12 +109,15 @@ def explain(payout: Payout) -> Explanation:
     return Explanation(payout=payout, lines=lines, unexplained=differing)
 
 
-def to_explain(provider: str) -> list[int]:
-    """Return the payouts whose entries are all here and which are not explained to 0, oldest first."""
+def to_explain(provider: str, *, at: datetime) -> list[int]:
+    """Return the payouts whose entries are all here and which are not explained to 0, oldest first.
+
+    One that stays unexplained is a person's after ANEW_FOR: its case is open.
+    """
     complete = Payout.objects.filter(provider=provider, automatic=True, entries_read_at__isnull=False)
-    return list(
-        complete.filter(~Q(remainder_minor=0) | Q(remainder_minor=None)).order_by("pk").values_list("pk", flat=True)
-    )
+    with_remainder = ~Q(remainder_minor=0) & Q(made_at__gte=at - ANEW_FOR)
+    waiting = complete.filter(Q(remainder_minor=None) | with_remainder)
+    return list(waiting.order_by("pk").values_list("pk", flat=True))
 
 
 def settle_payout(payout_id: int, *, at: datetime) -> Explanation:

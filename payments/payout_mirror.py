@@ -30,6 +30,8 @@ FIRST_LOOK_BACK = timedelta(days=60)
 """How far back the first mirroring reads."""
 PAYOUTS_LOOK_BACK = timedelta(days=14)
 """Younger payouts are asked for each time: a paid one may still fail (Stripe: within five business days)."""
+GIVEN_UP_AFTER = timedelta(days=90)
+"""A payout without an end, or without all its entries, is asked about for so long; then it is a person's."""
 OVERLAP = timedelta(hours=1)
 """The balance is read again so far back, since a list may lag behind what happened."""
 
@@ -121,7 +123,7 @@ class _Mirroring:
         for payout_id in _unread(self._held):
             self._read_entries(payout_id)
         payout_explanation.post_conversions(self._held.provider, at=self._clock())
-        for payout_id in payout_explanation.to_explain(self._held.provider):
+        for payout_id in payout_explanation.to_explain(self._held.provider, at=self._clock()):
             self._still()
             self._explain(payout_id)
         bank_matching.match_open_lines(at=self._clock())
@@ -321,15 +323,19 @@ def _row(held: _Held, told: ToldEntry, *, at: datetime) -> BalanceEntry:
 
 
 def _payouts_since(held: _Held, *, at: datetime) -> datetime:
-    row = PayoutMirror.objects.get(provider=held.provider)
-    first = row.done_at is None
-    return at - (FIRST_LOOK_BACK if first else PAYOUTS_LOOK_BACK)
+    """Return from when payouts are asked for: two weeks back, or since the last time if that is longer ago."""
+    done_at = PayoutMirror.objects.get(provider=held.provider).done_at
+    if done_at is None:
+        return at - FIRST_LOOK_BACK
+    return min(at - PAYOUTS_LOOK_BACK, done_at - OVERLAP)
 
 
 def _unfinished_before(held: _Held, since: datetime) -> list[str]:
     """Return older payouts whose end, or whose entries, the provider had not told when it was last asked."""
     open_end = Q(said__in=["pending", "in_transit"]) | Q(automatic=True, entries_complete=False)
-    old = Payout.objects.filter(open_end, provider=held.provider, account=held.account, made_at__lt=since)
+    old = Payout.objects.filter(
+        open_end, provider=held.provider, account=held.account, made_at__lt=since, made_at__gte=since - GIVEN_UP_AFTER
+    )
     return list(old.exclude(state__in=["failed", "cancelled"]).order_by("pk").values_list("payout_id", flat=True))
 
 

@@ -7,8 +7,9 @@ explains itself.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from integrations.contract import EntryKind
@@ -38,16 +39,11 @@ class Checked:
     why: str = ""
 
 
-def checked(entries: Iterable[BalanceEntry]) -> list[Checked]:
-    """Return each entry with its cause, and what differs between them."""
-    found: list[Checked] = []
-    batch: list[BalanceEntry] = []
-    for entry in entries:
-        batch.append(entry)
-        if len(batch) >= CHUNK:
-            found += _check_batch(batch)
-            batch = []
-    return found + _check_batch(batch)
+def checked(entries: Iterable[BalanceEntry]) -> Iterator[Checked]:
+    """Yield each entry with its cause, and what differs between them. Holds some hundred of them at a time."""
+    left = iter(entries)
+    while batch := list(islice(left, CHUNK)):
+        yield from _check_batch(batch)
 
 
 def _check_batch(entries: Sequence[BalanceEntry]) -> list[Checked]:

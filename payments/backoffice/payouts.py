@@ -192,7 +192,8 @@ def _sum(told: Explanation) -> list[SumLine]:
 
 
 def _first_entries(payout: Payout) -> list[Checked]:
-    return payout_sources.checked(BalanceEntry.objects.filter(line__payout=payout).order_by("pk")[:MOST_ENTRIES])
+    entries = BalanceEntry.objects.filter(line__payout=payout).order_by("pk")
+    return list(payout_sources.checked(entries[:MOST_ENTRIES]))
 
 
 def _shown(each: Checked) -> dict[str, Any]:

@@ -51,11 +51,15 @@ class ApiView(APIView):
         response.headers["Cache-Control"] = "no-store"
         return response
 
+    def principal(self, request: Request) -> str:
+        """Return whose keys they are; here nobody signs in."""
+        return idempotency.ANONYMOUS
+
     def read(self, request: Request, expected: type[Serializer[Any]]) -> tuple[idempotency.Asked, dict[str, Any]]:
         """Return the request's identity and its body as `expected` describes it. Raises what api_errors answers 4xx."""
         body = _body(request)
         asked = idempotency.ask(
-            principal=idempotency.ANONYMOUS,
+            principal=self.principal(request),
             method="POST",
             path=request.path_info,
             key=request.headers.get("Idempotency-Key"),
@@ -78,7 +82,7 @@ class OrdersView(ApiView):
         asked, wanted = self.read(request, OrderAsked)
         locale = locales.resolve(request.headers.get("Accept-Language", ""))
         work = partial(api_operations.place, locale=locale, clock=timezone.now, **wanted)
-        return _tell(idempotency.once(asked, clock=timezone.now, work=work))
+        return tell(idempotency.once(asked, clock=timezone.now, work=work))
 
 
 class OrderView(ApiView):
@@ -104,7 +108,7 @@ class AttemptsView(ApiView):
         asked, wanted = self.read(request, AttemptAsked)
         order = _order(token)
         work = partial(api_operations.open_attempt, order_id=order.pk, clock=timezone.now, **wanted)
-        return _tell(idempotency.once(asked, clock=timezone.now, work=work))
+        return tell(idempotency.once(asked, clock=timezone.now, work=work))
 
 
 @csrf_exempt
@@ -144,6 +148,7 @@ def _body(request: Request) -> bytes:
         raise api_errors.Refusal("malformed_json", "The body ended before its Content-Length.") from None
 
 
-def _tell(answer: idempotency.Answer) -> HttpResponse:
+def tell(answer: idempotency.Answer) -> HttpResponse:
+    """Return an answer, with the header that says where it is a kept one."""
     headers = {REPLAYED_HEADER: "true"} if answer.replayed else {}
     return HttpResponse(answer.body, status=answer.status, content_type="application/json", headers=headers)

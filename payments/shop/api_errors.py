@@ -12,14 +12,17 @@ from math import ceil
 from typing import Any
 
 import structlog
+from django.core.exceptions import PermissionDenied
 from django.db import InterfaceError, OperationalError
 from rest_framework import exceptions
 from rest_framework.response import Response
 
 from orders.lines import OrderRefused
+from payments.actions import BadReason
 from payments.checkout import CannotPay
 from payments.idempotency import KeyRefused
 from payments.shop.api_json import MAX_BYTES, NotStrictJson
+from payments.staff_operations import NotPossible
 
 log = structlog.get_logger(__name__)
 
@@ -92,6 +95,21 @@ def _(error: OrderRefused) -> Response:
 def _(error: CannotPay) -> Response:
     later = RETRY_AFTER_SECONDS if error.http_status == 503 else None
     return _answer(error.http_status, error.code, error.message, retry_after_seconds=later)
+
+
+@_answer_to.register
+def _(error: NotPossible) -> Response:
+    return _answer(409, "not_possible", str(error))
+
+
+@_answer_to.register
+def _(error: BadReason) -> Response:
+    return _answer(400, "invalid", str(error), fields={"reason": [str(error)]})
+
+
+@_answer_to.register
+def _(error: PermissionDenied) -> Response:
+    return _answer(403, "permission_denied", str(error))
 
 
 @_answer_to.register(OperationalError)

@@ -32,7 +32,7 @@ _ORDER_MADE = {
 }
 _ATTEMPT = "pa_5f0c2d9e8b7a41d3c6e5f4a3b2c1d0e9f8a7b6c5"
 
-_KEY = OpenApiParameter(
+KEY = OpenApiParameter(
     "Idempotency-Key",
     {"type": "string", "minLength": KEY_MIN_LENGTH, "maxLength": KEY_MAX_LENGTH, "pattern": "^[ -~]+$"},
     OpenApiParameter.HEADER,
@@ -68,7 +68,8 @@ class _NoOtherMembers(OpenApiSerializerExtension):  # type: ignore[no-untyped-ca
         return {**described, "additionalProperties": False}
 
 
-def _headers(*statuses: int) -> list[OpenApiParameter]:
+def headers(*statuses: int) -> list[OpenApiParameter]:
+    """Return the headers that answers of these statuses carry."""
     replayed = OpenApiParameter(
         "Idempotency-Replayed",
         OpenApiTypes.BOOL,
@@ -86,7 +87,10 @@ def _headers(*statuses: int) -> list[OpenApiParameter]:
     return [parameter for parameter in (replayed, retry) if parameter.response]
 
 
-def _error(description: str, *examples: tuple[str, str], fields: dict[str, list[str]] | None = None) -> OpenApiResponse:
+def refused(
+    description: str, *examples: tuple[str, str], fields: dict[str, list[str]] | None = None
+) -> OpenApiResponse:
+    """Return the description of a refusal; `examples`: code and message."""
     return OpenApiResponse(
         ErrorAnswer,
         description,
@@ -97,31 +101,32 @@ def _error(description: str, *examples: tuple[str, str], fields: dict[str, list[
     )
 
 
-_NOT_FOUND = _error("No such order.", ("not_found", "There is nothing at this address."))
-_THROTTLED = _error(
+NOT_FOUND = refused("No such order.", ("not_found", "There is nothing at this address."))
+THROTTLED = refused(
     "Too many requests.", ("throttled", "Too many requests from your address. Try again in 17 seconds.")
 )
-_AWAY = _error(
+AWAY = refused(
     "The service cannot work now. Send the same request again, with the same key.",
     ("unavailable", "The service cannot reach its database now. Send the request again, with the same key."),
 )
 
 
-def _post_errors(bad_request: OpenApiResponse, *conflicts: tuple[str, str]) -> dict[int, Any]:
+def post_errors(bad_request: OpenApiResponse, *conflicts: tuple[str, str]) -> dict[int, Any]:
+    """Return what every POST may be answered, beside what it is for."""
     in_flight = ("idempotency_in_flight", "A request with this Idempotency-Key is being worked on. …")
     return {
         400: bad_request,
-        409: _error("Not now, or no longer: nothing was made.", in_flight, *conflicts),
-        413: _error(
+        409: refused("Not now, or no longer: nothing was made.", in_flight, *conflicts),
+        413: refused(
             "The body is too large.", ("body_too_large", f"The body may have at most {MAX_BYTES // 1024} KiB.")
         ),
-        415: _error("Not plain JSON.", ("unsupported_media_type", "Send the body as application/json in UTF-8, …")),
-        422: _error(
+        415: refused("Not plain JSON.", ("unsupported_media_type", "Send the body as application/json in UTF-8, …")),
+        422: refused(
             "The key was used for another body.",
             ("idempotency_key_reused", "This Idempotency-Key was used for another body. …"),
         ),
-        429: _THROTTLED,
-        503: _AWAY,
+        429: THROTTLED,
+        503: AWAY,
     }
 
 
@@ -134,12 +139,12 @@ PLACE_ORDER = extend_schema(
     ),
     tags=["Orders"],
     auth=[],
-    parameters=[_KEY, *_headers(201, 409, 429, 503)],
+    parameters=[KEY, *headers(201, 409, 429, 503)],
     request=OrderAsked,
     responses={
         201: OpenApiResponse(OrderMade, "The order was placed."),
-        **_post_errors(
-            _error(
+        **post_errors(
+            refused(
                 "Something in the request is wrong; the message says what.",
                 ("invalid", "The body is not what this address takes; `fields` says what to change."),
                 ("idempotency_key_missing", "Send an Idempotency-Key header with every POST: …"),
@@ -166,12 +171,12 @@ READ_ORDER = extend_schema(
     description="Tells what the shop knows already. It asks no payment provider; poll it every few seconds at most.",
     tags=["Orders"],
     auth=[],
-    parameters=[_TOKEN_PARAMETER, *_headers(429, 503)],
+    parameters=[_TOKEN_PARAMETER, *headers(429, 503)],
     responses={
         200: OpenApiResponse(OrderRead, "How the order stands."),
-        404: _NOT_FOUND,
-        429: _THROTTLED,
-        503: _AWAY,
+        404: NOT_FOUND,
+        429: THROTTLED,
+        503: AWAY,
     },
     examples=[
         OpenApiExample(
@@ -207,14 +212,14 @@ OPEN_ATTEMPT = extend_schema(
     ),
     tags=["Paying"],
     auth=[],
-    parameters=[_TOKEN_PARAMETER, _KEY, *_headers(201, 409, 429, 503)],
+    parameters=[_TOKEN_PARAMETER, KEY, *headers(201, 409, 429, 503)],
     request=AttemptAsked,
     responses={
         201: OpenApiResponse(AttemptMade, "The attempt is open."),
         202: OpenApiResponse(AttemptMade, "The attempt is written down; the provider has not answered yet."),
-        404: _NOT_FOUND,
-        **_post_errors(
-            _error(
+        404: NOT_FOUND,
+        **post_errors(
+            refused(
                 "Something in the request is wrong; the message says what.",
                 ("unknown_provider", "Please choose one of the offered ways to pay."),
                 ("idempotency_key_missing", "Send an Idempotency-Key header with every POST: …"),
@@ -224,7 +229,7 @@ OPEN_ATTEMPT = extend_schema(
             ("processing", "We're confirming your payment. Please don't pay again."),
             ("earlier_attempt_open", "Your earlier payment is still being confirmed. Please don't pay again."),
         ),
-        502: _error(
+        502: refused(
             "The provider refused to open a page. This key stays with that attempt: use a new key for another try.",
             ("provider_refused", "This way to pay is not working right now. No money was taken. …"),
         ),

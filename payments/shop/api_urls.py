@@ -2,7 +2,7 @@
 
 from django.urls import path, re_path
 
-from payments.shop import api, api_docs, api_staff
+from payments.shop import api, api_docs, api_refunds, api_staff
 
 app_name = "api"
 urlpatterns = [
@@ -11,6 +11,8 @@ urlpatterns = [
     path("v1/orders/", api.OrdersView.as_view(), name="orders"),
     path("v1/orders/<slug:token>/", api.OrderView.as_view(), name="order"),
     path("v1/orders/<slug:token>/attempts/", api.AttemptsView.as_view(), name="attempts"),
+    path("v1/attempts/<slug:reference>/refunds/", api_refunds.RefundsView.as_view(), name="refunds"),
+    path("v1/refunds/<slug:reference>/", api_refunds.RefundView.as_view(), name="refund"),
     path("v1/staff/me/", api_staff.MeView.as_view(), name="staff_me"),
     re_path(r"^v1(?:/.*)?$", api.nothing_here),
 ]

@@ -14,7 +14,7 @@ from rest_framework.authentication import BaseAuthentication
 from rest_framework.exceptions import AuthenticationFailed, PermissionDenied
 from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
-from rest_framework.throttling import AnonRateThrottle, UserRateThrottle
+from rest_framework.throttling import AnonRateThrottle, ScopedRateThrottle, UserRateThrottle
 
 from payments import staff_tokens
 from payments.models import StaffToken
@@ -47,8 +47,12 @@ class StaffApiView(ApiView):
 
     authentication_classes: Any = (StaffTokenAuthentication,)
     permission_classes: Any = (IsAuthenticated,)
-    throttle_classes: Any = (AnonRateThrottle, UserRateThrottle)
+    throttle_classes: Any = (AnonRateThrottle, UserRateThrottle, ScopedRateThrottle)
     scope: ClassVar[Scope | None] = None
+
+    def principal(self, request: Request) -> str:
+        """Return whose keys they are: the person's, whichever of their tokens they use."""
+        return f"user:{request.user.pk}"
 
     def check_permissions(self, request: Request) -> None:
         """Ask for the token, then for its scope. Raises NotAuthenticated, PermissionDenied."""

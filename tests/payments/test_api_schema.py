@@ -60,6 +60,8 @@ def test_the_addresses_are_those_of_the_public_surface() -> None:
     assert reverse("api:orders") == "/api/v1/orders/"
     assert reverse("api:order", args=["t"]) == "/api/v1/orders/t/"
     assert reverse("api:attempts", args=["t"]) == "/api/v1/orders/t/attempts/"
+    assert reverse("api:refunds", args=["pa_1"]) == "/api/v1/attempts/pa_1/refunds/"
+    assert reverse("api:refund", args=["rf_1"]) == "/api/v1/refunds/rf_1/"
     assert reverse("api:staff_me") == "/api/v1/staff/me/"
     assert (reverse("api:schema"), reverse("api:docs")) == ("/api/schema/", "/api/docs/")
     assert set(operations(schema())) == {
@@ -67,6 +69,9 @@ def test_the_addresses_are_those_of_the_public_surface() -> None:
         "GET /api/v1/orders/{token}/",
         "POST /api/v1/orders/{token}/attempts/",
         "GET /api/v1/staff/me/",
+        "GET /api/v1/attempts/{reference}/refunds/",
+        "POST /api/v1/attempts/{reference}/refunds/",
+        "GET /api/v1/refunds/{reference}/",
     }
 
 
@@ -81,7 +86,7 @@ def test_every_operation_is_explained_with_examples_and_every_refusal(subtests: 
         with subtests.test(name):
             assert operation["summary"]
             assert operation["description"]
-            staff = "/staff/" in name
+            staff = "/staff/" in name or "/refunds/" in name
             assert operation.get("security", [{}]) in ([[{"staffToken": []}]] if staff else [[], [{}]])
             for status, response in operation["responses"].items():
                 assert response["description"], status
@@ -97,7 +102,7 @@ def test_every_post_asks_for_a_key_and_bodies_are_closed() -> None:
     for name, operation in operations(described).items():
         keys = [one for one in operation.get("parameters", []) if one["name"] == "Idempotency-Key"]
         assert [one["required"] for one in keys] == ([True] if name.startswith("POST") else [])
-    for name in ("OrderAsked", "LineAsked", "AttemptAsked"):
+    for name in ("OrderAsked", "LineAsked", "AttemptAsked", "RefundAsked"):
         assert described["components"]["schemas"][name]["additionalProperties"] is False
 
 
