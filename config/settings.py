@@ -178,6 +178,10 @@ DEFAULT_FROM_EMAIL = SERVER_EMAIL = _env.email_from
 
 ORDER_LIFETIME_MINUTES = _env.order_lifetime_minutes
 CORRECTION_CEILINGS = _env.correction_ceilings
+SHOP_WRITES_A_MINUTE = 240 if DEPLOYED else 0
+"""How often one address may write at the shop's pages: each first time begins a session and a basket. 0: no limit."""
+SHOPPER_ASKS_A_MINUTE = 60 if DEPLOYED else 0
+"""How often one address may have a provider asked from the shop's pages, as the API's own limit. 0: no limit."""
 REFUND_LIMITS = _env.refund_limits
 
 PAYMENTS_PROVIDERS = _env.payments_providers
@@ -302,6 +306,8 @@ LOGIN_URL = "admin:login"
 MFA_ISSUER = f"Shop back office ({urlsplit(PUBLIC_BASE_URL).hostname})"
 STEP_UP_SECONDS = 5 * 60
 INVITATION_HOURS = 72
+SIGN_INS_A_MINUTE = 30 if DEPLOYED else 0
+"""From one address: each costs the hash of a password (payments/flood.py). 0: no limit, where tests and demos run."""
 STAFF_TOKEN_MAX_DAYS = 90
 
 AXES_FAILURE_LIMIT = 5

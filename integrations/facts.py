@@ -23,6 +23,13 @@ class Fact(StrEnum):
 
 
 MAILED_FACTS = frozenset(
-    {Fact.ORDER_PLACED, Fact.ORDER_PAID, Fact.ORDER_EXPIRED, Fact.ORDER_CANCELLED, Fact.ATTEMPT_FAILED}
+    {
+        Fact.ORDER_PLACED,
+        Fact.ORDER_PAID,
+        Fact.ORDER_EXPIRED,
+        Fact.ORDER_CANCELLED,
+        Fact.ATTEMPT_FAILED,
+        Fact.REFUND_SUCCEEDED,
+    }
 )
 """The facts there is a mail for: templates/mail/ holds its subject, text and HTML."""

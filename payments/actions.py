@@ -146,7 +146,8 @@ def execute(action_id: int, *, clock: Clock) -> StaffAction:
     operation = staff_operations.get(action.operation)
     if action.state != ActionState.REQUESTED:
         return action
-    operation.before(action, clock=clock)
+    if not _may_no_longer(operation, action):
+        operation.before(action, clock=clock)
     with durable_operation():
         action = StaffAction.objects.select_for_update(of=("self",)).get(pk=action_id)
         if action.state != ActionState.REQUESTED:

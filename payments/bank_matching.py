@@ -59,6 +59,8 @@ def check(line: BankLine, payout: Payout) -> bool:
     is_return = line.amount_minor == -payout.amount_minor and payout.state == PayoutState.FAILED
     if line.amount_minor != payout.amount_minor and not is_return:
         raise NoMatch(f"The bank line is {line.amount}, the payout {payout.amount}: ask the bank for the difference.")
+    if payout.state in (PayoutState.PENDING, PayoutState.CANCELLED):
+        raise NoMatch(f"Payout {payout.payout_id} never left: it is {payout.state}.")
     if BankMatch.objects.filter(payout=payout, is_return=is_return).exists():
         raise NoMatch(f"Another bank line is payout {payout.payout_id} already.")
     return is_return

@@ -21,6 +21,7 @@ _OF_MESSAGES = frozenset(
         CaseKind.WRONG_MODE,
         CaseKind.WRONG_ACCOUNT,
         CaseKind.CREDENTIAL_EXPIRY,
+        CaseKind.TOKEN_EXPIRY,
         CaseKind.ENCRYPTION_KEY,
         CaseKind.AUDIT_BROKEN,
         CaseKind.STALE_EVENTS,

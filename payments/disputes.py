@@ -147,7 +147,7 @@ def _adopt(dispute: Dispute, told: DisputeSnapshot, *, at: datetime) -> bool:
         "currency": told.currency,
         "reason": one_line(told.reason)[:60],
         "respond_by": told.respond_by or dispute.respond_by,
-        "evidence_submitted_at": dispute.evidence_submitted_at or (at if told.evidence_submitted else None),
+        "evidence_submitted_at": (dispute.evidence_submitted_at or at) if told.evidence_submitted else None,
     }
     changed = [name for name, value in now.items() if getattr(dispute, name) != value]
     for name in changed:

@@ -15,7 +15,7 @@ from django.db.models import QuerySet
 
 from integrations.contract import EvidenceText
 from integrations.models import Delivery, DeliveryState, DestinationKind
-from orders.models import Order
+from orders.models import Order, Transition
 from payments.evidence_calls import texts_of
 from payments.masking import masked_address
 from payments.models import Dispute, ProviderCall
@@ -106,8 +106,17 @@ def unfinished_call(dispute: Dispute) -> ProviderCall | None:
 
 
 def submission(dispute: Dispute) -> ProviderCall | None:
-    """Return our call that the provider has answered with: submitted. None while there is none."""
+    """Return our call by which the bank has the answer to what it asks now; None while there is none.
+
+    An inquiry that became a chargeback asks anew: what answered the inquiry does not count.
+    """
     sent = _calls(dispute, Operation.EVIDENCE).filter(state=CallState.ANSWERED, error_category="")
+    escalated = Transition.objects.filter(
+        subject_kind=Dispute.SUBJECT_KIND, subject_id=dispute.pk, event="escalated", forbidden=False
+    )
+    since = escalated.order_by("-sequence").values_list("at", flat=True).first()
+    if since is not None:
+        sent = sent.filter(created_at__gte=since)
     return sent.order_by("-pk").first()
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from integrations import providers
 from integrations.models import Delivery, OutboxEvent
@@ -25,6 +25,7 @@ from payments.models import (
     PaymentAttempt,
     ProviderCall,
     ProviderEvent,
+    Refund,
     StaffAction,
 )
 from payments.searching import Amount, Question
@@ -139,6 +140,7 @@ _IDS: tuple[tuple[str, Lookup], ...] = (
     ("page", lambda words: PaymentAttempt.objects.filter(page_id__in=words)),
     ("payment", lambda words: PaymentAttempt.objects.filter(intent_id__in=words)),
     ("capture", lambda words: Capture.objects.filter(capture_id__in=words)),
+    ("refund", lambda words: Refund.objects.filter(Q(refund_id__in=words) | Q(reference__in=words))),
     ("dispute", lambda words: Dispute.objects.filter(dispute_id__in=words)),
     (
         "event",
@@ -160,6 +162,7 @@ _BY_NUMBER: dict[str, type[Any]] = {
     "event": ProviderEvent,
     "call": ProviderCall,
     "capture": Capture,
+    "refund": Refund,
     "delivery": Delivery,
     "dispute": Dispute,
 }
@@ -194,6 +197,8 @@ def _order_of(kind: str, key: int) -> int | None:
         return key
     if kind == PaymentAttempt.SUBJECT_KIND:
         return PaymentAttempt.objects.filter(pk=key).values_list("order_id", flat=True).first()
+    if kind == Refund.SUBJECT_KIND:
+        return Refund.objects.filter(pk=key).values_list("order_id", flat=True).first()
     if kind == Dispute.SUBJECT_KIND:
         return Dispute.objects.filter(pk=key).values_list("order_id", flat=True).first()
     if kind == "case":

@@ -23,18 +23,17 @@ from integrations.models import (
     Heartbeat,
     breaker_of,
 )
-from payments.models import Capture, Case, PaymentAttempt, ProviderCall, ProviderEvent, StaffAction
+from payments.models import Capture, Case, PaymentAttempt, ProviderCall, ProviderEvent, Refund, StaffAction
 from payments.models.action import ActionState
-from payments.models.case import CaseKind
 from payments.models.inbox import EventSource
-from payments.states import LIVE_STATES, CallState, EventState
+from payments.states import LIVE_STATES, CallState, EventState, RefundState
 
 MOST_COUNTED = 100_000
 """A count that reaches this means "so many or more"."""
 RECENT = 200
 """Of how many of the newest rows a lag is told."""
-RECENT_CASES = 2_000
-"""Among how many of the newest cases refunds are looked for."""
+RECENT_REFUNDS = 2_000
+"""So many refunds are counted at most."""
 
 WAITING_EVENTS = (EventState.RECEIVED, EventState.FAILED, EventState.PARKED, EventState.UNVERIFIED, EventState.DEAD)
 UNFINISHED_CALLS = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
@@ -279,9 +278,9 @@ def attempts_opened(provider: str, *, begin: datetime, most: int) -> int:
 
 
 def refunds_seen(*, begin: datetime) -> int:
-    """Return how many payments were seen refunded at a provider since `begin`, among the newest cases."""
-    newest = Case.objects.order_by("-pk").values_list("kind", "opened_at")[:RECENT_CASES]
-    return sum(1 for kind, at in newest if kind == CaseKind.PROVIDER_REFUND and at >= begin)
+    """Return how many refunds were asked for since `begin`, here or at a provider; those that failed are none."""
+    newest = Refund.objects.filter(requested_at__gte=begin).order_by("-requested_at").values_list("state", flat=True)
+    return sum(1 for state in newest[:RECENT_REFUNDS] if state != RefundState.FAILED)
 
 
 def inbox_lag() -> Lag:

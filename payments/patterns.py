@@ -199,7 +199,7 @@ def _tell(pattern: Pattern, found: Found, *, at: datetime) -> None:
 
 
 def _watch_refunds(at: datetime) -> int:
-    """Refunds seen at providers, against what was taken in the same time. Our own refunds join with issue C."""
+    """Refunds, ours and those made at providers, against what was taken in the same time."""
     window = settings.PATTERN_REFUNDS
     if window is None:
         return 0
@@ -219,7 +219,7 @@ def _watch_refunds(at: datetime) -> int:
             subject_id=0,
             ours=f"Fewer than {threshold} refunds in {minutes} minutes are usual, or less than "
             f"{settings.PATTERN_REFUND_PERCENT}% of what is taken.",
-            theirs=f"{refunds} payments were refunded at a provider in {minutes} minutes; {taken} were taken.",
+            theirs=f"{refunds} refunds were made in {minutes} minutes; {taken} payments were taken.",
             suggested_fix="See who makes the refunds, and whether a key or an account is in other hands. "
             f"Runbook: {runbooks.url_of(CaseKind.REFUND_SPIKE)}",
             at=at,

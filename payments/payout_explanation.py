@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Count, Q, Sum
 
 from integrations.contract import EntryKind
@@ -65,6 +65,11 @@ class Explanation:
         return sum(line.amount_minor for line in self.lines if line.kind in kinds)
 
     @property
+    def is_whole(self) -> bool:
+        """Whether each entry is known and all come to the amount: two unknown ones may cancel each other out."""
+        return not self.remainder_minor and not self.unexplained
+
+    @property
     def remainder_minor(self) -> int:
         explained = self.total_minor - sum(each.differs_minor for each in self.unexplained)
         return self.payout.amount_minor - explained
@@ -115,7 +120,7 @@ def to_explain(provider: str, *, at: datetime) -> list[int]:
     One that stays unexplained is a person's after ANEW_FOR: its case is open.
     """
     complete = Payout.objects.filter(provider=provider, automatic=True, entries_read_at__isnull=False)
-    with_remainder = ~Q(remainder_minor=0) & Q(made_at__gte=at - ANEW_FOR)
+    with_remainder = (~Q(remainder_minor=0) | Q(unexplained_entries__gt=0)) & Q(made_at__gte=at - ANEW_FOR)
     waiting = complete.filter(Q(remainder_minor=None) | with_remainder)
     return list(waiting.order_by("pk").values_list("pk", flat=True))
 
@@ -132,10 +137,11 @@ def _explain_and_tell(payout_id: int, *, at: datetime) -> Explanation:
     with transaction.atomic(durable=True):
         payout = Payout.objects.select_for_update(no_key=True).get(pk=payout_id)
         explanation = explain(payout)
-        told_before = payout.remainder_minor == explanation.remainder_minor
-        payout.explained_at, payout.remainder_minor = at, explanation.remainder_minor
-        payout.save(update_fields=["explained_at", "remainder_minor"])
-        if not explanation.remainder_minor:
+        now_told = (explanation.remainder_minor, len(explanation.unexplained))
+        told_before = (payout.remainder_minor, payout.unexplained_entries) == now_told
+        payout.explained_at, (payout.remainder_minor, payout.unexplained_entries) = at, now_told
+        payout.save(update_fields=["explained_at", "remainder_minor", "unexplained_entries"])
+        if explanation.is_whole:
             _close(payout, at=at)
         elif not (told_before and _known(payout, at=at)):
             _tell(explanation, at=at)
@@ -173,7 +179,8 @@ def _tell(explanation: Explanation, *, at: datetime) -> None:
         theirs=f"Its {sum(line.count for line in explanation.lines)} entries come to"
         f" {Money(explanation.total_minor, payout.currency)}.",
         suggested_fix="See the payout's page for the entries that differ; reconcile what is missing here, or ask the"
-        " provider. It is explained anew every quarter of an hour, and closes itself once the remainder is 0.",
+        " provider. It is explained anew every quarter of an hour, and closes itself once"
+        " every entry is known and the remainder is 0.",
         at=at,
     )
 
@@ -193,7 +200,14 @@ def post_conversions(provider: str, *, at: datetime) -> int:
     count = 0
     for each in payout_sources.checked(waiting.iterator()):
         if each.source is not None and each.source.amount.currency != each.entry.currency:
-            with transaction.atomic(durable=True):
-                payout_postings.post_conversion(each.entry, each.source.amount, at=at)
-            count += 1
+            count += _post_conversion(each.entry, each.source.amount, at=at)
     return count
+
+
+def _post_conversion(entry: BalanceEntry, source: Money, *, at: datetime) -> bool:
+    try:
+        with transaction.atomic(durable=True):
+            payout_postings.post_conversion(entry, source, at=at)
+    except IntegrityError:  # another worker was quicker: a cause is posted once
+        return False
+    return True

@@ -1,7 +1,7 @@
 """Mirrors a provider's payouts and balance: page by page, each page one transaction, resumed where it was broken off.
 
-What the provider lists is written down as it says it, once; what each payout is made of, and what it means for the
-ledger, is payments/payouts.py's. No network inside a transaction: a page is asked for first, then written.
+What the provider lists is written down as it says it, once. payments/payouts.py follows each payout's state,
+payments/payout_explanation.py explains it. No network inside a transaction: a page is asked for first, then written.
 """
 
 from __future__ import annotations
@@ -133,7 +133,11 @@ class _Mirroring:
         since, until, cursor = _window(self._held, at=self._clock())
         while True:
             self._still()
-            page = self._adapter.list_balance_entries(since=since, until=until, cursor=cursor)
+            try:
+                page = self._adapter.list_balance_entries(since=since, until=until, cursor=cursor)
+            except InvalidRequest:  # its cursor may mean nothing any more: the window is read from its beginning
+                PayoutMirror.objects.filter(_mine(self._held)).update(cursor="")
+                raise
             cursor = page.cursor
             self._done.entries += _write_balance_page(self._held, page, until=until, at=self._clock())
             failpoint("payouts.between_pages")
@@ -167,8 +171,9 @@ class _Mirroring:
             try:
                 page = self._adapter.payout_entries(payout.payout_id, cursor=cursor)
             except InvalidRequest as refused:
-                # The provider cannot tell this one's entries after all: it stays unexplained, and the others go on.
+                # The cursor means nothing any more, or it cannot tell this one's entries after all: the others go on.
                 log.warning("payout_entries_refused", payout=payout.pk, code=refused.code)
+                Payout.objects.filter(pk=payout_id).update(entries_cursor="")
                 return
             cursor = page.cursor
             self._done.entries += _write_lines_page(self._held, payout_id, page, at=self._clock())

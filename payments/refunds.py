@@ -23,6 +23,7 @@ from payments.captures import capture_facts
 from payments.models import Capture, PaymentAttempt, Refund
 from payments.models.capture import Disposition
 from payments.models.refund import Maker
+from payments.refund_arrival import arrives_by
 from payments.refund_postings import post_refund, post_refund_reversal
 from payments.states import UNDECIDED_REFUNDS, RefundState
 
@@ -238,6 +239,7 @@ def refund_facts(refund: Refund, *, at: datetime) -> dict[str, object]:
         "refund": refund.refund_id or refund.reference,
         "refund_reference": refund.reference,
         "refunded_at": (refund.succeeded_at or at).isoformat(),
+        "refund_arrives_at": arrives_by(refund.succeeded_at or at).isoformat(),
         "refund_amount_minor": refund.amount_minor,
         "refund_currency": refund.currency,
         "refund_display": refund.amount.format(locale=refund.order.locale),

@@ -76,6 +76,13 @@ def _time_ran_out(it: Situation) -> str:
     )
 
 
+def _provider_paused(it: Situation) -> str:
+    return (
+        "Paying is not possible at this moment; we are working on it. Please try again a little later, from here:\n"
+        f"{it.pay_url}"
+    )
+
+
 def _page_open(it: Situation) -> str:
     reason = decline_text(it.attempt.decline_reason) if it.attempt else ""
     before = f"Your last try did not succeed. {reason} " if reason else "We have not received your payment yet. "
@@ -147,6 +154,21 @@ def _disputed(it: Situation) -> str:
     )
 
 
+def _refund_failed(it: Situation) -> str:
+    return (
+        "We wanted to send money back to you, and it did not reach you. A colleague is looking into it and will write "
+        "to you, to send it another way."
+    )
+
+
+def _refund_on_its_way(it: Situation) -> str:
+    amount = it.refund.amount.format(locale=it.locale) if it.refund else "the money"
+    return (
+        f"We are sending {amount} back to you, the way you paid. As soon as it has left us we e-mail you, and tell you "
+        "by when it arrives."
+    )
+
+
 def _went_back(what: str) -> Callable[[Situation], str]:
     def body(it: Situation) -> str:
         on = f" on {_date(it.closed_at)}" if it.closed_at else ""
@@ -180,6 +202,7 @@ BODIES: dict[str, Callable[[Situation], str]] = {
     "late_money": _late_money,
     "stopped_by_case": _looking_into_it,
     "time_ran_out": _time_ran_out,
+    "provider_paused": _provider_paused,
     "page_open": _page_open,
     "capture_on_its_way": _capture_on_its_way,
     "notice_queued": _not_confirmed,
@@ -193,6 +216,8 @@ BODIES: dict[str, Callable[[Situation], str]] = {
     "unsettled": _looking_into_it,
     "disputed": _disputed,
     "paid_with_case": _paid_with_case,
+    "refund_failed": _refund_failed,
+    "refund_on_its_way": _refund_on_its_way,
     "paid_untold": _paid,
     "paid": _paid,
     "partially_refunded": _went_back("a part"),

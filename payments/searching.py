@@ -31,6 +31,7 @@ KINDS = {
     "event": ("event",),
     "call": ("call",),
     "capture": ("capture",),
+    "refund": ("refund",),
     "delivery": ("delivery",),
     "dispute": ("dispute",),
 }

@@ -10,17 +10,20 @@ from datetime import datetime
 
 from django.db.models import F
 
-from integrations.models import Delivery, DeliveryState, DestinationKind
+from integrations import providers
+from integrations.models import Breaker, BreakerState, Delivery, DeliveryState, DestinationKind
 from orders import facts
 from orders.models import Order, Transition
 from orders.money import Money
 from orders.states import OrderState
 from payments import signatures
+from payments.extra_money import held_beyond
 from payments.models import Case, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.call import Operation
 from payments.models.capture import Disposition
 from payments.models.case import CaseKind
 from payments.states import LIVE_STATES, UNDECIDED_DISPUTES, CallState, DisputeState, EventState
+from payments.undecided_refund import UndecidedRefund, undecided_refund
 
 PROVIDER_LABELS = {"stripe": "Stripe", "paypal": "PayPal", "square": "Square", "nmi": "NMI"}
 MOST_COUNTED = 1000
@@ -62,6 +65,15 @@ class Attempt:
     @property
     def label(self) -> str:
         return provider_label(self.provider)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Paused:
+    """A person lets no new payment begin at the provider that would take this order's, or at any there is."""
+
+    label: str
+    since: datetime
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,6 +159,7 @@ class Situation:
     paid_at: datetime | None = None
     closed_at: datetime | None = None
     attempt: Attempt | None = None
+    paused: Paused | None = None
     signatures_fail_since: datetime | None = None
     orders_waiting: int = 0
     cases: tuple[OpenCase, ...] = ()
@@ -157,6 +170,7 @@ class Situation:
     untold: tuple[Untold, ...] = ()
     receipt_at: datetime | None = None
     dispute: Disputed | None = None
+    refund: UndecidedRefund | None = None
 
     def case_of(self, *kinds: str) -> OpenCase | None:
         """Return the oldest open case of one of these kinds."""
@@ -168,7 +182,7 @@ def situation_of(order: Order, *, at: datetime) -> Situation:
     attempt = _attempt_that_matters(order)
     placed = order.state == OrderState.PLACED
     trouble = signatures.trouble_since(attempt.provider, at=at) if attempt and attempt.is_live and placed else None
-    extra = list(order.captures.filter(disposition=Disposition.UNAPPLIED).order_by("pk"))
+    extra = held_beyond(order)
     return Situation(
         now=at,
         number=order.number,
@@ -182,16 +196,18 @@ def situation_of(order: Order, *, at: datetime) -> Situation:
         paid_at=order.paid_at,
         closed_at=_closed_at(order),
         attempt=_facts_of(attempt) if attempt else None,
+        paused=_paused(attempt) if placed else None,
         signatures_fail_since=trouble,
         orders_waiting=_waiting_at(attempt.provider) if attempt and trouble else 0,
         cases=tuple(_open_case(case) for case in order.cases.filter(closed_at=None).order_by("pk")[:MOST_COUNTED]),
-        extra=tuple(capture.amount for capture in extra),
-        extra_at=extra[0].captured_at if extra else None,
+        extra=tuple(amount for _, amount in extra),
+        extra_at=extra[0][0].captured_at if extra else None,
         call=_unfinished_call(attempt) if attempt else None,
         notice=_waiting_notice(attempt) if attempt else None,
         untold=_untold(order),
         receipt_at=_receipt_at(order),
         dispute=_dispute_that_matters(order),
+        refund=undecided_refund(order, label_of=PROVIDER_LABELS),
     )
 
 
@@ -234,6 +250,17 @@ def _closed_at(order: Order) -> datetime | None:
     )
 
 
+def _paused(attempt: PaymentAttempt | None) -> Paused | None:
+    """Return the pause that keeps a payment from beginning: of the live attempt's provider, else of every one."""
+    live = attempt is not None and attempt.is_live
+    names = (attempt.provider,) if attempt is not None and live else providers.enabled()
+    pauses = list(Breaker.objects.filter(provider__in=names, state=BreakerState.PAUSED).order_by("since"))
+    if not names or len(pauses) < len(names):
+        return None
+    label = " and ".join(provider_label(each.provider) for each in pauses)
+    return Paused(label=label, since=pauses[-1].since, reason=pauses[-1].reason)
+
+
 def _waiting_at(provider: str) -> int:
     return PaymentAttempt.objects.filter(provider=provider, state__in=LIVE_STATES).order_by()[:MOST_COUNTED].count()
 
@@ -250,7 +277,10 @@ def _open_case(case: Case) -> OpenCase:
 
 def _unfinished_call(attempt: PaymentAttempt) -> Call | None:
     call: ProviderCall | None = (
-        attempt.calls.filter(state__in=_UNFINISHED_CALLS).exclude(operation=Operation.CLOSE).order_by("pk").first()
+        attempt.calls.filter(state__in=_UNFINISHED_CALLS)
+        .exclude(operation__in=[Operation.CLOSE, Operation.REFUND])
+        .order_by("pk")
+        .first()
     )
     if call is None:
         return None

@@ -19,6 +19,8 @@ from payments import (
     payout_watch,
     period_figures,
     rounds,
+    token_watch,
+    visitors,
 )
 from payments.alert_rules import WATCH
 from payments.reconciliation import schedule
@@ -58,6 +60,8 @@ JOBS: tuple[Callable[[datetime], int], ...] = (
     schedule.prepare,
     expected.look_at_overdue,
     dispute_deadlines.watch,
+    token_watch.watch,
+    visitors.forget,
 )
 
 

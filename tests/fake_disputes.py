@@ -117,6 +117,9 @@ class FakeDisputes:
     def decide(self, dispute_id: str, status: str, *, money: bool = True) -> None:
         """Let the bank decide; a win gives money and fee back, an escalation takes them."""
         self.change(dispute_id, status=status)
+        if status == "open":  # an inquiry becomes a chargeback: the bank asks anew
+            self.change(dispute_id, evidence_submitted=False, respond_by=RESPOND_BY + timedelta(days=20))
+            self._evidence(dispute_id).submitted = 0
         if money and status == "won":
             self.move_money(dispute_id, MovementKind.REINSTATED)
         if money and status == "open":

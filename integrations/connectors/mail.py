@@ -1,4 +1,4 @@
-"""E-mail to the shopper: order received, paid (the receipt), expired, cancelled. Text and HTML, through Django's mail.
+"""E-mail to the shopper: order received, paid (the receipt), expired, cancelled, refunded. Text and HTML, by Django.
 
 Mail is delivered at least once: no mail server can be asked whether it took a message. After a try whose outcome is
 unknown it is sent again, since a lost receipt is worse than a doubled one, under the same Message-ID, by which mail

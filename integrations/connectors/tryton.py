@@ -47,7 +47,9 @@ class TrytonConnector(ApiConnector):
         return _ids(found) if found and found["state"] == "paid" else None
 
     def tell(self, job: Job) -> ExternalIds:
-        """Take the invoice from where it stands to paid."""
+        """Take the invoice from where it stands to paid. Money that paid no order was never invoiced: nothing to do."""
+        if job.message.payload.get("refund_of", "applied") != "applied":
+            return {}
         return self._run(job, lambda tryton, options: _tell(tryton, job.message, options, _reference(job, options)))
 
     def _run(self, job: Job, use: Callable[[Tryton, Mapping[str, str]], T]) -> T:

@@ -37,7 +37,8 @@ class DisputeSnapshot:
     """A dispute as the provider tells it. `status` is a word of DESIGN.md's dispute machine.
 
     `reason` is the provider's word for what the cardholder says. `respond_by`: until when evidence is taken; None where
-    it is not told. `evidence_submitted`: the bank has our answer, whoever gave it.
+    it is not told. `evidence_submitted`: the bank has our answer to what it asks now, whoever gave it; where an inquiry
+    becomes a chargeback, it asks anew.
     """
 
     dispute_id: str

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -17,6 +18,7 @@ from django.utils import timezone
 from django.utils.cache import add_never_cache_headers, patch_vary_headers
 from django.utils.http import url_has_allowed_host_and_scheme
 
+from integrations import flood
 from integrations.failpoints import failpoint
 from orders import baskets, operations, queries
 from orders.baskets import BasketClosed
@@ -29,7 +31,7 @@ from orders.storefront.visit import Visit
 View = Callable[..., HttpResponse]
 
 SEE_OTHER = 303
-BAD_REQUEST, NOT_FOUND, NOT_ALLOWED, CONFLICT, UNPROCESSABLE = 400, 404, 405, 409, 422
+BAD_REQUEST, NOT_FOUND, NOT_ALLOWED, CONFLICT, UNPROCESSABLE, TOO_MANY = 400, 404, 405, 409, 422, 429
 
 
 def shop_page(*methods: str) -> Callable[[View], View]:
@@ -41,6 +43,9 @@ def shop_page(*methods: str) -> Callable[[View], View]:
             if request.method not in methods:
                 response = render(request, "405.html", {"methods": methods}, status=NOT_ALLOWED)
                 response["Allow"] = ", ".join(methods)
+            elif request.method == "POST" and _writes_too_often(request):
+                response = render(request, "too_often.html", status=TOO_MANY)
+                response["Retry-After"] = str(flood.WINDOW_SECONDS)
             else:
                 response = view(request, **arguments)
             add_never_cache_headers(response)
@@ -50,6 +55,10 @@ def shop_page(*methods: str) -> Callable[[View], View]:
         return wrapped
 
     return decorate
+
+
+def _writes_too_often(request: HttpRequest) -> bool:
+    return flood.too_many(request, "shop", most_a_minute=settings.SHOP_WRITES_A_MINUTE)
 
 
 @shop_page("GET", "HEAD")

@@ -145,6 +145,7 @@ def _subject_url(case: Case) -> str:
         "order": "admin:orders_order_change",
         "attempt": "admin:payments_paymentattempt_change",
         "capture": "admin:payments_capture_change",
+        "refund": "admin:payments_refund_change",
         "dispute": "admin:payments_dispute_change",
         "event": "admin:payments_providerevent_change",
         "payout": "admin:payments_payout_change",

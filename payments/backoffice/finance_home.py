@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from django.db.models import Q
 from django.urls import reverse
 
 from payments import bank_matching
+from payments.backoffice.payouts import with_remainder
 from payments.models import Payout, PayoutMirror
 from payments.roles import Area, Verb, may
 
@@ -39,7 +39,7 @@ def finance_home_of(user: Any) -> FinanceHome | None:
     if not may(user, Verb.VIEW, Area.FINANCE):
         return None
     payouts = reverse("admin:payments_payout_changelist")
-    remainder = Payout.objects.filter(~Q(remainder_minor=0), remainder_minor__isnull=False)
+    remainder = Payout.objects.filter(with_remainder())
     lines = reverse("admin:payments_bankline_changelist")
     return FinanceHome(
         waiting=[

@@ -37,10 +37,14 @@ _KEY = "invitation"
 @require_safe
 def follow(request: HttpRequest, token: str) -> HttpResponse:
     """Take the token out of the address, into a session of its own."""
+    digest = invitations.digest_of(token)
+    if invitations.open_invitation(digest=digest, at=timezone.now()) is None:
+        # No session is begun for it, and nobody is signed out: anybody can make up a link.
+        return _page(request, "not_open", "This link does not open", {}, status=404)
     if request.user.is_authenticated:
         logout(request)
     request.session.cycle_key()
-    request.session[_KEY] = invitations.digest_of(token)
+    request.session[_KEY] = digest
     enrolling.forget(request)
     return redirect("backoffice:accept_invitation")
 

@@ -127,6 +127,9 @@ def _ids(request: HttpRequest, order: Order, attempts: list[PaymentAttempt]) -> 
     for capture in order.captures.order_by("-pk")[:MOST_ATTEMPTS]:
         url = url_of(request, OwnPage("payments.capture", capture.pk))
         found.append(Id(f"Capture, {capture.amount} ({capture.disposition})", capture.capture_id, url))
+    for refund in order.refunds.order_by("-pk")[:MOST_ATTEMPTS]:
+        url = url_of(request, OwnPage("payments.refund", refund.pk))
+        found.append(Id(f"Refund, {refund.amount} ({refund.state})", refund.refund_id or refund.reference, url))
     return found
 
 

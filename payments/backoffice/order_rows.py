@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from orders.models import Order, Transition
 from payments.backoffice.base import ReadOnlyAdmin, ReadOnlyInline
 from payments.backoffice.filtering import by_provider, recent_values
-from payments.models import Capture, Dispute, Look, PaymentAttempt, ProviderCall
+from payments.models import Capture, Dispute, Look, PaymentAttempt, ProviderCall, Refund
 from payments.roles import Area
 
 _ATTEMPT_FIELDS: dict[str, tuple[str, ...]] = {
@@ -121,6 +121,35 @@ class CaptureAdmin(OrderRowAdmin):
     readonly_fields = fields
 
 
+@admin.register(Refund)
+class RefundAdmin(OrderRowAdmin):
+    """Money that goes back."""
+
+    list_display = (
+        "id_or_reference",
+        "order",
+        "provider",
+        "amount",
+        "state",
+        "made_by",
+        "requested_at",
+        "succeeded_at",
+    )
+    list_filter = (by_provider(), "state", "made_by", recent_values("currency"))
+    search_fields = ("refund_id", "reference", "order__id")
+    list_select_related = ("order",)
+    fields = (
+        *("order", "attempt", "capture", "amount", "state", "made_by", "reason", "action", "provider", "account"),
+        *("refund_id", "reference", "requested_at", "succeeded_at", "failed_at", "failure_reason", "correlation_id"),
+    )
+    readonly_fields = fields
+
+    @admin.display(description="refund")
+    def id_or_reference(self, refund: Refund) -> str:
+        """The provider's id; ours while it has told none."""
+        return refund.refund_id or refund.reference
+
+
 @admin.register(Transition)
 class TransitionAdmin(OrderRowAdmin):
     """One step of a state machine, or a refused one."""
@@ -155,6 +184,7 @@ class TransitionAdmin(OrderRowAdmin):
             Order.SUBJECT_KIND: "orders_order",
             PaymentAttempt.SUBJECT_KIND: "payments_paymentattempt",
             Dispute.SUBJECT_KIND: "payments_dispute",
+            Refund.SUBJECT_KIND: "payments_refund",
         }
         name = f"{row.subject_kind} {row.subject_id}"
         if row.subject_kind not in pages:

@@ -47,12 +47,17 @@ class RemainderFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Payout]) -> QuerySet[Payout]:
         conditions = {
-            "yes": Q(remainder_minor=0),
-            "no": Q(remainder_minor__isnull=False) & ~Q(remainder_minor=0),
+            "yes": Q(remainder_minor=0, unexplained_entries=0),
+            "no": with_remainder(),
             "open": Q(remainder_minor=None),
         }
         condition = conditions.get(self.value() or "")
         return queryset if condition is None else queryset.filter(condition)
+
+
+def with_remainder() -> Q:
+    """Return the filter for payouts that are not explained, though all of their entries are here."""
+    return Q(remainder_minor__isnull=False) & (~Q(remainder_minor=0) | Q(unexplained_entries__gt=0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +149,9 @@ def export(request: HttpRequest, payout_key: int, form: str) -> HttpResponseBase
 def explained_word(payout: Payout) -> str:
     """Return in words whether a payout is explained."""
     if payout.remainder is not None:
-        return "to the cent" if not payout.remainder.amount_minor else f"{payout.remainder} unexplained"
+        if payout.is_explained:
+            return "to the cent"
+        return f"{payout.remainder} unexplained" if payout.remainder_minor else "with unknown entries"
     return "not yet" if payout.automatic else "made by hand"
 
 
@@ -161,7 +168,7 @@ def _context(payout: Payout) -> dict[str, Any]:
         "sum": _sum(told) if told else [],
         "total": Money(told.total_minor, payout.currency) if told else None,
         "remainder": remainder,
-        "explained": remainder is not None and not remainder.amount_minor,
+        "explained": told is not None and told.is_whole,
         "unexplained": [_shown(each) for each in unexplained],
         "entries": [_shown(each) for each in _first_entries(payout)],
         "entry_count": sum(line.count for line in told.lines) if told else payout.lines.count(),

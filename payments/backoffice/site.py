@@ -10,13 +10,15 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin
 from django.core.exceptions import ImproperlyConfigured
 from django.db import models
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django_otp.admin import OTPAdminSite
 
+from integrations import flood
 from payments.backoffice.base import AreaAdmin
 from payments.backoffice.signing_in import SignInForm
 from payments.roles import held_by
@@ -40,6 +42,16 @@ class BackofficeSite(OTPAdminSite):  # type: ignore[misc]  # django-otp has no t
     def password_change(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
         """Lead to the page that asks for a step-up."""
         return redirect("backoffice:account_password")
+
+    def login(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Sign in. Whoever tries too often from one address, under whatever names, is answered before anything is
+        hashed."""
+        most = settings.SIGN_INS_A_MINUTE
+        if request.method == "POST" and flood.too_many(request, "sign-in", most_a_minute=most):
+            response = render(request, "429.html", {"minutes": 1}, status=429)
+            response.headers["Retry-After"] = "60"
+            return response
+        return super().login(request, extra_context)  # type: ignore[no-any-return]
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Say whether this person may open the site at all: active staff, verified, with a role."""

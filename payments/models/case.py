@@ -45,6 +45,7 @@ class CaseKind(models.TextChoices):
     SMALL_AMOUNTS = "small_amounts", "Many small payments"
     REFUND_SPIKE = "refund_spike", "More refunds than usual"
     CREDENTIAL_EXPIRY = "credential_expiry", "An integration key expires"
+    TOKEN_EXPIRY = "token_expiry", "A staff token expires"
     ENCRYPTION_KEY = "encryption_key", "An encryption key is old, or was changed"
     AUDIT_BROKEN = "audit_broken", "The audit log is not as it was written"
     LEDGER_BROKEN = "ledger_broken", "The ledger does not agree with itself or its causes"

@@ -45,6 +45,9 @@ class Payout(models.Model):
     entries_read_at = models.DateTimeField(null=True, blank=True, help_text="Since when all its entries are here.")
     explained_at = models.DateTimeField(null=True, blank=True)
     remainder_minor = models.BigIntegerField(null=True, blank=True)
+    unexplained_entries = models.PositiveIntegerField(
+        default=0, db_default=0, help_text="Entries that no row of ours stands for; they may cancel each other out."
+    )
 
     class Meta:
         ordering = ["-pk"]
@@ -72,6 +75,11 @@ class Payout(models.Model):
     @property
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether each entry is known, and all of them come to the amount."""
+        return self.remainder_minor == 0 and not self.unexplained_entries
 
     @property
     def remainder(self) -> Money | None:

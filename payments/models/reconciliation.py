@@ -51,6 +51,10 @@ class ReconciliationRun(models.Model):
     listed_to = models.DateTimeField(help_text="The oldest time that the last page told.")
     recent = models.JSONField(default=list, help_text="Ids of the last pages: our rows are read a page behind.")
 
+    confirming = models.JSONField(
+        null=True, blank=True, help_text="What is being asked about: told by whoever goes on, if this process dies."
+    )
+
     # What it has seen.
     pages = models.PositiveIntegerField(default=0)
     listed = models.PositiveIntegerField(default=0)

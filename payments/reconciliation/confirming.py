@@ -27,7 +27,7 @@ from payments.models import PaymentAttempt, ReconciliationFinding, Reconciliatio
 from payments.models.capture import Disposition
 from payments.models.case import CaseKind
 from payments.models.reconciliation import Difference, Upshot
-from payments.reconciliation import telling
+from payments.reconciliation import runs, telling
 from payments.reconciliation.comparing import classify_missing, compare
 from payments.reconciliation.ours import Ours, attempt_of, by_ids
 from payments.reconciliation.telling import Told
@@ -88,6 +88,7 @@ def confirm(run: ReconciliationRun, suspicion: Suspicion, *, clock: Clock) -> No
     if fresh is None:  # a worker has settled it since the page was read
         return
     newest = telling.newest_case()
+    runs.keep(run, at=clock(), confirming=_note(fresh, newest=newest))
     if fresh.attempt_id is None:
         _tell(run, fresh, fresh.differences, newest=newest, at=clock())
         return
@@ -101,6 +102,40 @@ def confirm(run: ReconciliationRun, suspicion: Suspicion, *, clock: Clock) -> No
     _tell(run, suspicion, differences, newest=newest, at=clock())
     if not differences:
         _write(run, suspicion, suspicion.differences, Upshot.SETTLED, at=clock())
+
+
+def tell_of_interrupted(run: ReconciliationRun, *, clock: Clock) -> None:
+    """Write what came of the look in which this run was stopped, if that look has put everything right.
+
+    What still differs is judged anew, as its page is read again.
+    """
+    note = run.confirming
+    if not note or run.findings.filter(object_id=note["object_id"]).exists():
+        return
+    ours = by_ids(run.provider, [note["object_id"]]).get(note["object_id"])
+    try:
+        theirs = providers.get(run.provider).find_capture(note["object_id"])
+    except UnknownObject:
+        return
+    if ours is None or compare(theirs, ours):
+        return
+    differences = tuple(Difference(name) for name in note["differences"])
+    suspicion = Suspicion(note["object_id"], differences, theirs, ours, ours.attempt_id, ours.order_id)
+    if not note["here"]:
+        attempt = PaymentAttempt.objects.get(pk=ours.attempt_id)
+        came = _how_it_came(ours, attempt, (), newest=note["newest"])
+        _tell(run, suspicion, came, newest=note["newest"], at=clock())
+        differences = () if came else (Difference.MISSING_HERE,)
+    _write(run, suspicion, differences, Upshot.SETTLED, at=clock())
+
+
+def _note(suspicion: Suspicion, *, newest: int) -> dict[str, object]:
+    return {
+        "object_id": suspicion.object_id,
+        "differences": [str(each) for each in suspicion.differences],
+        "here": suspicion.ours is not None,
+        "newest": newest,
+    }
 
 
 def _as_it_is_now(run: ReconciliationRun, suspicion: Suspicion) -> Suspicion | None:

@@ -20,7 +20,7 @@ from payments.clock import Clock
 from payments.models import ReconciliationRun
 from payments.models.reconciliation import Phase
 from payments.reconciliation import payout_remainders, runs
-from payments.reconciliation.confirming import Suspicion, confirm, suspect_listed, suspect_unlisted
+from payments.reconciliation.confirming import Suspicion, confirm, suspect_listed, suspect_unlisted, tell_of_interrupted
 from payments.reconciliation.ours import between, by_ids
 
 PAGES_BEHIND = 2
@@ -47,6 +47,7 @@ class Walk:
 
     def to_the_end(self) -> None:
         """Read both sides to their end and finish the run."""
+        tell_of_interrupted(self.run, clock=self.clock)
         while self.run.phase != Phase.DONE:
             begun = time.monotonic()
             self._check_time()
@@ -93,7 +94,6 @@ class Walk:
         if self.run.findings.filter(object_id=suspicion.object_id).exists():
             return  # confirmed before this run was stopped
         self._check_time()
-        runs.keep(self.run, at=self.clock())
         confirm(self.run, suspicion, clock=self.clock)
 
     def _progress(
@@ -105,6 +105,7 @@ class Walk:
             "phase": run.phase if page.cursor else NEXT_PHASE[Phase(run.phase)],
             "listed_to": listed_to,
             "ours_read_to": min(low, run.ours_read_to),
+            "confirming": None,
             "recent": [*run.recent, ids][-PAGES_BEHIND:] if page.cursor else [],
             "pages": run.pages + 1,
             "listed": run.listed + len(ids),

@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.views.decorators.http import require_safe
 from drf_spectacular.views import SpectacularAPIView
+from rest_framework.request import Request
 from rest_framework.throttling import AnonRateThrottle
 
 # Swagger UI's style sheet holds its icons as data: pictures. Nothing else of the policy is widened.
@@ -19,6 +20,10 @@ class SchemaView(SpectacularAPIView):
     authentication_classes = ()
     permission_classes = ()
     throttle_classes = (AnonRateThrottle,)
+
+    def _get_version_parameter(self, request: Request) -> str:
+        """Return no version: there is one, and the package would write what was asked for into a header."""
+        return ""
 
 
 @require_safe

@@ -12,10 +12,12 @@ from integrations import providers
 from orders.models import Order, Transition
 from orders.money import Money
 from orders.states import OrderState
-from payments.models import Capture, Dispute, PaymentAttempt
+from payments.extra_money import held_beyond
+from payments.models import Capture, Dispute, PaymentAttempt, Refund
 from payments.models.capture import Disposition
-from payments.shop.page_data import AttemptView, OrderView
-from payments.states import DisputeState
+from payments.refund_arrival import arrives_by
+from payments.shop.page_data import AttemptView, MoneyBack, OrderView
+from payments.states import DisputeState, RefundState
 
 PROVIDER_NAMES = {"stripe": "Card or bank (Stripe)", "paypal": "PayPal", "square": "Card (Square)", "nmi": "Card (NMI)"}
 
@@ -28,7 +30,9 @@ def provider_name(provider: str) -> str:
 def view_of(order: Order, *, now: datetime, paying: bool = False, choosing: bool = False) -> OrderView:
     """Return all that the page of `order` needs at the moment `now`."""
     attempt = order.attempts.order_by("-pk").first()
-    extra = list(order.captures.filter(disposition=Disposition.UNAPPLIED).order_by("pk"))
+    extra = held_beyond(order)
+    refunds = list(order.refunds.filter(state=RefundState.SUCCEEDED).select_related("capture").order_by("pk"))
+    of_payment = [each for each in refunds if each.capture.disposition == Disposition.APPLIED]
     paid_by = order.captures.filter(disposition=Disposition.APPLIED).select_related("attempt").first()
     dispute = _dispute_to_show(order)
     return OrderView(
@@ -48,8 +52,11 @@ def view_of(order: Order, *, now: datetime, paying: bool = False, choosing: bool
         attempt=_attempt_view(paid_by.attempt if paid_by else attempt),
         paying=paying,
         choosing=choosing,
-        extra_display=_sum_display(extra, order),
-        extra_at=extra[0].created_at if extra else None,
+        extra_display=_sum_display([amount for _, amount in extra], order),
+        extra_at=extra[0][0].created_at if extra else None,
+        refunds=tuple(_money_back(each, order) for each in of_payment),
+        refunded_display=_sum_display([each.amount for each in of_payment], order),
+        extra_refunds=tuple(_money_back(each, order) for each in refunds if each not in of_payment),
         disputed_at=dispute.opened_at if dispute else None,
         disputed_display=dispute.amount.format(locale=order.locale) if dispute else "",
         dispute_lost_at=dispute.closed_at if dispute else None,
@@ -60,7 +67,8 @@ def view_of(order: Order, *, now: datetime, paying: bool = False, choosing: bool
 def version_of(order: Order) -> str:
     """Return a short digest that changes whenever the order's page may read differently."""
     attempt = order.attempts.order_by("-pk").first()
-    seen = [order.state, Capture.objects.filter(order=order).count()]
+    refunded = order.refunds.filter(state=RefundState.SUCCEEDED).count()
+    seen = [order.state, Capture.objects.filter(order=order).count(), refunded]
     seen += order.disputes.order_by("pk").values_list("state", flat=True)
     if attempt is not None:
         seen += [
@@ -107,9 +115,16 @@ def _closed_at(order: Order) -> datetime | None:
     )
 
 
-def _sum_display(captures: list[Capture], order: Order) -> str:
-    """Return the sum of extra money as the shopper reads it; each currency by itself."""
+def _money_back(refund: Refund, order: Order) -> MoneyBack:
+    sent_at = refund.succeeded_at or refund.requested_at
+    return MoneyBack(
+        amount_display=refund.amount.format(locale=order.locale), at=sent_at, arrives_by=arrives_by(sent_at)
+    )
+
+
+def _sum_display(amounts: list[Money], order: Order) -> str:
+    """Return the sum of money as the shopper reads it; each currency by itself, empty for none."""
     sums: dict[str, int] = {}
-    for capture in captures:
-        sums[capture.currency] = sums.get(capture.currency, 0) + capture.amount_minor
+    for amount in amounts:
+        sums[amount.currency] = sums.get(amount.currency, 0) + amount.amount_minor
     return " + ".join(Money(minor, code).format(locale=order.locale) for code, minor in sorted(sums.items()))

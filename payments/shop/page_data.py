@@ -81,10 +81,10 @@ class OrderView:
     another method (`?other=1`). `extra_display`: formatted sum of unapplied captures that are neither returned nor
     used yet, "" if none. `extra_at`: when the first of them came. `disputed_at`, `disputed_display`: an undecided
     dispute, or with `dispute_lost_at` one by which the bank gave the money back to the shopper. `refunds`: succeeded
-    ones, oldest first. Addresses: `pay_url` /pay/<token>/ (GET shows, POST opens or continues), `order_url`
-    /orders/<token>/, `check_url` what *Check again* follows (/pay/<token>/return/: it looks, then comes back),
-    `again_url` (POST) makes a new basket of the same goods. `provider_count`: how many methods can be chosen. `zone`:
-    in which times are told.
+    ones, oldest first; `extra_refunds`: those of money beyond what the order owed. Addresses: `pay_url` /pay/<token>/
+    (GET shows, POST opens or continues), `order_url` /orders/<token>/, `check_url` what *Check again* follows
+    (/pay/<token>/return/: it looks, then comes back), `again_url` (POST) makes a new basket of the same goods.
+    `provider_count`: how many methods can be chosen. `zone`: in which times are told.
     """
 
     now: datetime
@@ -107,6 +107,7 @@ class OrderView:
     extra_at: datetime | None = None
     refunds: tuple[MoneyBack, ...] = ()
     refunded_display: str = ""
+    extra_refunds: tuple[MoneyBack, ...] = ()
     disputed_at: datetime | None = None
     disputed_display: str = ""
     dispute_lost_at: datetime | None = None

@@ -228,7 +228,10 @@ def _paid(view: OrderView) -> Page:
         view,
         "paid",
         f"Paid. Order {view.order_number}",
-        text=(f"Thank you. We received {view.total_display}. Your receipt goes to {masked_email(view.email)}.",),
+        text=(
+            f"Thank you. We received {view.total_display}. Your receipt goes to {masked_email(view.email)}.",
+            *_extra_sentences(view),
+        ),
     )
 
 
@@ -236,8 +239,8 @@ def _expired(view: OrderView) -> Page:
     return _page(
         view,
         "expired",
-        f"This payment link expired. {NO_MONEY}",
-        text=("You can order the same goods again, at today's prices.",),
+        "This payment link expired." if view.extra_refunds else f"This payment link expired. {NO_MONEY}",
+        text=(*_extra_sentences(view), "You can order the same goods again, at today's prices."),
         buttons=(Button("Start a new payment", "post", view.again_url, primary=True),),
     )
 
@@ -248,7 +251,10 @@ def _cancelled(view: OrderView) -> Page:
         view,
         "cancelled",
         "This order was cancelled",
-        text=(f"Order {view.order_number} over {view.total_display} was cancelled{moment}. There is nothing to pay.",),
+        text=(
+            f"Order {view.order_number} over {view.total_display} was cancelled{moment}. There is nothing to pay.",
+            *_extra_sentences(view),
+        ),
         buttons=(Button("Order again", "post", view.again_url),),
     )
 
@@ -272,11 +278,17 @@ def _partially_refunded(view: OrderView) -> Page:
 
 
 def _refund_sentences(view: OrderView) -> tuple[str, ...]:
-    sentences = []
-    for refund in view.refunds:
-        arrives = f" It arrives by {_day(refund.arrives_by, zone=view.zone)}." if refund.arrives_by else ""
-        sentences.append(f"{refund.amount_display} on {when(refund.at, zone=view.zone)}.{arrives}")
-    return tuple(sentences)
+    return tuple(_money_back(refund, view) for refund in view.refunds)
+
+
+def _extra_sentences(view: OrderView) -> tuple[str, ...]:
+    """Tell of money beyond what the order owed that was sent back."""
+    return tuple(f"We sent an extra payment back: {_money_back(refund, view)}" for refund in view.extra_refunds)
+
+
+def _money_back(refund: MoneyBack, view: OrderView) -> str:
+    arrives = f" It arrives by {_day(refund.arrives_by, zone=view.zone)}." if refund.arrives_by else ""
+    return f"{refund.amount_display} on {when(refund.at, zone=view.zone)}.{arrives}"
 
 
 def _extra_money(view: OrderView) -> Page:

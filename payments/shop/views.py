@@ -2,7 +2,8 @@
 
 Threats: a guessed token (192 random bits; an unknown one is a plain 404), a forged return (its query string is never
 read; it only makes us look), clickjacking and injected script (strict CSP), a foreign form (CSRF on each POST), a
-hammering reload (status.json never asks the provider, and the return page looks once every few seconds at most).
+hammering reload (status.json never asks the provider, and the return page looks once every few seconds at most), a
+script with many orders that drains the provider's rate limit (payments/flood.py).
 """
 
 from __future__ import annotations
@@ -10,13 +11,14 @@ from __future__ import annotations
 from datetime import timedelta
 
 import structlog
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_GET, require_safe
 
-from integrations import providers
+from integrations import flood, providers
 from integrations.http import total_deadline
 from orders.models import Order
 from payments import checkout
@@ -28,6 +30,7 @@ from payments.shop.pages import page_for, receipt_for
 log = structlog.get_logger(__name__)
 
 RETURN_LOOKS_FOR_SECONDS = 3
+TOO_OFTEN = "That was very often within a minute. No payment was begun just now. Please try again in a minute."
 NO_ANSWER = "The payment service does not answer just now. No money was taken. Please try again in a moment."
 LOOKED_JUST_NOW = timedelta(seconds=2)
 
@@ -56,7 +59,7 @@ def returned(request: HttpRequest, token: str) -> HttpResponseBase:
     """The provider sends the shopper back here: look for at most 3 s, then go to the order, which says what is true."""
     order = get_object_or_404(Order, token=token)
     attempt = order.attempts.order_by("-pk").first()
-    if attempt is not None and _may_have_news(attempt):
+    if attempt is not None and _may_have_news(attempt) and not _asks_too_often(request):
         _look_briefly(attempt.pk)
     return _see_other("payments:order", token)
 
@@ -93,6 +96,8 @@ def status(request: HttpRequest, token: str) -> HttpResponseBase:
 
 
 def _start(request: HttpRequest, order: Order) -> HttpResponseBase:
+    if _asks_too_often(request):
+        return _render_pay(request, order, problem=TOO_OFTEN, status=429)
     offered = providers.offered()
     provider = request.POST.get("provider") or _current_provider(order) or (offered[0] if offered else "")
     try:
@@ -146,6 +151,11 @@ def _current_provider(order: Order) -> str:
 def _may_have_news(attempt: PaymentAttempt) -> bool:
     """Whether the provider may know more about it than we do, and was not asked just now."""
     return attempt.is_live and (attempt.looked_at is None or attempt.looked_at <= timezone.now() - LOOKED_JUST_NOW)
+
+
+def _asks_too_often(request: HttpRequest) -> bool:
+    """Whether this address has had a provider asked so often that others would have to wait for it."""
+    return flood.too_many(request, "ask", most_a_minute=settings.SHOPPER_ASKS_A_MINUTE)
 
 
 def _look_briefly(attempt_id: int) -> None:

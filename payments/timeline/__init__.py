@@ -25,8 +25,8 @@ PAGE_SIZE = 50
 
 _BY_KIND = {source.kind: source for source in (*money.SOURCES, *messages.SOURCES, *people.SOURCES)}
 _RANKED = (
-    *("order", "attempt", "call", "page_given", "event", "look", "action", "approval", "capture", "dispute"),
-    *("dispute_money", "transition", "case"),
+    *("order", "attempt", "call", "page_given", "event", "look", "action", "approval", "capture", "refund"),
+    *("dispute", "dispute_money", "transition", "case"),
     *("fact", "try", "dead_letter", "note", "replay", "repeat", "skip", "audit", "case_closed"),
 )
 """Among rows of one moment, the later kind stands above: what was looked at or agreed to before what it moved."""

@@ -9,15 +9,15 @@ from django.db.models import Model, Q
 
 from orders.models import Order, Transition
 from orders.transitions import Edge, edges_of
-from payments.models import Capture, Dispute, Look, PaymentAttempt, ProviderCall
+from payments.models import Capture, Dispute, Look, PaymentAttempt, ProviderCall, Refund
 from payments.models.capture import Disposition
 from payments.situation import provider_label
 from payments.states import CallState
-from payments.timeline import disputes
+from payments.timeline import disputes, refunds
 from payments.timeline.entry import Chip, Entry, OwnPage, Scope, Source, known, stamp
 
 EVERY = Q()
-_MACHINES: dict[str, type[Model]] = {each.SUBJECT_KIND: each for each in (Order, PaymentAttempt, Dispute)}
+_MACHINES: dict[str, type[Model]] = {each.SUBJECT_KIND: each for each in (Order, PaymentAttempt, Refund, Dispute)}
 _TROUBLED_CALLS = ~Q(error_category="") | Q(state__in=[CallState.UNKNOWN, CallState.ABANDONED])
 
 
@@ -162,6 +162,7 @@ def _of_attempts(model: type[Any]) -> Any:
 
 
 SOURCES = (
+    *refunds.SOURCES,
     *disputes.SOURCES,
     Source(
         kind="order",
@@ -207,9 +208,8 @@ SOURCES = (
         rows=lambda scope: Transition.objects.filter(
             Q(subject_kind=Order.SUBJECT_KIND, subject_id=scope.order.pk)
             | Q(subject_kind=PaymentAttempt.SUBJECT_KIND, subject_id__in=list(scope.attempts))
-            | Q(
-                subject_kind=Dispute.SUBJECT_KIND, subject_id__in=Dispute.objects.filter(order=scope.order).values("pk")
-            )
+            | disputes.passages(scope)
+            | refunds.passages(scope)
         ),
         entry=_transition,
         chips={Chip.MONEY: EVERY, Chip.PROBLEMS: Q(forbidden=True), Chip.PEOPLE: Q(actor__startswith="user:")},

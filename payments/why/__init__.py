@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from payments.situation import Situation
-from payments.why import settled, trouble, unpaid
+from payments.why import refunds, settled, trouble, unpaid
 from payments.why.answer import Why, moment
 
 __all__ = ["RULES", "Why", "moment", "why"]
@@ -25,6 +25,7 @@ RULES: tuple[Rule, ...] = (
     trouble.late_money,
     trouble.stopped_by_case,
     unpaid.time_ran_out,
+    unpaid.provider_paused,
     unpaid.page_open,
     unpaid.capture_on_its_way,
     unpaid.notice_queued,
@@ -36,8 +37,10 @@ RULES: tuple[Rule, ...] = (
     unpaid.last_try_failed,
     unpaid.never_started,
     unpaid.unsettled,
+    refunds.refund_failed,
     settled.disputed,
     settled.paid_with_case,
+    refunds.refund_on_its_way,
     settled.paid_untold,
     settled.paid,
     settled.partially_refunded,

@@ -38,6 +38,21 @@ def time_ran_out(it: Situation) -> Why | None:
     )
 
 
+def provider_paused(it: Situation) -> Why | None:
+    """A person has paused the provider before this payment had begun; pages that stand open go on."""
+    attempt, paused = it.attempt, it.paused
+    begun = attempt is not None and attempt.is_live and attempt.state != AttemptState.CREATED
+    if not is_placed(it) or paused is None or begun:
+        return None
+    return Why(
+        "provider_paused",
+        "act",
+        f"{paused.label} is paused since {moment(paused.since, now=it.now)}: {ended(paused.reason)} "
+        "No new payment begins there.",
+        "Nothing happens by itself. Whoever may pause providers can resume it",
+    )
+
+
 def page_open(it: Situation) -> Why | None:
     """The provider's page stands open, as of the last look."""
     attempt = it.attempt

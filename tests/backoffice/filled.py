@@ -15,7 +15,7 @@ from integrations.models import Delivery, Destination
 from orders.models import Order
 from payments import actions, bank_import, bank_matching, case_notes, notes, payout_mirror, staff_operations
 from payments.bank_statements import StatementLine
-from payments.models import BankLine, Case, Dispute, ProviderEvent, StaffAction
+from payments.models import BankLine, Case, Dispute, Payout, ProviderEvent, StaffAction
 from payments.roles import Role
 from payments.staff_operations import StaffOperation
 from tests.factories import make_order, make_product
@@ -53,6 +53,10 @@ class Filled:
         yield "ledger", reverse("backoffice:ledger")
         yield "order-late", reverse("admin:orders_order_change", args=[self.late.pk])
         yield "order-open", reverse("admin:orders_order_change", args=[self.open.pk])
+        explained = Payout.objects.filter(remainder_minor=0).latest("pk")
+        yield "payout-explained", reverse("admin:payments_payout_change", args=[explained.pk])
+        matched = BankLine.objects.filter(match__isnull=False).latest("pk")
+        yield "bankline-matched", reverse("admin:payments_bankline_change", args=[matched.pk])
         yield "order-search", reverse("admin:orders_order_changelist") + "?q=shopper@example.com"
 
 
@@ -82,6 +86,7 @@ def fill(fake: FakeProvider, *, now: datetime) -> Filled:
     letters.update(
         state="dead", died_at=now, dead_reason="permanent", last_failure="permanent", last_detail="It says no (422)."
     )
+    _refund(paid, fake)
     _pay_out(fake, now=now)
     return Filled(paid=paid.order, late=late.order, open=open_.order, action=_ask(late, now=now))
 
@@ -92,6 +97,13 @@ def _pay(world: World, fake: FakeProvider) -> None:
     fake.pay(payment)
     world.tell(payment, event_id="evt_paid")
     world.work()
+
+
+def _refund(world: World, fake: FakeProvider) -> None:
+    """One refund that the bank takes its time for."""
+    fake.refund_status = "pending"
+    world.refund(100)
+    fake.refund_status = "succeeded"
 
 
 def _pay_out(fake: FakeProvider, *, now: datetime) -> None:

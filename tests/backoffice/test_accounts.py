@@ -86,7 +86,7 @@ class TestInvitation:
         clock.shift(30)
         client.post("/admin/login/", {"username": "ann", "password": NEW_PASSWORD, "code": code(key)})
         assert is_in(client)
-        assert client.get(link).status_code == 302
+        assert client.get(link).status_code == 404
         assert client.get("/admin/invitation/").status_code == 404
 
     def test_the_picture_is_an_svg_for_this_session_alone(self, client: Client, invitation: Invitation) -> None:

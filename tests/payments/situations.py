@@ -9,7 +9,8 @@ from typing import Any
 from orders.money import Money
 from payments.models.call import Operation
 from payments.models.case import CaseKind
-from payments.situation import Attempt, Call, Disputed, Notice, OpenCase, Situation, Untold
+from payments.situation import Attempt, Call, Disputed, Notice, OpenCase, Paused, Situation, Untold
+from payments.undecided_refund import UndecidedRefund
 
 NOW = datetime(2026, 11, 21, 14, 10, tzinfo=UTC)
 
@@ -95,6 +96,10 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "stopped_by_case": placed(cases=(case(CaseKind.WRONG_ACCOUNT, "Account acct_9.", "Put back the first key."),)),
     "time_ran_out": placed(expires_at=NOW - minutes(1)),
+    "provider_paused": placed(
+        attempt=attempt(state="created", page_open=False, url_given_at=None, looked_at=None, said=""),
+        paused=Paused(label="Stripe", since=NOW - minutes(60), reason="Announced maintenance until three"),
+    ),
     "page_open": placed(attempt=attempt(decline_reason="insufficient_funds", decline_code="card_declined")),
     "capture_on_its_way": placed(
         attempt=attempt(state="authorized", page_open=False, said="authorized"),
@@ -132,6 +137,9 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "never_started": placed(attempt=None),
     "unsettled": placed(attempt=attempt(state="paid", page_open=False, said="paid")),
+    "refund_failed": paid(
+        cases=(case(CaseKind.REFUND_FAILED, "stripe: expired_or_canceled_card", "Pay the customer another way."),)
+    ),
     "disputed": paid(
         dispute=Disputed(
             dispute_id="du_1",
@@ -145,6 +153,15 @@ SITUATIONS: dict[str, Situation] = {
     ),
     "paid_with_case": paid(
         cases=(case(CaseKind.PROVIDER_REFUND, "stripe shows refund re_1 (pending).", "Tell the customer."),)
+    ),
+    "refund_on_its_way": paid(
+        refund=UndecidedRefund(
+            state="pending",
+            label="Stripe",
+            amount=Money(500, "EUR"),
+            requested_at=NOW - minutes(4),
+            next_look_at=NOW + minutes(5),
+        )
     ),
     "paid_untold": paid(
         untold=(

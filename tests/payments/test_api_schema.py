@@ -172,3 +172,12 @@ def test_the_pages_policy_is_the_sites_but_for_the_icons() -> None:
     assert pages.pop("img-src") == f"{sites.pop('img-src')} data:"
     assert pages == sites
     assert "unsafe" not in str(pages)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("query", ["version=a%0d%0aX-Evil:%201", "lang=%00", "lang=..%2f..", "version=%ff", "format=x"])
+def test_nothing_in_its_address_breaks_the_document(query: str) -> None:
+    client = Client(raise_request_exception=False)
+    answer = client.get(f"/api/schema/?{query}")
+    assert answer.status_code in (200, 404), query
+    assert "X-Evil" not in answer.headers

@@ -114,6 +114,13 @@ def test_what_never_left_does_not_arrive(fake: FakeProvider, now: datetime, stat
     assert bank_matching.match_open_lines(at=now) == 0
 
 
+@pytest.mark.parametrize("status", [PayoutStatus.PENDING, PayoutStatus.CANCELLED])
+def test_nor_by_hand(fake: FakeProvider, now: datetime, status: PayoutStatus) -> None:
+    payout, line = pay_out(fake, now, status=status), booked(now)
+    with pytest.raises(NoMatch, match="never left"):
+        bank_matching.check(line, payout)
+
+
 def test_a_debit_of_the_provider_is_a_payout_too(fake: FakeProvider, now: datetime) -> None:
     pay_out(fake, now, -500)
     booked(now, -500)

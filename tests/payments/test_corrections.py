@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -403,3 +404,37 @@ class TestRequeueEvent:
         ProviderEvent.objects.update(state=state)
         with pytest.raises(NotPossible):
             staff_operations.get("requeue_event").preview(ProviderEvent.objects.get().pk, {}, at=now)
+
+
+class TestMoneyThatIsGone:
+    """Late money that was given back, or is about to be, pays no order: the ledger would say that we hold it."""
+
+    def test_refunded_by_us(self, world: World, correct: Correct) -> None:
+        late_payment(world)
+        assert correct("refund_the_duplicate").state == ActionState.EXECUTED
+        with pytest.raises(NotPossible):
+            staff_operations.get("reopen_with_late_money").preview(world.order_id, {}, at=world.now)
+
+    def test_refunded_by_us_after_it_was_asked_for(self, world: World, correct: Correct) -> None:
+        late_payment(world)
+        action = correct("reopen_with_late_money", decide=False)
+        correct("refund_the_duplicate")
+        finance = make_staff(Role.FINANCE)
+        with suppress(NotPossible):
+            approvals.decide(action_id=action.pk, approve=True, note="", user=finance, clock=world.clock)
+        assert (world.order.state, world.facts().count("order.paid")) == ("expired", 0)
+
+    def test_refunded_in_part_at_the_provider(self, world: World) -> None:
+        late_payment(world)
+        payment = world.provider.the_payment()
+        [capture] = payment.captures
+        payment.overrides["refunds"] = (
+            RefundSnapshot(
+                refund_id="re_1", capture_id=capture.capture_id, amount_minor=1, currency="EUR", status="succeeded",
+            ),
+        )  # fmt: skip
+        world.tell(payment)
+        world.work()
+        assert "provider_refund" in world.cases()
+        with pytest.raises(NotPossible):
+            staff_operations.get("reopen_with_late_money").preview(world.order_id, {}, at=world.now)

@@ -143,7 +143,8 @@ class TestStaging:
 
     def test_a_pack_that_changed_after_the_request_is_not_sent(self, desk: Desk) -> None:
         action = desk.ask("stage_dispute_evidence", **PROOF)
-        Order.objects.update(email="somebody@else.example")
+        was = desk.world.order.email
+        Order.objects.update(email=f"{was[:1]}lfred@{was.partition('@')[2]}")  # masked, it reads as before
         assert desk.agree(action).state == ActionState.OVERTAKEN
         assert desk.bank.texts == {}
 
@@ -267,6 +268,22 @@ class TestSubmitting:
         desk.do("submit_dispute_evidence")
         assert (desk.dispute.state, desk.dispute.awaits_answer) == ("inquiry", False)
         assert "It takes evidence once." in desk.why_not("submit_dispute_evidence")
+
+    def test_an_answered_inquiry_that_becomes_a_chargeback_is_answered_anew(self, fake: FakeProvider, now: Any) -> None:
+        desk = open_desk(fake, now, inquiry=True)
+        desk.do("stage_dispute_evidence", **PROOF)
+        desk.do("submit_dispute_evidence")
+        desk.world.wait(days=2)
+        desk.world.provider.decide(desk.dispute_id, "open")
+        desk.world.tell(desk.payment, "charge.dispute.funds_withdrawn")
+        desk.world.work()
+        assert (desk.dispute.state, desk.dispute.awaits_answer) == ("open", True)
+        assert desk.why_not("stage_dispute_evidence") == desk.why_not("submit_dispute_evidence") == ""
+        desk.do("submit_dispute_evidence")
+        assert (desk.dispute.state, desk.bank.submitted) == ("under_review", 1)
+        assert "It takes evidence once." in desk.why_not("submit_dispute_evidence")
+        keys = [what for verb, what in desk.world.provider.calls if verb == "submit_evidence"]
+        assert len(set(keys)) == 2, "another question, another answer"
 
 
 class TestAccepting:

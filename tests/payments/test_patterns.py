@@ -14,9 +14,9 @@ from config import watching
 from config.readers import EnvironmentInvalid, Reader
 from integrations.models import OutboxEvent
 from orders.models import Order
-from payments import cases, patterns
+from payments import cases, ledger, patterns
 from payments.keyed_hashes import as_subject_id, client_key, method_key
-from payments.models import Case, PaymentAttempt, PaymentTry
+from payments.models import Capture, Case, PaymentAttempt, PaymentTry, Refund
 from payments.models.case import CaseKind, Resolution
 from tests.factories import make_order
 
@@ -181,15 +181,16 @@ class TestRefunds:
     def refund(self, now: datetime, at: datetime) -> None:
         attempt = an_attempt(an_order(now), at=now)
         with transaction.atomic():
-            cases.open_case(
-                CaseKind.PROVIDER_REFUND,
-                subject_kind="attempt",
-                subject_id=attempt.pk,
-                ours="",
-                theirs="",
-                suggested_fix="",
-                at=at,
-            )
+            capture = Capture.objects.create(
+                attempt=attempt, order=attempt.order, provider=attempt.provider, account="acct",
+                capture_id=f"ch_{attempt.pk}", amount_minor=100, currency="EUR", disposition="unapplied",
+                captured_at=now, created_at=now,
+            )  # fmt: skip
+            ledger.post_capture(capture, at=now)
+            Refund.objects.create(
+                capture=capture, attempt=attempt, order=attempt.order, provider=attempt.provider, account="acct",
+                amount_minor=100, currency="EUR", made_by="ours", requested_at=at,
+            )  # fmt: skip
 
     @pytest.mark.parametrize(("taken", "spike"), [(0, True), (20, True), (21, False)])
     def test_many_and_a_share_of_what_was_taken(self, taken: int, spike: bool, now: datetime) -> None:

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 from django.core.cache import cache
 
-from integrations import delivery
+from integrations import breaker, delivery
 from integrations.connectors.contract import Verdict
 from integrations.contract import ConfigurationError, DeclineReason, Unavailable
 from integrations.failure import Failure
@@ -141,3 +141,17 @@ def test_a_dead_letter_is_seen_on_a_paid_order(world: World) -> None:
     for claimed in delivery.claim(now=world.now, limit=9):
         delivery.mark(claimed, Verdict(failure=Failure.PERMANENT, hopeless=True, detail="Gone."), now=world.now)
     assert why(told(world)).sentence.endswith("crm was not told of order.paid, given up after 1 try: Gone.")
+
+
+def test_a_paused_provider_is_why_nothing_begins(world: World) -> None:
+    """A page that stands open goes on: then the pause is not why."""
+    stripe, other = breaker.Subject(provider="stripe"), breaker.Subject(provider="other")
+    breaker.pause(stripe, actor="user:7", reason="Announced maintenance", now=world.now)
+    assert rule(world) == "never_started", "there is another way to pay"
+    breaker.pause(other, actor="user:7", reason="Announced maintenance", now=world.now)
+    assert rule(world) == "provider_paused"
+    assert "Announced maintenance" in why(told(world)).sentence
+    breaker.resume(stripe, actor="user:7", reason="It is over", now=world.now)
+    world.press_pay()
+    breaker.pause(stripe, actor="user:7", reason="Announced maintenance", now=world.now)
+    assert rule(world) == "page_open"

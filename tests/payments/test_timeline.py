@@ -125,7 +125,7 @@ def test_what_moved_stands_above_the_look_that_moved_it(story: World) -> None:
 
 
 def test_each_kind_of_row_has_one_source() -> None:
-    assert len({source.kind for source in SOURCES}) == len(SOURCES) == 22
+    assert len({source.kind for source in SOURCES}) == len(SOURCES) == 23
 
 
 @pytest.mark.parametrize("size", [1, 2, 7])

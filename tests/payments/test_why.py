@@ -62,6 +62,11 @@ SNAPSHOTS = {
         "The time to pay ran out at 14:09 UTC; before the order expires we make sure that nothing was paid.",
         "We look, close the page, and look again at 14:11 UTC.",
     ),
+    "provider_paused": (
+        "act",
+        "Stripe is paused since 13:10 UTC: Announced maintenance until three. No new payment begins there.",
+        "Nothing happens by itself. Whoever may pause providers can resume it.",
+    ),
     "page_open": (
         "wait",
         (
@@ -120,6 +125,11 @@ SNAPSHOTS = {
         "The attempt is paid, and the order is not paid by it.",
         "Nothing happens by itself. Compare the payment at the provider, and tell the developers.",
     ),
+    "refund_failed": (
+        "act",
+        "A refund failed. Stripe: expired_or_canceled_card",
+        "Nothing happens by itself. Case 7: Pay the customer another way.",
+    ),
     "disputed": (
         "act",
         (
@@ -135,6 +145,11 @@ SNAPSHOTS = {
             "Stripe shows refund re_1 (pending)."
         ),
         "Nothing happens by itself. Case 7: Tell the customer.",
+    ),
+    "refund_on_its_way": (
+        "wait",
+        "A refund of 5.00 EUR was asked for at 14:06 UTC; Stripe has it in hand.",
+        "We ask Stripe again at 14:15 UTC.",
     ),
     "paid_untold": (
         "wait",

@@ -281,6 +281,23 @@ def test_evidence_is_staged_then_submitted_once_through_the_sdk(shop: Shop) -> N
         stripe.submit_evidence(dispute.dispute_id, pack, idempotency_key="submit-2")
 
 
+def test_an_answered_inquiry_that_becomes_a_chargeback_waits_for_an_answer(shop: Shop) -> None:
+    shop.control.pay(shop.press_pay().page_id, card="4000000000001976")
+    look(shop.attempt.pk, clock=timezone.now, actor="test")
+    dispute, stripe = Dispute.objects.get(), providers.get("stripe")
+    pack = evidence.build(dispute, {})
+    stripe.submit_evidence(dispute.dispute_id, pack, idempotency_key="inquiry-1")
+    look(shop.attempt.pk, clock=timezone.now, actor="test")
+    assert (Dispute.objects.get().state, Dispute.objects.get().awaits_answer) == ("inquiry", False)
+
+    shop.control.move_dispute(dispute.dispute_id, status="needs_response")
+    look(shop.attempt.pk, clock=timezone.now, actor="test")
+    assert (Dispute.objects.get().state, Dispute.objects.get().awaits_answer) == ("open", True)
+    stripe.submit_evidence(dispute.dispute_id, pack, idempotency_key="chargeback-1")
+    look(shop.attempt.pk, clock=timezone.now, actor="test")
+    assert (Dispute.objects.get().state, Dispute.objects.get().awaits_answer) == ("under_review", False)
+
+
 def test_a_dispute_is_accepted_through_the_sdk(shop: Shop) -> None:
     shop.control.pay(shop.press_pay().page_id, card="4000000000000259")
     look(shop.attempt.pk, clock=timezone.now, actor="test")

@@ -16,6 +16,7 @@ from integrations.contract import (
     CaptureSnapshot,
     ConfigurationError,
     EntryKind,
+    InvalidRequest,
     PayoutStatus,
     Unavailable,
 )
@@ -183,6 +184,32 @@ def test_a_payment_we_never_heard_of_leaves_a_remainder(paid: World) -> None:
     assert (unknown.entry.source_id, unknown.why) == ("ch_stray", "No payment of ours is ch_stray.")
     assert payout().remainder_minor == 650
     assert "No payment of ours is ch_stray." in Case.objects.get().ours
+
+
+def test_two_unknown_entries_that_cancel_each_other_out_are_a_case_all_the_same(paid: World) -> None:
+    strays = [
+        paid.provider.entry(EntryKind.PAYMENT, 700, source_id="ch_stray"),
+        paid.provider.entry(EntryKind.REFUND, -700, source_id="re_stray"),
+    ]
+    paid.provider.pay_out([payment_entry(paid), *strays])
+    bring_in(paid)
+    assert (payout().remainder_minor, payout().unexplained_entries, payout().is_explained) == (0, 2, False)
+    assert paid.cases() == ["payout_remainder"]
+    bring_in(paid)
+    assert Case.objects.get().times_seen == 1
+
+
+def test_a_cursor_that_means_nothing_any_more_is_forgotten(paid: World) -> None:
+    paid.provider.page_size = 1
+    paid.provider.pay_out([payment_entry(paid), paid.provider.entry(EntryKind.ADJUSTMENT, 5)])
+    left = iter([True, True])
+    mirror("stripe", clock=paid.clock, goes_on=lambda: next(left, False))
+    assert PayoutMirror.objects.get().cursor
+    paid.provider.fail_next = [InvalidRequest("no such cursor")]
+    assert mirror("stripe", clock=paid.clock).error is not None
+    assert PayoutMirror.objects.get().cursor == ""
+    bring_in(paid)
+    assert payout().remainder_minor == 0
 
 
 def test_another_fee_than_the_look_told_is_named(paid: World) -> None:

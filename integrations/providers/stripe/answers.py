@@ -14,6 +14,9 @@ _LAST_SECOND = 253_402_300_799
 
 _ADDRESS = re.compile(r"(?:https://|http://(?:127\.0\.0\.1|localhost|\[::1\])[:/])[\x21-\x7e]+")
 
+# What PostgreSQL stores in no text: one field that holds it would undo the whole settlement, at every look.
+_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+
 Answer = Mapping[str, Any]
 
 
@@ -26,7 +29,7 @@ def unreadable(data: Answer, key: str) -> Unavailable:
 def text(data: Answer, key: str) -> str:
     """Return a non-empty string. Raises Unavailable."""
     value = data.get(key)
-    if not isinstance(value, str) or not value:
+    if not isinstance(value, str) or not value or _UNSTORABLE.search(value):
         raise unreadable(data, key)
     return value
 
@@ -96,4 +99,4 @@ def metadata(data: Answer, key: str) -> str:
     """Return one value of the object's metadata, empty where there is none."""
     values = data.get("metadata")
     value = values.get(key) if isinstance(values, dict) else None
-    return value if isinstance(value, str) else ""
+    return value if isinstance(value, str) and not _UNSTORABLE.search(value) else ""

@@ -37,6 +37,8 @@ _STATUS = {
     "won": "won",
     "lost": "lost",
 }
+_ASKS = frozenset({"warning_needs_response", "needs_response"})
+
 _FIELD: dict[EvidenceText, str] = {text: text.value for text in EvidenceText}
 """Stripe's name of each text: ours were taken from it."""
 
@@ -44,7 +46,8 @@ _FIELD: dict[EvidenceText, str] = {text: text.value for text in EvidenceText}
 def snapshot(dispute: Answer) -> DisputeSnapshot:
     """Reduce a dispute to our words. Raises Unavailable where it is not what the API documents."""
     amount_minor, currency = from_stripe(answers.whole(dispute, "amount"), answers.text(dispute, "currency"))
-    status = _STATUS.get(answers.text(dispute, "status"))
+    told = answers.text(dispute, "status")
+    status = _STATUS.get(told)
     if status is None:
         raise answers.unreadable(dispute, "status")
     details = answers.inner(dispute, "evidence_details") or {}
@@ -57,7 +60,8 @@ def snapshot(dispute: Answer) -> DisputeSnapshot:
         respond_by=answers.moment_or_none(details, "due_by"),
         opened_at=answers.moment_or_none(dispute, "created"),
         reason=answers.text_or_empty(dispute, "reason")[:_MAX_REASON],
-        evidence_submitted=bool(details.get("submission_count")),
+        # The count goes on over an inquiry that becomes a chargeback, which asks anew.
+        evidence_submitted=told not in _ASKS and bool(details.get("submission_count")),
         movements=_movements(dispute),
     )
 
@@ -89,7 +93,9 @@ def _update(client: Client, dispute_id: str, texts: EvidenceTexts, *, submit: bo
 
 
 def _movements(dispute: Answer) -> tuple[DisputeMovement, ...]:
-    entries = dispute.get("balance_transactions") or []
+    entries = dispute.get("balance_transactions")
+    if entries is None:
+        return ()
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise answers.unreadable(dispute, "balance_transactions")
     return tuple(_movement(entry) for entry in entries)

@@ -19,6 +19,13 @@ from integrations.models import Delivery, DeliveryState, Failure
 from tests.integrations.deliveries import ORDER, make_mailbox, tell
 
 CONNECTOR = MailConnector()
+REFUNDED = {
+    "refund_display": "234,50 €",
+    "refund_of": "applied",
+    "refunded_at": "2026-11-22T09:00:00+00:00",
+    "refund_arrives_at": "2026-12-06T09:00:00+00:00",
+}
+"""What payments/refunds.py adds to the fact, as far as the mail tells it."""
 
 
 def build(fact: Fact = Fact.ORDER_PAID, *, key: str = "msg_1", to: str = "", **payload: Any) -> EmailMultiAlternatives:
@@ -49,12 +56,13 @@ def bodies(fact: Fact, **payload: Any) -> tuple[str, str, str]:
         (Fact.ORDER_EXPIRED, "Order 1042 was not paid", "status_url", "No money was taken."),
         (Fact.ORDER_CANCELLED, "Order 1042 was cancelled", "status_url", "Order 1042 was cancelled"),
         (Fact.ATTEMPT_FAILED, "Your payment for order 1042 did not go through", "pay_url", "no money was taken"),
+        (Fact.REFUND_SUCCEEDED, "We sent 234,50 € back to you for order 1042", "status_url", "arrives by 6 December"),
     ],
 )
 def test_each_mail_says_what_happened_what_was_ordered_and_where_to_go(
     fact: Fact, subject: str, link: str, sentence: str
 ) -> None:
-    found, text, html = bodies(fact)
+    found, text, html = bodies(fact, **(REFUNDED if fact is Fact.REFUND_SUCCEEDED else {}))
     assert found == subject
     for body in (text, html):
         assert sentence in body
@@ -65,7 +73,13 @@ def test_each_mail_says_what_happened_what_was_ordered_and_where_to_go(
 
 def test_every_fact_that_has_a_mail_is_tried_here() -> None:
     tried = {Fact.ORDER_PLACED, Fact.ORDER_PAID, Fact.ORDER_EXPIRED, Fact.ORDER_CANCELLED, Fact.ATTEMPT_FAILED}
-    assert tried == MAILED_FACTS
+    assert tried | {Fact.REFUND_SUCCEEDED} == MAILED_FACTS
+
+
+def test_money_beyond_the_order_is_not_said_to_be_of_its_payment() -> None:
+    for body in bodies(Fact.REFUND_SUCCEEDED, **{**REFUNDED, "refund_of": "unapplied"})[1:]:
+        assert "beyond what order 1042 owed" in body
+        assert "of your payment" not in body
 
 
 def test_names_are_escaped_in_html_and_plain_in_text() -> None:

@@ -104,6 +104,13 @@ def test_a_refund_is_tryton_s_credit_note(erp: tryton.Tryton, told: Told) -> Non
     assert len(erp.invoices) == 3
 
 
+def test_money_that_paid_no_order_gets_no_credit_note(erp: tryton.Tryton, told: Told) -> None:
+    told.tell(Fact.ORDER_PAID)
+    row = told.tell(Fact.REFUND_SUCCEEDED, refund_of="unapplied")
+    assert row.state == "delivered", row.last_detail
+    assert len(erp.invoices) == 1
+
+
 def test_one_shopper_is_one_party_however_the_address_is_written(erp: tryton.Tryton, told: Told) -> None:
     told.tell(Fact.ORDER_PAID, email="Ann@Example.com")
     told.tell(Fact.ORDER_PAID, email="ann@example.com", number=1043, token="another")

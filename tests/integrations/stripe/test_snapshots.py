@@ -370,3 +370,14 @@ def test_a_refusal_without_a_known_reason_is_unknown_or_its_code(change: dict[st
     [told] = look(session(), intent(status="processing"), charges=[declined_charge(**change)]).tries
     assert told.decline is not None
     assert told.decline.reason in (DeclineReason.UNKNOWN, DeclineReason.DO_NOT_HONOR)
+
+
+@pytest.mark.parametrize("text", ["pa_1\x00", "pa_1\ud800"])
+def test_what_no_database_stores_is_no_reference_and_no_id(text: str) -> None:
+    """It would undo the settlement of all else that was told, at every look anew."""
+    told = Payment(session=session(metadata={"attempt": text}, client_reference_id=None), intent=None)
+    assert snapshot(told, account="acct_1").reference == ""
+    with pytest.raises(Unavailable):
+        snapshot(Payment(session=session(id=text), intent=None), account="acct_1")
+    with pytest.raises(Unavailable):
+        snapshot(Payment(session=session(client_reference_id=text), intent=None), account="acct_1")
