@@ -17,9 +17,10 @@ WINDOW_SECONDS = 60
 
 def too_many(request: HttpRequest, what: str, *, most_a_minute: int) -> bool:
     """Count one more, and say whether this client has done `what` more than `most_a_minute` times; 0: no limit."""
-    if not most_a_minute:
+    client = client_of(request)
+    if not most_a_minute or not client:
         return False
-    key = f"flood:{what}:{client_of(request)}"
+    key = f"flood:{what}:{client}"
     cache.add(key, 0, timeout=WINDOW_SECONDS)
     try:
         return int(cache.incr(key)) > most_a_minute
@@ -28,10 +29,10 @@ def too_many(request: HttpRequest, what: str, *, most_a_minute: int) -> bool:
 
 
 def client_of(request: HttpRequest) -> str:
-    """Return the client's address, of IPv6 its network."""
+    """Return the client's address, of IPv6 its network; empty where it is not known: then none is told from another."""
     told = str(request.META.get("REMOTE_ADDR", ""))
     try:
         address = ip_address(told)
     except ValueError:
-        return "unknown"
+        return ""
     return str(ip_network(f"{address}/64", strict=False)) if isinstance(address, IPv6Address) else str(address)

@@ -26,9 +26,11 @@ class CannotClose(Exception):
 def month_of(number: int) -> date:
     """Return the first day of a month written as 202611. Raises CannotClose for a number that is none."""
     try:
-        return date(number // 100, number % 100, 1)
+        month = date(number // 100, number % 100, 1)
+        bounds(month)
     except (ValueError, OverflowError):
         raise CannotClose(f"There is no month {number}.") from None
+    return month
 
 
 def number_of(month: date) -> int:

@@ -15,6 +15,7 @@ from payments.backoffice import (
     orders,
     payouts,
     people,
+    reconciliation,
 )
 
 __all__ = [
@@ -32,4 +33,5 @@ __all__ = [
     "orders",
     "payouts",
     "people",
+    "reconciliation",
 ]

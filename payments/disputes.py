@@ -13,7 +13,6 @@ from django_fsm import can_proceed
 from integrations.contract import DisputeMovement as ToldMovement
 from integrations.contract import DisputeSnapshot, PaymentSnapshot
 from integrations.facts import Fact
-from integrations.failpoints import failpoint
 from integrations.redaction import one_line
 from orders import facts
 from orders.models import Order, Transition
@@ -110,7 +109,6 @@ def _record(order: Order, capture: Capture, told: DisputeSnapshot, *, cause: str
         dispute = _create(order, capture, told, at=at)
     news = _adopt(dispute, told, at=at)
     moved = _follow(order, dispute, told, cause=cause, actor=actor, at=at)
-    failpoint("dispute.before_posting")
     paid = [_write(dispute, entry, at=at) for entry in told.movements]
     if dispute.state == State.LOST:
         dispute_ledger.post_losses(dispute, at=at)

@@ -46,6 +46,7 @@ REMEDIES = {
     "unbalanced": _OWNER + "restore the transaction from a backup, or reverse what stands there.",
     "month_changed": _OWNER + "correct in an open month: a closed one is never changed.",
     "unknown_account": "Add the account to payments/chart.py and have that reviewed, or reverse the posting.",
+    "unreadable": _OWNER + "restore the row from a backup.",
     "unknown_cause": "Register the cause beside its posting function (payments/ledger_causes.py).",
     "no_posting": "Post it by its own posting function, dated now; then find out how it could commit without.",
     "no_cause": "Look at the provider and the audit log whether it happened; reverse the posting if it did not.",
@@ -304,7 +305,11 @@ def _causeless(cause: Cause, posting: Posting) -> Finding:
 
 
 def _compare(cause: Cause, row: Any, posting: Posting | None) -> Iterator[Finding]:
-    expected = cause.expected(row)
+    try:
+        expected = cause.expected(row)
+    except ValueError as error:  # a currency, amount or word that no code of ours would have written
+        yield _found("unreadable", f"{cause.kind} {row.pk} cannot be understood: {error}.", cause, row, posting)
+        return
     if expected is None and posting is None:
         return
     if expected is None and posting is not None:

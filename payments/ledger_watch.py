@@ -72,6 +72,8 @@ def _unfinished() -> QuerySet[LedgerCheck]:
 
 def _piece(run: LedgerCheck, *, at: datetime) -> tuple[int, list[Finding]]:
     """Do steps until time is up or the run ends; note in its row where the next piece begins."""
+    if run.stage not in ledger_check.stages():  # begun by another version: from the beginning
+        run.stage, run.after_key = ledger_check.stages()[0], LOWEST_KEY
     seen_before, findings = run.rows_seen, list[Finding]()
     deadline = time.monotonic() + PIECE_SECONDS
     while run.finished_at is None and time.monotonic() < deadline:

@@ -22,7 +22,7 @@ T = TypeVar("T")
 
 class FakeLists:
     """Mixed into FakeProvider. `unlisted`: ids that lists leave out (they lag); `listed_changes`: fields by capture id
-    that the list tells otherwise than a look; `extra_captures`, `events`, `listed_refunds`: what is there besides."""
+    that the list tells otherwise than a look; `extra_captures`, `extra_refunds`, `events`: what is there besides."""
 
     page_size = 100
     mode: Mode
@@ -33,7 +33,7 @@ class FakeLists:
         self.unlisted: set[str] = set()
         self.listed_changes: dict[str, dict[str, Any]] = {}
         self.extra_captures: list[ListedCapture] = []
-        self.listed_refunds: list[ListedRefund] = []
+        self.extra_refunds: list[ListedRefund] = []
         self.events: list[ListedEvent] = []
 
     def account(self) -> str:
@@ -56,7 +56,8 @@ class FakeLists:
 
     def list_refunds(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[ListedRefund]:
         self._begin("list_refunds", cursor)
-        return _page(_between(self.listed_refunds, since, until), cursor, self.page_size)
+        listed = (each for each in self._all_refunds() if each.refund_id not in self.unlisted)
+        return _page(_between(listed, since, until), cursor, self.page_size)
 
     def list_events(self, *, since: datetime, cursor: str = "", types: tuple[str, ...] = ()) -> Page[ListedEvent]:
         self._begin("list_events", cursor)
@@ -87,6 +88,23 @@ class FakeLists:
                     "status_words": "succeeded",
                 }
                 yield ListedCapture(**{**told, **self.listed_changes.get(capture.capture_id, {})})
+
+    def _all_refunds(self) -> Iterable[ListedRefund]:
+        yield from self.extra_refunds
+        for payment in self.payments.values():
+            taken = {capture.capture_id: capture.captured_at for capture in payment.captures}
+            for refund in payment.refunds:
+                yield ListedRefund(
+                    refund_id=refund.refund_id,
+                    capture_id=refund.capture_id,
+                    reference=refund.reference,
+                    ids=ProviderIds(intent_id=payment.intent_id),
+                    account=payment.overrides.get("account", self.account()),
+                    status=refund.status,
+                    amount_minor=refund.amount_minor,
+                    currency=refund.currency,
+                    listed_at=refund.created_at or taken[refund.capture_id],
+                )
 
 
 def _between(listed: Iterable[Any], since: datetime, until: datetime) -> list[Any]:

@@ -44,6 +44,8 @@ class AreaAdmin(admin.ModelAdmin[Row]):
         what the list masks, and tokens and payloads with it.
         """
         names = {_asked_by(each) for each in self.list_filter}
+        if "\x00" in str(value):  # PostgreSQL refuses it
+            return False
         return any(lookup == f"{name}{appended}" for name in names for appended in _BY_FILTERS)
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:

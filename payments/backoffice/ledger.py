@@ -15,6 +15,7 @@ from typing import Any
 
 from django import forms
 from django.contrib import admin, messages
+from django.core.validators import MaxValueValidator
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -169,11 +170,16 @@ class LedgerTransactionAdmin(ReadOnlyAdmin[LedgerTransaction]):
         return f"{debits} → {', '.join(entry.account for entry in entries if entry.amount_minor < 0)}"
 
 
+LAST_DAY = MaxValueValidator(date(2999, 12, 31))
+"""There is a day after it, whatever is asked for."""
+
+
 class UntilForm(forms.Form):
     """At the end of which day the balance is shown."""
 
     until = forms.DateField(
         required=False,
+        validators=[LAST_DAY],
         label="At the end of (UTC)",
         widget=forms.DateInput({"type": "date"}),
         help_text="Empty: as it stands now.",
@@ -184,8 +190,8 @@ class ExportForm(forms.Form):
     """What is exported, of which days, in which form."""
 
     what = forms.ChoiceField(choices=[("journal", "Journal: every entry"), ("balance", "Trial balance")])
-    since = forms.DateField(label="From (UTC)", widget=forms.DateInput({"type": "date"}))
-    until = forms.DateField(label="To, included", widget=forms.DateInput({"type": "date"}))
+    since = forms.DateField(label="From (UTC)", validators=[LAST_DAY], widget=forms.DateInput({"type": "date"}))
+    until = forms.DateField(label="To, included", validators=[LAST_DAY], widget=forms.DateInput({"type": "date"}))
     form = forms.ChoiceField(label="As", choices=[("csv", "CSV"), ("xlsx", "XLSX")])
 
     def clean(self) -> dict[str, Any]:

@@ -21,13 +21,12 @@ from integrations.contract import (
     UnknownObject,
     WrongMode,
 )
-from orders.money import Money
 from payments.clock import Clock
-from payments.models import PaymentAttempt, ReconciliationFinding, ReconciliationRun
+from payments.models import PaymentAttempt, ReconciliationRun
 from payments.models.capture import Disposition
 from payments.models.case import CaseKind
 from payments.models.reconciliation import Difference, Upshot
-from payments.reconciliation import runs, telling
+from payments.reconciliation import findings, runs, telling
 from payments.reconciliation.comparing import classify_missing, compare
 from payments.reconciliation.ours import Ours, attempt_of, by_ids
 from payments.reconciliation.telling import Told
@@ -278,23 +277,16 @@ def _insert(
     case_id: int | None,
     at: datetime,
 ) -> None:
-    stake: Money | None = told.stake
-    ReconciliationFinding.objects.bulk_create(
-        [
-            ReconciliationFinding(
-                run=run,
-                difference=difference,
-                upshot=upshot,
-                object_id=suspicion.object_id,
-                order_id=suspicion.order_id,
-                attempt_id=suspicion.attempt_id,
-                case_id=case_id,
-                amount_minor=stake.amount_minor if stake else None,
-                currency=stake.currency if stake else "",
-                ours=told.ours[:300],
-                theirs=told.theirs[:300],
-                at=at,
-            )
-        ],
-        ignore_conflicts=True,  # the run was stopped after it, and goes on from its last page
+    findings.insert(
+        run,
+        difference=difference,
+        upshot=upshot,
+        object_id=suspicion.object_id,
+        attempt_id=suspicion.attempt_id,
+        order_id=suspicion.order_id,
+        case_id=case_id,
+        stake=told.stake,
+        ours=told.ours,
+        theirs=told.theirs,
+        at=at,
     )

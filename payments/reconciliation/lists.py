@@ -77,5 +77,5 @@ def walk_or_leave(walk: Walk) -> None:
 def _lists(name: str) -> bool:
     try:
         return providers.get(name).capabilities.lists_payments
-    except ConfigurationError:
+    except (ConfigurationError, providers.UnknownProvider):  # `doctor` says what is wrong with it
         return False

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 
 from integrations.contract import ListedCapture
 from payments.models import Capture, PaymentAttempt
@@ -69,16 +69,29 @@ def by_ids(provider: str, capture_ids: Collection[str]) -> dict[str, Ours]:
 
 def between(provider: str, *, low: datetime, high: datetime) -> Iterator[list[Ours]]:
     """Return our captures of [low, high) by captured_at, newest first, in chunks: memory knows no whole list."""
-    rows = Capture.objects.filter(provider=provider, captured_at__gte=low).order_by("-captured_at", "-pk")
-    below = Q(captured_at__lt=high)
+    rows = Capture.objects.filter(provider=provider, captured_at__gte=low)
+    for chunk in newest_first(rows, by="captured_at", below=high, fields=FIELDS):
+        yield [Ours(*row) for row in chunk]
+
+
+def newest_first(
+    rows: QuerySet[Any], *, by: str, below: datetime, fields: Sequence[str]
+) -> Iterator[list[tuple[Any, ...]]]:
+    """Return these fields of the rows whose time `by` is before `below`, newest first, in chunks by key.
+
+    `fields` must hold `pk` and `by`.
+    """
+    ordered = rows.order_by(f"-{by}", "-pk")
+    key, moment = fields.index("pk"), fields.index(by)
+    beyond = Q(**{f"{by}__lt": below})
     while True:
-        chunk = [Ours(*row) for row in rows.filter(below).values_list(*FIELDS)[:CHUNK]]
+        chunk = list(ordered.filter(beyond).values_list(*fields)[:CHUNK])
         if chunk:
             yield chunk
         if len(chunk) < CHUNK:
             return
-        last = chunk[-1]
-        below = Q(captured_at__lte=last.captured_at) & (Q(captured_at__lt=last.captured_at) | Q(pk__lt=last.pk))
+        at, pk = chunk[-1][moment], chunk[-1][key]
+        beyond = Q(**{f"{by}__lte": at}) & (Q(**{f"{by}__lt": at}) | Q(pk__lt=pk))
 
 
 def attempt_of(provider: str, listed: ListedCapture) -> OurAttempt | None:

@@ -10,21 +10,21 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 
-from integrations import providers
-from integrations.contract import ListedCapture, Page
+from integrations.contract import Page
 from payments.clock import Clock
 from payments.models import ReconciliationRun
 from payments.models.reconciliation import Phase
 from payments.reconciliation import payout_remainders, runs
-from payments.reconciliation.confirming import Suspicion, confirm, suspect_listed, suspect_unlisted, tell_of_interrupted
-from payments.reconciliation.ours import between, by_ids
+from payments.reconciliation.confirming import tell_of_interrupted
+from payments.reconciliation.sides import SIDES, Side
 
 PAGES_BEHIND = 2
-NEXT_PHASE = {Phase.CAPTURES: Phase.PAYOUTS, Phase.PAYOUTS: Phase.DONE}
+NEXT_PHASE = {Phase.CAPTURES: Phase.REFUNDS, Phase.REFUNDS: Phase.PAYOUTS, Phase.PAYOUTS: Phase.DONE}
 
 
 class OutOfTime(Exception):
@@ -66,50 +66,57 @@ class Walk:
 
     def _page(self) -> None:
         run = self.run
-        page = providers.get(run.provider).list_captures(since=run.since, until=run.until, cursor=run.cursor)
-        known = by_ids(run.provider, [line.capture_id for line in page.items])
+        side = SIDES[run.phase]
+        page = side.page(run)
+        ids = [side.id_of(line) for line in page.items]
+        known = side.known(run.provider, ids)
         for line in page.items:
-            self._confirm(suspect_listed(run, line, known.get(line.capture_id)))
-        ids = [line.capture_id for line in page.items]
+            self._confirm(side, side.suspect_listed(run, line, known.get(side.id_of(line))))
         listed_to = min((line.listed_at for line in page.items), default=run.listed_to)
         low = run.since if not page.cursor else run.listed_to
-        compared = self._ours(low=low, seen=set(ids).union(*run.recent))
+        compared = self._ours(side, low=low, seen=set(ids).union(*run.recent))
         runs.keep(run, at=self.clock(), **self._progress(page, ids, listed_to, low, compared))
 
-    def _ours(self, *, low: datetime, seen: set[str]) -> int:
+    def _ours(self, side: Side, *, low: datetime, seen: set[str]) -> int:
         """Compare our rows of [low, where the last page left off) with what was listed; return how many there were."""
         count = 0
         if low >= self.run.ours_read_to:
             return count
-        for chunk in between(self.run.provider, low=low, high=self.run.ours_read_to):
+        for chunk in side.between(self.run.provider, low=low, high=self.run.ours_read_to):
             for row in chunk:
-                if row.capture_id not in seen:
-                    self._confirm(suspect_unlisted(self.run, row))
+                if side.id_of(row) not in seen:
+                    self._confirm(side, side.suspect_unlisted(self.run, row))
             count += len(chunk)
         return count
 
-    def _confirm(self, suspicion: Suspicion | None) -> None:
+    def _confirm(self, side: Side, suspicion: Any) -> None:
         if suspicion is None:
             return
         if self.run.findings.filter(object_id=suspicion.object_id).exists():
             return  # confirmed before this run was stopped
         self._check_time()
-        confirm(self.run, suspicion, clock=self.clock)
+        side.confirm(self.run, suspicion, clock=self.clock)
 
     def _progress(
-        self, page: Page[ListedCapture], ids: list[str], listed_to: datetime, low: datetime, compared: int
+        self, page: Page[Any], ids: list[str], listed_to: datetime, low: datetime, compared: int
     ) -> dict[str, object]:
         run = self.run
-        return {
-            "cursor": page.cursor,
-            "phase": run.phase if page.cursor else NEXT_PHASE[Phase(run.phase)],
-            "listed_to": listed_to,
-            "ours_read_to": min(low, run.ours_read_to),
+        counts = {
             "confirming": None,
-            "recent": [*run.recent, ids][-PAGES_BEHIND:] if page.cursor else [],
             "pages": run.pages + 1,
             "listed": run.listed + len(ids),
             "compared": run.compared + compared,
+        }
+        if not page.cursor:  # the next list begins at its newest end
+            newest = run.until + timedelta(seconds=1)
+            phase = NEXT_PHASE[Phase(run.phase)]
+            return {**counts, "phase": phase, "cursor": "", "listed_to": newest, "ours_read_to": newest, "recent": []}
+        return {
+            **counts,
+            "cursor": page.cursor,
+            "listed_to": listed_to,
+            "ours_read_to": min(low, run.ours_read_to),
+            "recent": [*run.recent, ids][-PAGES_BEHIND:],
         }
 
     def _has_time(self) -> bool:

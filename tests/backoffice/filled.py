@@ -16,6 +16,7 @@ from orders.models import Order
 from payments import actions, bank_import, bank_matching, case_notes, notes, payout_mirror, staff_operations
 from payments.bank_statements import StatementLine
 from payments.models import BankLine, Case, Dispute, Payout, ProviderEvent, StaffAction
+from payments.reconciliation import lists
 from payments.roles import Role
 from payments.staff_operations import StaffOperation
 from tests.factories import make_order, make_product
@@ -88,6 +89,7 @@ def fill(fake: FakeProvider, *, now: datetime) -> Filled:
     )
     _refund(paid, fake)
     _pay_out(fake, now=now)
+    _reconcile(now=now)
     return Filled(paid=paid.order, late=late.order, open=open_.order, action=_ask(late, now=now))
 
 
@@ -133,6 +135,14 @@ def _pay_out(fake: FakeProvider, *, now: datetime) -> None:
         at=now,
     )  # fmt: skip
     bank_matching.match_open_lines(at=now)
+
+
+def _reconcile(*, now: datetime) -> None:
+    """One run over the lists, which suspects the payout that is not explained."""
+    lists.reconcile(
+        "stripe", since=now - timedelta(days=1), dry_run=True, actor="command:reconcile", clock=lambda: now,
+        pause=lambda _: None,
+    )  # fmt: skip
 
 
 def _newest(fake: FakeProvider) -> Payment:

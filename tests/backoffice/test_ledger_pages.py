@@ -71,6 +71,7 @@ class TestTheTrialBalance:
 
     def test_a_date_that_is_none_is_told(self, finance: Client) -> None:
         assert "Enter a valid date" in text_of(finance, PAGE, until="yesterday")
+        assert "less than or equal to" in text_of(finance, PAGE, until="9999-12-31")
 
     def test_closed_months_and_whether_the_next_can_be_closed(self, finance: Client) -> None:
         assert "Close the month 2026-10: The ledger was not verified since" in text_of(finance, PAGE).replace(
@@ -165,7 +166,15 @@ class TestExports:
         assert record.actor.startswith("user:")
 
     @pytest.mark.parametrize(
-        "asked", [{"since": "2026-11-30"}, {"form": "pdf"}, {"what": "all"}, {"until": ""}, {"since": "-1"}]
+        "asked",
+        [
+            {"since": "2026-11-30"},
+            {"form": "pdf"},
+            {"what": "all"},
+            {"until": ""},
+            {"since": "-1"},
+            {"until": "9999-12-31"},
+        ],
     )
     def test_what_cannot_be_exported_is_told(self, finance: Client, sold: World, asked: dict[str, str]) -> None:
         answer = finance.get(EXPORT, {**DAYS, "what": "journal", "form": "csv", **asked}, follow=True)

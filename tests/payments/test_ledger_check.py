@@ -119,7 +119,12 @@ def _gone_entries(world: World) -> None:
     tamper("payments_ledgerentry", statement, posting("fee").pk)
 
 
+def _no_currency(world: World) -> None:
+    tamper("payments_capture", "UPDATE payments_capture SET currency = 'X?Y' WHERE disposition = %s", "applied")
+
+
 PLANTED = [
+    (_no_currency, ["unreadable", "unreadable"]),
     (_amount, ["out_of_balance", "unbalanced", "wrong_amount"]),
     (_both_amounts, ["wrong_amount"]),
     (_account, ["wrong_account"]),

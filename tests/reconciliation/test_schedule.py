@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from integrations.contract import Unavailable
+from integrations import providers
+from integrations.contract import ProviderMisconfigured, Unavailable
 from payments import event_watermarks, rounds, working
 from payments.models import EventWatermark, ReconciliationRun
 from payments.reconciliation import runs, schedule
@@ -129,3 +130,19 @@ def test_the_keeper_does_it(books: Books) -> None:
     assert working.keeping_due(books.now)
     working.keep_house(clock=books.clock)
     assert ReconciliationRun.objects.get().ending == "done"
+
+
+def test_a_provider_without_an_adapter_or_keys_stops_nothing(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    def get(name: str) -> object:
+        if name == "nobody":
+            raise providers.UnknownProvider(name)
+        if name == "keyless":
+            raise ProviderMisconfigured(name, ())
+        return books.provider
+
+    monkeypatch.setattr(providers, "enabled", lambda: ("nobody", "keyless", "stripe"))
+    monkeypatch.setattr(providers, "get", get)
+    assert schedule.is_due(books.now)
+    schedule.prepare(books.now)
+    work(books)
+    assert [run.provider for run in ReconciliationRun.objects.all()] == ["stripe"]
