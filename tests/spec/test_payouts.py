@@ -21,6 +21,8 @@ from integrations.contract import (
     Unavailable,
 )
 from orders.models import Transition
+from payments import late_fees, payout_sources
+from payments.models import BalanceEntry as BalanceEntryRow
 from payments.models import Capture, Case, DisputeMovement, LedgerTransaction, Payout, PayoutMirror
 from payments.payout_explanation import Explanation, NotExplainable, explain
 from payments.payout_mirror import Busy, mirror
@@ -237,6 +239,24 @@ def test_a_fee_that_no_look_told_is_learnt_from_the_balance_once(world: World) -
     bring_in(world)
     assert Capture.objects.get().fee_minor == 59
     assert world.balance() == {"clearing:stripe": 0, "fees": 59, "sales": -2000, "payouts": 1941}
+
+
+def test_a_look_that_tells_the_fee_meanwhile_is_not_posted_twice(world: World) -> None:
+    world.press_pay()
+    payment = world.provider.the_payment()
+    world.provider.pay(payment)
+    told = payment.captures[0]
+    payment.captures[0] = replace(told, fee_minor=None)
+    world.tell(payment)
+    world.work()
+    payment_entry(world)
+    bring_in(world)
+    known = list(payout_sources.checked(BalanceEntryRow.objects.all()))
+    payment.captures[0] = told
+    world.tell(payment)
+    world.work()
+    assert late_fees.learn(known, at=world.now) == 0
+    assert world.balance() == {"clearing:stripe": 1941, "fees": 59, "sales": -2000}
 
 
 def test_a_payout_that_fails_after_it_was_paid_puts_the_money_back(paid: World) -> None:
