@@ -215,12 +215,13 @@ def test_an_answer_dropped_after_the_provider_committed_opens_one_session(shop: 
     assert len({asked.idempotency_key for asked in created}) == 1
 
 
-def test_a_refund_made_at_the_provider_is_a_case(shop: Shop) -> None:
+def test_a_refund_made_at_the_provider_is_recorded_and_a_case(shop: Shop) -> None:
     shop.control.pay(shop.press_pay().page_id)
     look(shop.attempt.pk, clock=timezone.now, actor="test")
     shop.control.refund(payment_intent=shop.attempt.intent_id, amount=500)
     look(shop.attempt.pk, clock=timezone.now, actor="test")
-    assert shop.order.state == "paid"
+    assert shop.order.state == "partially_refunded"
+    assert shop.balance() == {**PAID, "clearing:stripe": PAID["clearing:stripe"] - 500, "refunds": 500}
     assert [case.kind for case in Case.objects.all()] == ["provider_refund"]
 
 
