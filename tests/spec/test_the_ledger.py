@@ -221,7 +221,9 @@ def _refund(world: World, choice: random.Random) -> None:
     if not captures:
         return
     capture = choice.choice(captures)
-    given = sum(refund.amount_minor for refund in capture.refunds.exclude(state="failed"))
+    told = [each for each in world.provider.payment_of(capture.capture_id).refunds if each.status != "failed"]
+    there = sum(each.amount_minor for each in told if each.capture_id == capture.capture_id)
+    given = max(there, sum(refund.amount_minor for refund in capture.refunds.exclude(state="failed")))
     if capture.amount_minor - given < 2 or capture.disputes.exists():
         return
     amount = choice.randrange(1, capture.amount_minor - given)
