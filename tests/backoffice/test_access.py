@@ -33,7 +33,7 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from payments import actions, approvals, staff_operations
+from payments import actions, approvals, audit_log, staff_operations
 from payments.backoffice.access import Access
 from payments.backoffice.base import AreaAdmin
 from payments.models import StaffAction
@@ -56,7 +56,12 @@ SITE = {
     "autocomplete": Access(by_subject=True),  # asks the screen of the model
     "": Access(by_subject=True),  # whatever is no page
 }
-NOT_THERE = {"backoffice:account_picture", "backoffice:accept_invitation", "backoffice:invitation_picture"}
+NOT_THERE = {
+    "backoffice:account_picture",
+    "backoffice:invitation",
+    "backoffice:accept_invitation",
+    "backoffice:invitation_picture",
+}
 """404 unless something was begun."""
 
 
@@ -104,11 +109,14 @@ def _screen(name: str, arguments: tuple[str, ...], model_admin: AreaAdmin[Any]) 
     if model_admin.by_subject:
         return Page(name, arguments, model_admin, Access(by_subject=True), Access(by_subject=True))
     nobody, views = Access(model_admin.area), Access(model_admin.area, (Verb.VIEW,))
+    # A row's history is what the audit log says of it, where it says anything.
+    logged = audit_log.kind_of(model_admin.model) in audit_log.kinds()
+    log = Access(Area.AUDIT, (Verb.VIEW,)) if logged else nobody
     edits = Access(model_admin.area, (model_admin.edits,)) if model_admin.edits else nobody
     kind = name.rpartition("_")[2] if name != "admin:" else ""
     reads, changes = {
         "changelist": (views, views),
-        "history": (views, views),
+        "history": (log, log),
         "change": (views, edits),
         "add": (edits, edits),
         "delete": (nobody, nobody),

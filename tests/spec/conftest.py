@@ -6,13 +6,14 @@ from datetime import datetime
 import pytest
 
 from orders.models import Order
-from payments import ledger_check
+from payments import ledger_check, rebuilding
 from tests.fake_provider import FakeProvider
 from tests.world import World
 
 
 @pytest.fixture
 def world(fake: FakeProvider, order: Order, now: datetime) -> Iterator[World]:
-    """A shop with one placed order of 20.00 EUR and a scripted provider. However a story ends, its ledger is right."""
+    """A shop with one placed order of 20.00 EUR and a scripted provider. However a story ends, its books are right."""
     yield World(provider=fake, order=order, now=now)
     assert ledger_check.check().findings == []
+    assert rebuilding.check().differences == []

@@ -62,25 +62,29 @@ def dispute_lost(stage: Stage) -> str:
     return "The dispute is lost: the money stays with the shopper."
 
 
-@event("the provider pays out what it holds in euro", needs_order=False)
+@event("the provider pays out what it holds, in the order's currency or in euro", needs_order=False)
 def payout(stage: Stage) -> str:
     return _pay_out(stage)
 
 
 @event("the provider pays out another sum than its entries come to", needs_order=False)
 def payout_unexplained(stage: Stage) -> str:
-    stage.sandbox.adjust(amount=-UNEXPLAINED_MINOR * 10, currency="eur")
+    stage.sandbox.adjust(amount=-UNEXPLAINED_MINOR * 10, currency=_currency(stage))
     return _pay_out(stage, wrong_by_minor=UNEXPLAINED_MINOR)
 
 
 def _pay_out(stage: Stage, *, wrong_by_minor: int = 0) -> str:
-    made = stage.sandbox.pay_out(currency="eur", early=True)
+    made = stage.sandbox.pay_out(currency=_currency(stage), early=True)
     if wrong_by_minor:
         stage.sandbox.patch(made["id"], amount=made["amount"] + wrong_by_minor)
     for status in ("in_transit", "paid"):
         stage.sandbox.move_payout(made["id"], status=status)
     stage.details["payout"] = made["id"]
     return f"Paid out as {made['id']}; Finance sees it under Payouts within a minute or two."
+
+
+def _currency(stage: Stage) -> str:
+    return stage.order.currency.lower() if stage.number else "eur"
 
 
 def _dispute_id(stage: Stage) -> str:

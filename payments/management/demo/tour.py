@@ -45,7 +45,14 @@ _TOUR = """\
        {manage} trigger paid --order new
        {manage} trigger receiver_up
        {manage} redeliver --all
- 6  All that can be provoked, from 3-D Secure to money that comes too late:
+ 6  Refund with approval. In the admin as lead, on a paid order's page: Refund… goes at once up to 100.00; above it,
+    finance approves. Or behind our back, in the provider's dashboard:
+       {manage} trigger refunded --order N
+ 7  A dispute is answered once, with its evidence; a payout is explained to 0, or a Case says what is missing:
+       {manage} trigger disputed --order N
+       {manage} trigger payout
+       {manage} trigger payout_unexplained
+ 8  All that can be provoked, from 3-D Secure to money that comes too late:
        {manage} trigger
 {rule}"""
 
