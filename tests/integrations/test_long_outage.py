@@ -23,9 +23,9 @@ from integrations.sandbox.receiver import Receiver
 from tests.integrations.deliveries import SECRET, make_destination, tell
 from tests.processes import DemoReceiver
 
-FACTS = int(os.environ.get("OUTAGE_FACTS", "300"))
+FACTS = int(os.environ.get("OUTAGE_FACTS", "100"))
 OUTAGE = timedelta(hours=72)
-STEP = timedelta(minutes=10)
+STEP = timedelta(minutes=30)
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow, pytest.mark.timeout(1800)]
 

@@ -245,7 +245,7 @@ def test_a_dry_run_asks_and_changes_nothing(books: Books) -> None:
     books.reconcile(dry_run=True)
     assert books.found() == [("missing_here", "suspected"), ("unknown_capture", "suspected")]
     assert (books.cases(), Order.objects.get().state) == ([], "placed")
-    assert {verb for verb, _ in books.provider.calls[asked:]} == {"list_captures"}
+    assert {verb for verb, _ in books.provider.calls[asked:]} == {"list_captures", "list_refunds"}
 
 
 def test_findings_are_never_rewritten(books: Books) -> None:
