@@ -19,6 +19,7 @@ PICTURES = os.environ.get("SCREENSHOTS")
 
 def check_looks(page: Page) -> None:
     """No finding of axe, no sideways scroll, one heading of the first level."""
+    page.wait_for_load_state()  # a click returns before the next page has its style
     found = Axe().run(page, options=AXE)
     assert found.violations_count == 0, f"{page.url}: {found.generate_report()}"
     check_width(page)
