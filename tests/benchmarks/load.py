@@ -24,6 +24,7 @@ from typing import Any
 HOST = "127.0.0.1"
 MAX_REQUESTS = 20_000
 MAX_SECONDS = 60.0
+MOST_TRIES = 2_000
 PATIENCE_SECONDS = 10.0
 """How long answers that are still owed are waited for after the last request was due."""
 
@@ -42,6 +43,7 @@ class Order:
     unique: list[str]
     secret: str
     connections: int
+    workers: int
     seconds: float
     rate: float = 0.0
     most: int = MAX_REQUESTS
@@ -91,6 +93,13 @@ class Line:
         self.since = 0.0
         self._got = b""
 
+    def ask_worker(self) -> bytes:
+        """Return which worker of the server has this connection (tests/benchmarks/wsgi.py)."""
+        self.send(f"GET /worker/ HTTP/1.1\r\nHost: {HOST}\r\nConnection: keep-alive\r\n\r\n".encode(), since=0.0)
+        while not self.receive():
+            pass
+        return self._got.partition(b"\r\n\r\n")[2]
+
     def send(self, request: bytes, *, since: float) -> None:
         """Send it all; `since` is when it was due. A few KB fit into the socket's buffer, so this does not wait."""
         self.since, self._got = since, b""
@@ -120,7 +129,7 @@ def run(order: Order) -> Outcome:
     if not 0 < count <= MAX_REQUESTS or not 0 < order.seconds <= MAX_SECONDS:
         raise SystemExit(f"at most {MAX_REQUESTS} requests within {MAX_SECONDS} s")
     made = requests(order, count)
-    lines = [Line(order.port) for _ in range(order.connections)]
+    lines = shared_out(order)
     outcome = Outcome()
     used, started = _cpu_seconds(), time.perf_counter()
     try:
@@ -132,6 +141,25 @@ def run(order: Order) -> Outcome:
     for line in lines:
         line.socket.close()
     return outcome
+
+
+def shared_out(order: Order) -> list[Line]:
+    """Open the connections, each worker of the server having as many of them.
+
+    Left to chance, one worker often gets them all: what is measured then is half a server, now here, now there.
+    """
+    taken: dict[bytes, list[Line]] = {}
+    share = -(-order.connections // order.workers)
+    for _ in range(MOST_TRIES):
+        line = Line(order.port)
+        lines = taken.setdefault(line.ask_worker(), [])
+        if len(lines) < share:
+            lines.append(line)
+        else:
+            line.socket.close()
+        if sum(map(len, taken.values())) >= order.connections:
+            return [line for lines in taken.values() for line in lines]
+    raise SystemExit(f"{order.workers} workers did not share {order.connections} connections")
 
 
 def _closed_loop(order: Order, made: list[bytes], lines: list[Line], outcome: Outcome, started: float) -> None:

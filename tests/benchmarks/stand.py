@@ -29,6 +29,8 @@ from tests.factories import make_order
 from tests.processes import ROOT, Processes, eventually
 from tests.sandbox.process import API_KEY, SandboxProcess
 
+WEB_WORKERS = 2
+"""As in gunicorn.conf.py."""
 WAITING = [EventState.RECEIVED, EventState.FAILED]
 
 
@@ -60,7 +62,10 @@ class Stand:
         """Start gunicorn as the demo does (gunicorn.conf.py), and wait until it answers."""
         web = self._processes.start(
             "web",
-            [sys.executable, "-m", "gunicorn", "tests.benchmarks.wsgi", "--bind", f"{HOST}:{self.port}"],
+            [
+                *(sys.executable, "-m", "gunicorn", "tests.benchmarks.wsgi"),
+                *("--bind", f"{HOST}:{self.port}", "--workers", str(WEB_WORKERS)),
+            ],
             **self._env,
             DJANGO_SETTINGS_MODULE="tests.benchmarks.settings",
         )
@@ -91,6 +96,7 @@ class Stand:
             unique=template.unique,
             secret=self.webhook_secret,
             connections=connections,
+            workers=WEB_WORKERS,
             seconds=seconds,
             **more,
         )
