@@ -98,6 +98,10 @@ class Reader:
         self.problem(name, "is no whole number in its range", f"Use {low} to {high}, or unset it for {default}.")
         return default
 
+    def numbers(self, table: Mapping[str, tuple[int, int, int]]) -> dict[str, int]:
+        """Return a whole number for each name; `table`: its default, the lowest, the highest."""
+        return {name: self.integer(name, default, low=low, high=high) for name, (default, low, high) in table.items()}
+
     def integers(self, name: str, default: tuple[int, ...], *, low: int, high: int) -> tuple[int, ...]:
         """Return a comma list of whole numbers, each in `low` … `high`. The same one may stand there twice."""
         members = self.text(name, ",".join(map(str, default))).split(",")

@@ -20,5 +20,4 @@ NUMBERS: dict[str, tuple[int, int, int]] = {
 def reconciling_env(read: Reader, *, environment: str) -> dict[str, int | bool]:
     """Return the settings by name; notes the problems found. Tests start what they need by themselves."""
     scheduled = read.choice("RECONCILE_SCHEDULED", "off" if environment == "test" else "on", ("on", "off"))
-    numbers = {name: read.integer(name, default, low=low, high=high) for name, (default, low, high) in NUMBERS.items()}
-    return {"RECONCILE_SCHEDULED": scheduled == "on", **numbers}
+    return {"RECONCILE_SCHEDULED": scheduled == "on", **read.numbers(NUMBERS)}

@@ -52,7 +52,7 @@ class WatchingEnv:
 def watching_env(read: Reader) -> WatchingEnv:
     """Read them; notes the problems found."""
     return WatchingEnv(
-        alerts={name: read.integer(name, default, low=low, high=high) for name, (default, low, high) in ALERTS.items()},
+        alerts=read.numbers(ALERTS),
         patterns={name: _window(read, name, default) for name, default in PATTERNS.items()},
         small_amounts=read.limits("PATTERN_SMALL_AMOUNTS", SMALL_AMOUNTS),
         refund_percent=read.integer("PATTERN_REFUND_PERCENT", 10, low=1, high=100),

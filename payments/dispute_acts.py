@@ -23,13 +23,12 @@ from integrations import providers
 from integrations.contract import EvidenceText
 from integrations.facts import Fact
 from integrations.redaction import scrub_cards
-from orders.models import Order
 from payments import calls, evidence, evidence_calls
 from payments.clock import Clock
-from payments.models import Dispute, PaymentAttempt, StaffAction
+from payments.models import Dispute, StaffAction
 from payments.models.call import Operation
 from payments.roles import Area
-from payments.settlement import Outcome, look
+from payments.settlement import Outcome, lock, look
 from payments.situation import provider_label
 from payments.staff_operations import Change, NotPossible, Parameters, Preview, StaffOperation, register
 from payments.states import DisputeState
@@ -46,8 +45,7 @@ class DisputeAct(StaffOperation):
 
     def lock(self, subject_id: int, parameters: Parameters) -> None:
         dispute = _dispute(subject_id)
-        Order.objects.select_for_update(no_key=True).get(pk=dispute.order_id)
-        PaymentAttempt.objects.select_for_update(no_key=True).get(pk=dispute.attempt_id)
+        lock(dispute.attempt_id)
         Dispute.objects.select_for_update(no_key=True).get(pk=dispute.pk)
 
     def before(self, action: StaffAction, *, clock: Clock) -> None:

@@ -11,6 +11,7 @@ order); a refund while the bank already takes the money back (refused).
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -72,13 +73,13 @@ class RefundAct(OrderCorrection):
         capture = self.chosen(action.subject_id, action.parameters)
         look(capture.attempt_id, clock=clock, actor=action.actor)
 
+    @abstractmethod
     def chosen(self, order_id: int, parameters: Parameters) -> Capture:
         """Return the capture that the act is about. Raises NotPossible."""
-        raise NotImplementedError
 
+    @abstractmethod
     def amount(self, capture: Capture, parameters: Parameters) -> Money:
         """Return how much goes back. Raises NotPossible."""
-        raise NotImplementedError
 
     def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
         order = _order(subject_id)

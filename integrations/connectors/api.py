@@ -7,6 +7,7 @@ A subclass says what it takes (`check`), what it knows already (`look`) and how 
 from __future__ import annotations
 
 import json
+from abc import abstractmethod
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -71,13 +72,13 @@ class ApiConnector(Connector):
         if receiver.secrets and self.secret_has_name:
             name_and_secret(receiver)
 
+    @abstractmethod
     def look(self, job: Job) -> ExternalIds | None:
         """Return what the receiver made of the message, if it has all of it."""
-        raise NotImplementedError
 
+    @abstractmethod
     def tell(self, job: Job) -> ExternalIds:
         """Make it so, step by step, and return what the receiver calls it. Raises Unexpected, and http.py's errors."""
-        raise NotImplementedError
 
     def meaning(self, answer: Unexpected, *, now: datetime) -> Verdict | None:
         """Return what this API's own error means; None where the status says all."""
