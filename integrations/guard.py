@@ -20,6 +20,7 @@ from integrations import correlation
 from integrations.contract import (
     BalanceEntry,
     Capabilities,
+    CaptureRequest,
     EvidenceTexts,
     ListedCapture,
     ListedEvent,
@@ -29,8 +30,10 @@ from integrations.contract import (
     NotificationRejected,
     NotificationUnverified,
     Page,
+    PayForm,
     PaymentSnapshot,
     PayoutSnapshot,
+    PayRequest,
     Provider,
     ProviderError,
     ProviderIds,
@@ -101,6 +104,16 @@ class GuardedProvider:
 
     def start(self, request: StartRequest, *, idempotency_key: str) -> Started:
         return self._call("start", lambda: self._in_mode(self._adapter.start(request, idempotency_key=idempotency_key)))
+
+    def form(self, ids: ProviderIds) -> PayForm:
+        return self._call("form", lambda: self._adapter.form(ids))
+
+    def pay_with_token(self, request: PayRequest, *, idempotency_key: str) -> ProviderIds:
+        pay = self._adapter.pay_with_token
+        return self._call("pay_with_token", lambda: pay(request, idempotency_key=idempotency_key))
+
+    def capture(self, request: CaptureRequest, *, idempotency_key: str) -> ProviderIds:
+        return self._call("capture", lambda: self._adapter.capture(request, idempotency_key=idempotency_key))
 
     def fetch(self, ids: ProviderIds) -> PaymentSnapshot:
         return self._call("fetch", lambda: self._in_mode(self._adapter.fetch(ids)))
@@ -173,6 +186,19 @@ class GuardedProvider:
             if trace is not None:
                 trace.details = {"event_id": notification.event_id, "event_type": notification.type}
             return notification
+
+    def prove(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
+        """Prove a webhook by asking the network. Past the breaker: whom it asks may stand in the event itself, and
+        forged ones would otherwise shut off the provider."""
+        refuse_open_transaction()
+        with self._line("prove"), total_deadline(self._deadline_seconds):
+            try:
+                return self._adapter.prove(headers=headers, body=body, now=now)
+            except (NotificationRejected, ProviderError, TransactionOpen):
+                raise
+            except Exception as defect:
+                log.exception("adapter_defect", provider=self.name, verb="prove")
+                raise NotificationRejected("the notification could not be read") from defect
 
     def _call(self, verb: str, ask: Callable[[], Answer]) -> Answer:
         """Run one verb. The breaker stands after the transaction check and around `ask`: it sees each outcome once."""

@@ -31,6 +31,7 @@ from integrations.contract import (
     Unavailable,
     UnknownObject,
 )
+from integrations.contract.not_offered import WithoutCapture, WithoutForm, WithoutTokens
 from tests.fake_disputes import FakeDisputes
 from tests.fake_lists import FakeLists
 from tests.fake_payouts import FakePayouts
@@ -55,7 +56,7 @@ class Payment:
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
-class FakeProvider(FakeDisputes, FakeLists, FakePayouts):
+class FakeProvider(FakeDisputes, FakeLists, FakePayouts, WithoutForm, WithoutTokens, WithoutCapture):
     """Implements integrations.contract.Provider; `calls` records every verb in order."""
 
     name = "stripe"
@@ -172,6 +173,8 @@ class FakeProvider(FakeDisputes, FakeLists, FakePayouts):
             raise NotificationRejected("bad signature")
         told = json.loads(body)
         return self.notification(**told)
+
+    prove = verify
 
     # --- what the test makes true ----------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ from integrations.contract.errors import (
     Declined,
     IdempotencyConflict,
     InvalidRequest,
+    NotOffered,
     NotTried,
     ProviderError,
     ProviderMisconfigured,
@@ -25,6 +26,8 @@ from integrations.contract.errors import (
     UnknownObject,
     WrongMode,
 )
+from integrations.contract.forms import CaptureRequest, NextStep, PayForm, PayRequest, Presentation
+from integrations.contract.ids import ProviderIds
 from integrations.contract.listing import ListedCapture, ListedEvent, ListedRefund, ListedStatus
 from integrations.contract.notifications import Notification, NotificationRejected, NotificationUnverified
 from integrations.contract.paging import Page
@@ -36,7 +39,6 @@ from integrations.contract.payments import (
     PageLine,
     PaymentSnapshot,
     PaymentStatus,
-    ProviderIds,
     Started,
     StartRequest,
     TrySnapshot,
@@ -48,6 +50,7 @@ from integrations.contract.refunds import RefundReason, RefundRequest, RefundSna
 __all__ = [
     "BalanceEntry",
     "Capabilities",
+    "CaptureRequest",
     "CaptureSnapshot",
     "ConfigurationError",
     "Decline",
@@ -66,16 +69,21 @@ __all__ = [
     "ListedStatus",
     "Mode",
     "MovementKind",
+    "NextStep",
+    "NotOffered",
     "NotTried",
     "Notification",
     "NotificationRejected",
     "NotificationUnverified",
     "Page",
     "PageLine",
+    "PayForm",
+    "PayRequest",
     "PaymentSnapshot",
     "PaymentStatus",
     "PayoutSnapshot",
     "PayoutStatus",
+    "Presentation",
     "Provider",
     "ProviderError",
     "ProviderIds",

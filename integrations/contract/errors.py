@@ -67,6 +67,10 @@ class UnknownObject(InvalidRequest):
     """The provider knows no such object under our key: another account or mode, or not there yet."""
 
 
+class NotOffered(InvalidRequest):
+    """The provider has no such verb, as its Capabilities say; nothing was sent."""
+
+
 class ConfigurationError(ProviderError):
     """Keys, permissions or account are wrong: a person must act, then the same request may succeed."""
 

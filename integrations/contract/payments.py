@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Any
 
 from integrations.contract.disputes import DisputeSnapshot
+from integrations.contract.forms import NextStep, Presentation
+from integrations.contract.ids import ProviderIds
 from integrations.contract.refunds import RefundSnapshot
 
 
@@ -66,10 +68,11 @@ class PageLine:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartRequest:
-    """What a hosted payment needs, and no more.
+    """What a payment needs to begin, and no more.
 
     `reference` is ours, random, and comes back in every object of this payment. The sum of `lines` is `amount_minor`.
     `expires_at` is when the page shall stop taking money; the adapter refuses what its provider does not offer.
+    `presentation` is one of its Capabilities.presentations.
     """
 
     reference: str
@@ -81,19 +84,15 @@ class StartRequest:
     return_url: str
     cancel_url: str
     expires_at: datetime
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ProviderIds:
-    """The provider's ids of one payment; empty string where not (yet) known."""
-
-    page_id: str = ""
-    intent_id: str = ""
+    presentation: Presentation = Presentation.HOSTED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """Answer of `start`: where to send the shopper, and the provider's ids. `raw` is the answer's body, parsed."""
+    """Answer of `start`: where to send the shopper, and the provider's ids. `raw` is the answer's body, parsed.
+
+    `redirect_url` is empty for an embedded payment: the shopper goes to our own page, which asks for its `form`.
+    """
 
     ids: ProviderIds
     account: str
@@ -140,8 +139,8 @@ class PaymentSnapshot:
 
     `reference` is what the provider's object carries (empty: it carries none). `amount_minor` is what the shopper was
     asked for. `page_open` says that the provider's page may still take money. `in_review`: no money has moved because
-    somebody at the provider looks at the payment first. `tries` are those the provider told with this answer, maybe not
-    all there were. `raw` is kept after masking.
+    somebody at the provider looks at the payment first. `next_step`: what it waits for that is ours to do. `tries` are
+    those the provider told with this answer, maybe not all there were. `raw` is kept after masking.
     """
 
     provider: str
@@ -160,5 +159,6 @@ class PaymentSnapshot:
     refunds: tuple[RefundSnapshot, ...] = ()
     disputes: tuple[DisputeSnapshot, ...] = ()
     in_review: bool = False
+    next_step: NextStep = NextStep.NONE
     tries: tuple[TrySnapshot, ...] = ()
     raw: Mapping[str, Any] = field(default_factory=dict)

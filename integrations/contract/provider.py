@@ -8,17 +8,27 @@ from datetime import datetime
 from typing import Protocol
 
 from integrations.contract.disputes import EvidenceTexts
+from integrations.contract.forms import CaptureRequest, PayForm, PayRequest, Presentation
+from integrations.contract.ids import ProviderIds
 from integrations.contract.listing import ListedCapture, ListedEvent, ListedRefund
 from integrations.contract.notifications import Notification
 from integrations.contract.paging import Page
-from integrations.contract.payments import Mode, PaymentSnapshot, ProviderIds, Started, StartRequest
+from integrations.contract.payments import Mode, PaymentSnapshot, Started, StartRequest
 from integrations.contract.payouts import BalanceEntry, PayoutSnapshot
 from integrations.contract.refunds import RefundRequest, RefundSnapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capabilities:
-    """What a provider offers, as data, so that nobody asks for what is not there. Durations in seconds."""
+    """What a provider offers, as data, so that nobody asks for what is not there. Durations in seconds.
+
+    `key_lifetime_seconds` is 0 where the provider knows no idempotency keys: what moves money is then sent once, and
+    looked up after an unknown outcome. `lookup_settles_after_seconds`: so long "not found" may be too early.
+    `presentations`: how a payment may be shown, the usual one first. `refund_before_settlement`: whether a part of a
+    payment can be given back before it is settled. `tells_fees`: whether looks or payouts tell what it kept.
+    `dispute_outcome`: whether it tells how a dispute ended. `proof_headers`: the lower-case names of the headers that
+    prove a webhook, kept while it is unverified. `evidence_max_characters`: 0 where it takes no evidence.
+    """
 
     key_lifetime_seconds: int
     key_max_length: int
@@ -32,6 +42,11 @@ class Capabilities:
     disputes: bool = False
     evidence_max_characters: int = 0
     refund_before_settlement: bool = True
+    presentations: tuple[Presentation, ...] = (Presentation.HOSTED,)
+    tells_fees: bool = True
+    dispute_outcome: bool = True
+    balance_entries: bool = True
+    proof_headers: tuple[str, ...] = ()
 
 
 class Provider(Protocol):
@@ -46,7 +61,22 @@ class Provider(Protocol):
         ...
 
     def start(self, request: StartRequest, *, idempotency_key: str) -> Started:
-        """Open a hosted page for one payment. Raises ProviderError."""
+        """Begin one payment: open the provider's page, or what its form on our page pays into. Raises ProviderError."""
+        ...
+
+    def form(self, ids: ProviderIds) -> PayForm:
+        """Return what the form of an embedded payment needs. It may ask the provider, and changes nothing. Raises
+        NotOffered, UnknownObject, ProviderError."""
+        ...
+
+    def pay_with_token(self, request: PayRequest, *, idempotency_key: str) -> ProviderIds:
+        """Pay with a single-use token from the provider's frame; return the ids, with the payment's own. Raises
+        Declined, NotOffered, ProviderError."""
+        ...
+
+    def capture(self, request: CaptureRequest, *, idempotency_key: str) -> ProviderIds:
+        """Take the money that `PaymentSnapshot.next_step` says is waiting for it. Raises Declined, NotOffered,
+        ProviderError."""
         ...
 
     def fetch(self, ids: ProviderIds) -> PaymentSnapshot:
@@ -81,7 +111,13 @@ class Provider(Protocol):
         ...
 
     def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
-        """Prove and parse a webhook. Raises NotificationRejected, NotificationUnverified."""
+        """Prove and parse a webhook inside its request: no network. Raises NotificationRejected, and
+        NotificationUnverified where the proof needs asking."""
+        ...
+
+    def prove(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
+        """As `verify`, by a worker, which may ask the network. `headers`: those of Capabilities.proof_headers, in lower
+        case. `now`: when it was received. Raises NotificationRejected, ProviderError."""
         ...
 
     def find_capture(self, capture_id: str) -> ListedCapture:

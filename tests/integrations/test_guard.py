@@ -16,6 +16,7 @@ from integrations import correlation, guard, http
 from integrations.contract import (
     BalanceEntry,
     Capabilities,
+    CaptureRequest,
     ConfigurationError,
     EvidenceTexts,
     ListedCapture,
@@ -27,10 +28,12 @@ from integrations.contract import (
     NotificationRejected,
     NotificationUnverified,
     Page,
+    PayForm,
     PaymentSnapshot,
     PaymentStatus,
     PayoutSnapshot,
     PayoutStatus,
+    PayRequest,
     ProviderIds,
     RateLimited,
     RefundReason,
@@ -117,6 +120,13 @@ CAPTURE = ListedCapture(
 )
 
 
+FORM = PayForm(scripts=("https://frame.example/1.js",), parameters={"key": "public"}, takes_token=True)
+CAPTURE_REQUEST = CaptureRequest(ids=IDS, reference="pa_1", amount_minor=100, currency="EUR")
+PAY_REQUEST = PayRequest(
+    ids=IDS, reference="pa_1", amount_minor=100, currency="EUR", order_number="1", email="", token="tok_1"
+)
+
+
 class Scripted:
     """An adapter whose every verb runs the same script."""
 
@@ -155,6 +165,15 @@ class Scripted:
     def list_events(self, *, since: datetime, cursor: str = "", types: tuple[str, ...] = ()) -> Page[ListedEvent]:
         return self.script() or Page()
 
+    def form(self, ids: ProviderIds) -> PayForm:
+        return self.script() or FORM
+
+    def pay_with_token(self, request: PayRequest, *, idempotency_key: str) -> ProviderIds:
+        return self.script() or IDS
+
+    def capture(self, request: CaptureRequest, *, idempotency_key: str) -> ProviderIds:
+        return self.script() or IDS
+
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self.script()
 
@@ -188,6 +207,8 @@ class Scripted:
     def verify(self, **kwargs: Any) -> Notification:
         return self.script() or NOTIFICATION
 
+    prove = verify
+
 
 def raising(error: BaseException) -> Callable[[], Any]:
     def script() -> None:
@@ -200,6 +221,9 @@ VERBS: dict[str, Callable[[GuardedProvider], Any]] = {
     "account": lambda provider: provider.account(),
     "start": lambda provider: provider.start(REQUEST, idempotency_key="k"),
     "fetch": lambda provider: provider.fetch(IDS),
+    "form": lambda provider: provider.form(IDS),
+    "pay_with_token": lambda provider: provider.pay_with_token(PAY_REQUEST, idempotency_key="k"),
+    "capture": lambda provider: provider.capture(CAPTURE_REQUEST, idempotency_key="k"),
     "refund": lambda provider: provider.refund(REFUND_REQUEST, idempotency_key="k"),
     "close": lambda provider: provider.close(IDS, idempotency_key="k"),
     "find_capture": lambda provider: provider.find_capture("ch_1"),
@@ -240,6 +264,13 @@ class TestTransactions:
         call_out = lambda: http.send("GET", "https://keys.example/", headers={}, deadline_seconds=1)
         with transaction.atomic(), pytest.raises(TransactionOpen):
             GuardedProvider(Scripted(call_out)).verify(headers={}, body=b"", now=NOW)
+
+    @pytest.mark.django_db(transaction=True)
+    def test_a_proof_that_asks_the_network_does_not(self) -> None:
+        provider = GuardedProvider(Scripted(lambda: None))
+        with transaction.atomic(), pytest.raises(TransactionOpen, match="commit it before"):
+            provider.prove(headers={}, body=b"", now=NOW)
+        assert provider.prove(headers={}, body=b"", now=NOW) == NOTIFICATION
 
 
 class TestModes:
@@ -306,6 +337,13 @@ class TestErrors:
     def test_a_defect_while_reading_a_webhook_is_a_refusal(self) -> None:
         with pytest.raises(NotificationRejected):
             GuardedProvider(Scripted(raising(AttributeError("x")))).verify(headers={}, body=b"", now=NOW)
+
+    @pytest.mark.parametrize("error", [NotificationRejected("no"), Unavailable("the certificate's host is away")])
+    def test_a_proof_that_failed_and_one_that_could_not_be_had_differ(self, error: Exception) -> None:
+        with pytest.raises(type(error)):
+            GuardedProvider(Scripted(raising(error))).prove(headers={}, body=b"", now=NOW)
+        with pytest.raises(NotificationRejected):
+            GuardedProvider(Scripted(raising(AttributeError("x")))).prove(headers={}, body=b"", now=NOW)
 
     @pytest.mark.parametrize("error", [NotificationRejected("no"), NotificationUnverified("later", NOTIFICATION)])
     def test_a_refused_webhook_passes_as_it_is(self, error: Exception) -> None:

@@ -28,6 +28,7 @@ from integrations.contract import (
     Started,
     StartRequest,
 )
+from integrations.contract.not_offered import WithoutCapture, WithoutForm, WithoutTokens
 from integrations.providers.stripe import answers, disputes, listing, notifications, payouts, refunds, snapshots
 from integrations.providers.stripe.answers import Answer
 from integrations.providers.stripe.client import Client, checked, items
@@ -40,7 +41,7 @@ MAX_NAME_LENGTH = 250
 _EXPAND_INTENT = "latest_charge.balance_transaction"
 
 
-class StripeProvider:
+class StripeProvider(WithoutForm, WithoutTokens, WithoutCapture):
     """The adapter. See integrations.contract.Provider; call it through integrations.providers.get.
 
     `connect_timeout_seconds` and `read_timeout_seconds` hold per connection and per read; guard.py sets the deadline
@@ -219,6 +220,8 @@ class StripeProvider:
             provider=self.name,
             on_match=self._secret_used,
         )
+
+    prove = verify  # the proof needs nobody
 
     # What is sent.
 
