@@ -24,7 +24,7 @@ from integrations.failpoints import failpoint
 log = structlog.get_logger(__name__)
 
 # A worker that takes one sets `lock` to when it may be taken again. Not now(): that stands still in a transaction.
-_WAITING = f"SELECT 1 FROM {OrmQ._meta.db_table} WHERE key = %s AND lock <= statement_timestamp() LIMIT 1"  # nosec B608
+_ONE_WAITS = f"EXISTS (SELECT 1 FROM {OrmQ._meta.db_table} WHERE key = %s AND lock <= statement_timestamp())"  # nosec B608
 
 CLUSTERS = ("look", "deliver", "keep")
 
@@ -38,6 +38,16 @@ def nudge(cluster: str) -> None:
     if cluster not in CLUSTERS:
         raise ValueError(f"No cluster {cluster!r}; there are {', '.join(CLUSTERS)}.")
     transaction.on_commit(partial(_nudge_now, cluster), robust=True)
+
+
+def one_waits(cluster: str) -> tuple[str, list[str]]:
+    """Return an SQL condition and its parameters: whether a nudge of `cluster` waits that no worker has taken.
+
+    For the one statement of a webhook, which need not ask apart. A worker may take that nudge, and look, between the
+    condition and the commit; then `tick` wakes the cluster within a second. False where the queue is not in PostgreSQL.
+    """
+    broker = _broker(cluster)
+    return (_ONE_WAITS, [broker.list_key]) if isinstance(broker, ORM) else ("FALSE", [])
 
 
 def nudge_due(*, now: datetime) -> list[str]:
@@ -72,20 +82,21 @@ def _nudge_now(cluster: str) -> None:
     failpoint("nudge.before_queue")
     try:
         broker = _broker(cluster)
-        if not _one_waits(broker):
+        if not _is_waited_for(broker):
             async_task(settings.WAKEUP_TASKS[cluster], broker=broker, cluster=cluster)
     except Exception:
         log.warning("nudge_failed", cluster=cluster, exc_info=True)
 
 
-def _one_waits(broker: Broker) -> bool:
-    """Say whether a nudge waits that no worker has taken. One small query where the queue is in PostgreSQL, since each
-    webhook asks; the broker's own count makes two."""
+def _is_waited_for(broker: Broker) -> bool:
+    """Say whether a nudge waits that no worker has taken. One small query where the queue is in PostgreSQL; the
+    broker's own count makes two."""
     if not isinstance(broker, ORM):
         return bool(broker.queue_size())
     with connections[Conf.ORM].cursor() as cursor:
-        cursor.execute(_WAITING, [broker.list_key])
-        return cursor.fetchone() is not None
+        cursor.execute(f"SELECT {_ONE_WAITS}", [broker.list_key])
+        [waits] = cursor.fetchone()
+        return bool(waits)
 
 
 @cache

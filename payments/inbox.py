@@ -41,6 +41,13 @@ class Claim:
     fence: int
 
 
+@dataclass(frozen=True, slots=True)
+class Inserted:
+    """A new event stands. `nudge_waits`: its workers are about to be woken anyway."""
+
+    nudge_waits: bool
+
+
 def receive(
     notification: Notification, *, body: bytes, at: datetime, source: EventSource = EventSource.WEBHOOK
 ) -> bool:
@@ -72,10 +79,11 @@ def receive(
         finished_at=None if notification.relevant else at,
     )
     failpoint("inbox.before_commit")
-    if not _insert(event):
+    inserted = _insert(event)
+    if inserted is None:
         return False
     failpoint("inbox.after_commit")
-    if notification.relevant:
+    if notification.relevant and not inserted.nudge_waits:
         wakeups.nudge("look")
     if notification.of_payouts:
         payout_watch.hint(notification.provider, at=at)
@@ -84,8 +92,8 @@ def receive(
     return True
 
 
-def _insert(event: ProviderEvent) -> bool:
-    """Insert an event that is not known yet; say whether it was inserted.
+def _insert(event: ProviderEvent) -> Inserted | None:
+    """Insert an event that is not known yet; None when it was known.
 
     One statement, committed by itself: a provider waits for it, and save() with its transaction takes three. For the
     same reason a kept connection is not tried out first (CONN_HEALTH_CHECKS): a broken one shows here, and the
@@ -104,25 +112,28 @@ def _insert(event: ProviderEvent) -> bool:
         return _execute_insertion(event)
 
 
-def _execute_insertion(event: ProviderEvent) -> bool:
-    statement, names = _insertion()
+def _execute_insertion(event: ProviderEvent) -> Inserted | None:
+    statement, names, more = _insertion()
     with connection.cursor() as cursor:
-        cursor.execute(statement, [getattr(event, name) for name in names])
-        return bool(cursor.rowcount)
+        cursor.execute(statement, [*(getattr(event, name) for name in names), *more])
+        row = cursor.fetchone()
+    return None if row is None else Inserted(nudge_waits=row[0])
 
 
 @cache
-def _insertion() -> tuple[str, list[str]]:
-    """Return the statement, and the attributes in its order: all but the key, which the database gives."""
+def _insertion() -> tuple[str, list[str], list[str]]:
+    """Return the statement, the attributes in its order (all but the key, which the database gives), and parameters
+    that come after them."""
     fields = [field for field in ProviderEvent._meta.concrete_fields if not field.primary_key]
     quoted = connection.ops.quote_name
     columns = ", ".join(quoted(str(field.column)) for field in fields)
     values = ", ".join(["%s"] * len(fields))
+    one_waits, parameters = wakeups.one_waits("look")
     statement = (
         f"INSERT INTO {quoted(TABLE)} ({columns}) VALUES ({values})"  # nosec B608: the names are our own
-        " ON CONFLICT (provider, event_id) DO NOTHING"
+        f" ON CONFLICT (provider, event_id) DO NOTHING RETURNING {one_waits}"
     )
-    return statement, [field.attname for field in fields]
+    return statement, [field.attname for field in fields], parameters
 
 
 def raw_body(event: ProviderEvent, *, purpose: encryption.Purpose, actor: str, reason: str = "") -> bytes:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from django.db import OperationalError, connection, connections
+from django.utils import timezone
 from django_q.models import OrmQ
 
 from integrations import correlation
@@ -82,6 +84,19 @@ def test_a_known_event_changes_nothing(told: Notification, now: datetime) -> Non
     assert waiting() == 0
 
 
+def test_it_wakes_the_workers_unless_a_nudge_waits_that_none_has_taken(told: Notification, now: datetime) -> None:
+    for number in (1, 2):
+        inbox.receive(replace(told, event_id=f"evt_{number}"), body=b"{}", at=now)
+        assert waiting() == 1
+    # Another cluster's nudge wakes nobody here, and one that was taken may have looked before this event stood.
+    OrmQ.objects.update(key="keep")
+    inbox.receive(replace(told, event_id="evt_3"), body=b"{}", at=now)
+    assert waiting() == 2
+    OrmQ.objects.update(lock=timezone.now() + timedelta(seconds=120))
+    inbox.receive(replace(told, event_id="evt_4"), body=b"{}", at=now)
+    assert waiting() == 3
+
+
 def test_a_kept_connection_that_broke_meanwhile_loses_no_event(told: Notification, now: datetime, another: Any) -> None:
     _break_ours_from(another)
     assert inbox.receive(told, body=b"{}", at=now)
@@ -106,7 +121,7 @@ def test_a_wait_that_took_too_long_is_not_begun_again(
     tries: list[ProviderEvent] = []
     once = inbox._execute_insertion
 
-    def counted(event: ProviderEvent) -> bool:
+    def counted(event: ProviderEvent) -> inbox.Inserted | None:
         tries.append(event)
         return once(event)
 
