@@ -27,6 +27,8 @@ from integrations.contract import (
     RefundSnapshot,
     Started,
     StartRequest,
+    UnknownObject,
+    WrongMode,
 )
 from integrations.failpoints import failpoint
 from orders.models import Order
@@ -159,8 +161,10 @@ def _claim(call_id: int, *, at: datetime) -> ProviderCall | None:
 
 
 def _key_is_forgotten(call: ProviderCall, *, at: datetime) -> bool:
+    """Say whether the provider may have forgotten the key by the time a request would reach it: a 24th of its lifetime
+    earlier, since clocks differ and are set back."""
     lifetime = providers.get(call.attempt.provider).capabilities.key_lifetime_seconds
-    return call.first_sent_at is not None and at >= call.first_sent_at + timedelta(seconds=lifetime)
+    return call.first_sent_at is not None and at >= call.first_sent_at + timedelta(seconds=lifetime - lifetime // 24)
 
 
 def _waits_for_provider(call: ProviderCall, *, at: datetime) -> bool:
@@ -306,9 +310,16 @@ def _settling(call: ProviderCall, order: Order, attempt: PaymentAttempt, *, at: 
 def _is_refused(call: ProviderCall, error: ProviderError) -> bool:
     """Say whether the provider has decided that nothing happens by this call.
 
-    A key that it knows for another request is no such answer: that request may have moved the money.
+    Where money is to move, two refusals are no such answer: a key that it knows for another request, which may have
+    moved the money; and that it knows no such object, where it was asked before and not heard. Our key may be another
+    account's by now.
     """
-    return error.permanent and not (call.kind == Kind.MOVES_MONEY and isinstance(error, IdempotencyConflict))
+    if call.kind == Kind.MOVES_MONEY:
+        if isinstance(error, IdempotencyConflict):
+            return False
+        if call.tries > 1 and isinstance(error, UnknownObject | WrongMode):
+            return False
+    return error.permanent
 
 
 def _answered(call: ProviderCall, *, at: datetime, answer: Any, error: ProviderError | None = None) -> None:
