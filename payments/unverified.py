@@ -84,11 +84,11 @@ def claim(*, at: datetime, most: int) -> list[Claim]:
     with transaction.atomic(durable=True):
         rows = ProviderEvent.objects.filter(due(at)).order_by("received_at", "pk")
         ids = list(rows.select_for_update(skip_locked=True).values_list("pk", flat=True)[:most])
-        held = ProviderEvent.objects.filter(pk__in=ids)
-        held.update(
+        ProviderEvent.objects.filter(pk__in=ids).update(
             fence=F("fence") + 1, tries=F("tries") + 1, lease_until=at + timedelta(seconds=settings.LEASE_SECONDS)
         )
-        return [Claim(pk, fence) for pk, fence in held.values_list("pk", "fence")]
+        claimed = ProviderEvent.objects.filter(pk__in=ids).order_by("pk")
+        return [Claim(pk, fence) for pk, fence in claimed.values_list("pk", "fence")]
 
 
 def prove(held: Claim, *, clock: Clock) -> None:
