@@ -185,6 +185,8 @@ SHOPPER_ASKS_A_MINUTE = 60 if DEPLOYED else 0
 REFUND_LIMITS = _env.refund_limits
 
 PAYMENTS_PROVIDERS = _env.payments_providers
+PAYMENTS_PRESENTATION = _env.payments_presentation
+"""`hosted` or `embedded` by provider; under the empty name for all others."""
 WEBHOOK_IP_ALLOWLISTS = _env.webhook_ip_allowlists
 WEBHOOK_MAX_BODY_BYTES = 1024 * 1024
 
