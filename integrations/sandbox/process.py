@@ -9,12 +9,13 @@ from pathlib import Path
 
 from integrations.sandbox import webhooks
 from integrations.sandbox.control_api import ControlApi
+from integrations.sandbox.paypal.provider import PayPalProvider
 from integrations.sandbox.server import SandboxServer
 from integrations.sandbox.store import Store
 from integrations.sandbox.stripe.provider import StripeProvider
 from integrations.sandbox.webhooks import WebhookSender
 
-PROVIDERS = {"stripe": StripeProvider}
+PROVIDERS: dict[str, type[StripeProvider] | type[PayPalProvider]] = {"stripe": StripeProvider, "paypal": PayPalProvider}
 DEFAULT_RETRY_SECONDS = (1.0, 5.0, 30.0)
 
 
@@ -46,6 +47,7 @@ class Sandbox:
         control = ControlApi(store=self._store, provider=provider, sender=self._sender)
         self._server = SandboxServer(port=options.port, store=self._store, provider=provider, control=control)
         provider.base_url = self.url = self._server.url
+        provider.publish(options.state_dir)
 
     def _nudge(self) -> None:
         self._sender.nudge()
