@@ -134,7 +134,10 @@ def read(content: bytes, *, how: ColumnMap, account: str) -> list[StatementLine]
         raise BadStatement(f"The file is not in {how.encoding}; set encoding in the map.") from error
     kept = text.splitlines(keepends=True)[how.skip_lines :]
     rows = _rows(csv.reader(io.StringIO("".join(kept), newline=""), delimiter=how.delimiter, strict=True))
-    number, header = next(rows, (0, []))
+    try:
+        number, header = next(rows, (0, []))
+    except csv.Error as error:
+        raise BadStatement(f"The file is no CSV from its first line on ({error}).") from error
     at = _positions(header, how)
     lines: list[StatementLine] = []
     bad: list[BadLine] = []

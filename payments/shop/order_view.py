@@ -64,6 +64,14 @@ def view_of(order: Order, *, now: datetime, paying: bool = False, choosing: bool
     )
 
 
+def lines_of(order: Order) -> list[dict[str, object]]:
+    """Return the order's lines as its pages show them."""
+    return [
+        {"name": line.name, "quantity": line.quantity, "total_display": line.total.format(locale=order.locale)}
+        for line in order.lines.all()
+    ]
+
+
 def version_of(order: Order) -> str:
     """Return a short digest that changes whenever the order's page may read differently."""
     attempt = order.attempts.order_by("-pk").first()

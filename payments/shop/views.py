@@ -74,7 +74,7 @@ def order(request: HttpRequest, token: str) -> HttpResponseBase:
     context = {
         "page": page,
         "order": shown,
-        "lines": _lines(shown),
+        "lines": order_view.lines_of(shown),
         "total_display": view.total_display,
         "receipt": receipt_for(view) if page.show_receipt else (),
         "status_version": order_view.version_of(shown),
@@ -126,7 +126,7 @@ def _render_pay(request: HttpRequest, order: Order, *, problem: str = "", status
     context = {
         "page": page,
         "order": order,
-        "lines": _lines(order),
+        "lines": order_view.lines_of(order),
         "total_display": view.total_display,
         "receipt": receipt_for(view) if page.show_receipt else (),
         "providers": [{"name": name, "label": order_view.provider_name(name)} for name in providers.offered()],
@@ -134,13 +134,6 @@ def _render_pay(request: HttpRequest, order: Order, *, problem: str = "", status
         "status_version": order_view.version_of(order),
     }
     return render(request, "payments/pay.html", context, status=status)
-
-
-def _lines(order: Order) -> list[dict[str, object]]:
-    return [
-        {"name": line.name, "quantity": line.quantity, "total_display": line.total.format(locale=order.locale)}
-        for line in order.lines.all()
-    ]
 
 
 def _current_provider(order: Order) -> str:

@@ -15,7 +15,6 @@ import pytest
 
 from config.postgres_place import place_of
 from tests.faults.paying import Order
-from tests.faults.test_database_faults import webhook_answers
 from tests.faults.world import World, wait_until
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
@@ -78,7 +77,10 @@ def full(disk: Path) -> Iterator[None]:
 
 
 def test_the_disk_is_full(world: World, disk: Path) -> None:
-    """Every event is answered 503, comes again when there is room, and is taken."""
+    """An event that finds no room is answered 503, comes again when there is room, and is taken.
+
+    A single one may still find some on a page that PostgreSQL has tidied up meanwhile; then it stands there.
+    """
     world.expected += FULL
     with inbox_on(world, disk):
         order = Order(world)
@@ -86,16 +88,28 @@ def test_the_disk_is_full(world: World, disk: Path) -> None:
             fill_the_last_page(world)
             since = time.time()
             paid = order.pay()
-            wait_until(lambda: 503 in statuses(world, since=since), world)
-            meanwhile = statuses(world, since=since)
+            wait_until(lambda: 503 in answers(world, since=since).values(), world)
+            meanwhile = answers(world, since=since)
+            missing = {event for event, status in meanwhile.items() if status != 503} - stored(world)
         order.visitor.come_back(paid)
         order.ends_well()
-    assert meanwhile == {503}, "an event was answered as stored on a full disk"
+    assert set(meanwhile.values()) <= {200, 503}
+    assert not missing, "an event was answered as stored on a full disk"
 
 
-def statuses(world: World, *, since: float) -> set[int | None]:
-    """Return how the events since a moment (seconds since the epoch) were answered."""
-    return {status for at, status in webhook_answers(world) if at >= since}
+def answers(world: World, *, since: float) -> dict[str, int | None]:
+    """Return how each event since a moment (seconds since the epoch) was answered, last, if it was answered."""
+    return {
+        delivery.event_id: attempt.status
+        for delivery in world.control.deliveries()
+        for attempt in delivery.attempts
+        if attempt.status and attempt.at + attempt.seconds >= since
+    }
+
+
+def stored(world: World) -> set[str]:
+    """Return the events that stand in the inbox."""
+    return {str(row["event_id"]) for row in world.rows(f"SELECT event_id FROM {INBOX}")}
 
 
 FILLER = """

@@ -108,7 +108,7 @@ class TestCsv:
 
     @pytest.mark.parametrize("content", [
         b"", b"\n\n", b"Datum;Betrag\n1;2\n", b"\xff\xfe\x00d", "date,amount,currency,reference\n".encode("utf-16"),
-        b"date,amount,amount,currency,reference,counterparty\n",
+        b"date,amount,amount,currency,reference,counterparty\n", b'"', b"date\x00,amount\n",
     ], ids=str)  # fmt: skip
     def test_what_is_no_statement(self, content: bytes) -> None:
         with pytest.raises(BadStatement):

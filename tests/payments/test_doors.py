@@ -110,18 +110,25 @@ class Doors:
     # --- what must never be ------------------------------------------------------------------------------------
 
     def sent(self, send: Send) -> Any:
-        began = time.thread_time()
-        answer = send()
-        took = time.thread_time() - began
+        answer, took = _timed(send)
+        if took >= MOST_SECONDS:  # once may be the collector, which walks through all that these tests have made so far
+            _, took = _timed(send)
         self.answers[answer.status_code] += 1
         assert answer.status_code < 500, answer.content[:300]
-        assert took < MOST_SECONDS, f"{took:.1f} s"
+        assert took < MOST_SECONDS, f"{took:.1f} s, twice"
         if answer.headers.get("Content-Type", "").startswith("text/html"):
             assert b"<script>alert(1)" not in answer.content
             assert b"onerror=alert(1)>" not in answer.content
         if location := answer.headers.get("Location"):
             assert not urlsplit(location).netloc and re.match(r"/(?![/\\])", location), location
         return answer
+
+
+def _timed(send: Send) -> tuple[Any, float]:
+    """Return the answer, and the seconds of computing that it took."""
+    began = time.thread_time()
+    answer = send()
+    return answer, time.thread_time() - began
 
 
 @pytest.fixture

@@ -91,10 +91,10 @@ def test_it_wakes_the_workers_unless_a_nudge_waits_that_none_has_taken(told: Not
     # Another cluster's nudge wakes nobody here, and one that was taken may have looked before this event stood.
     OrmQ.objects.update(key="keep")
     inbox.receive(replace(told, event_id="evt_3"), body=b"{}", at=now)
-    assert waiting() == 2
+    assert waiting() == 1
     OrmQ.objects.update(lock=timezone.now() + timedelta(seconds=120))
     inbox.receive(replace(told, event_id="evt_4"), body=b"{}", at=now)
-    assert waiting() == 3
+    assert waiting() == 2
 
 
 def test_a_kept_connection_that_broke_meanwhile_loses_no_event(told: Notification, now: datetime, another: Any) -> None:
