@@ -15,7 +15,7 @@ from integrations.sandbox.store import Store
 from integrations.sandbox.stripe.provider import StripeProvider
 from integrations.sandbox.webhooks import WebhookSender
 
-PROVIDERS: dict[str, type[StripeProvider] | type[PayPalProvider]] = {"stripe": StripeProvider, "paypal": PayPalProvider}
+PROVIDERS: dict[str, type[StripeProvider | PayPalProvider]] = {"stripe": StripeProvider, "paypal": PayPalProvider}
 DEFAULT_RETRY_SECONDS = (1.0, 5.0, 30.0)
 
 

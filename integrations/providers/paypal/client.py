@@ -11,7 +11,7 @@ import json
 import re
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 import requests
@@ -36,11 +36,13 @@ MAX_RAW_BYTES = 8 * 1024 * 1024
 _ID = re.compile(r"[A-Za-z0-9_-]{1,60}")
 _WHOLE = "return=representation"
 
-Sdk = PaypalServersdkClient
+Sdk = Any
+"""PaypalServersdkClient: the SDK has no annotations."""
 Call = Callable[[Sdk], Any]
+Wanted = TypeVar("Wanted", bound=BaseException)
 
 
-class _At(Configuration):  # type: ignore[misc]  # the SDK has no annotations
+class _At(Configuration):  # type: ignore[misc]  # without annotations
     """The SDK's configuration, aimed at one address: it knows PayPal's two only."""
 
     def __init__(self, api_base: str, **more: Any) -> None:
@@ -191,7 +193,7 @@ class Client:
         return answer
 
     def _make_sdk(self, token: str) -> Sdk:
-        return Sdk(
+        return PaypalServersdkClient(
             config=_At(
                 self._api_base,
                 http_client_instance=self._session,
@@ -261,7 +263,7 @@ def _translated(send: Callable[[], dict[str, Any]]) -> dict[str, Any]:
         raise Unavailable(f"PayPal's answer cannot be read ({type(error).__name__})", code="shape") from None
 
 
-def _cause[Wanted: BaseException](error: BaseException | None, kind: type[Wanted]) -> Wanted | None:
+def _cause(error: BaseException | None, kind: type[Wanted]) -> Wanted | None:
     seen = 0
     while error is not None and seen < 10:
         if isinstance(error, kind):

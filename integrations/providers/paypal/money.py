@@ -60,5 +60,5 @@ def from_paypal(value: str, currency: str) -> int:
     decimals = (match[3] or "").rstrip("0")
     if len(decimals) > exponent:
         raise Unavailable(f"PayPal told a fraction of a minor unit of {currency}", code="amount")
-    amount_minor = int(match[2]) * 10**exponent + int(decimals.ljust(exponent, "0") or "0")
+    amount_minor: int = int(match[2]) * 10**exponent + int(decimals.ljust(exponent, "0") or "0")
     return -amount_minor if match[1] else amount_minor

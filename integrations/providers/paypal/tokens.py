@@ -41,7 +41,7 @@ class SharedToken:
     """The token of one client at one address. `fetch` asks PayPal for a new one."""
 
     def __init__(self, *, client_id: str, client_secret: str, api_base: str, fetch: Callable[[], Token]) -> None:
-        mark = hashlib.sha256("\n".join((api_base, client_id, client_secret)).encode()).hexdigest()[:32]
+        mark = hashlib.sha256(f"{api_base}\n{client_id}\n{client_secret}".encode()).hexdigest()[:32]
         self._name = f"paypal-token:{mark}"
         self._fetch = fetch
 
@@ -88,6 +88,6 @@ class SharedToken:
         """Use the cache; without it each process asks PayPal for itself."""
         try:
             return ask()
-        except Exception:  # noqa: BLE001 - whatever the cache's backend raises
+        except Exception:  # whatever the cache's backend raises
             log.warning("paypal_token_not_shared", exc_info=True)
             return None

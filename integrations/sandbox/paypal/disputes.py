@@ -9,7 +9,7 @@ from typing import Any
 
 from integrations.sandbox import objects
 from integrations.sandbox.objects import Stored, Window
-from integrations.sandbox.paypal import captures, errors, events, money
+from integrations.sandbox.paypal import errors, events, money
 from integrations.sandbox.paypal.schema import Anything, Group, Items, Member, Text
 from integrations.sandbox.paypal.schema import money as money_member
 from integrations.sandbox.paypal.scope import Scope, new_id, shown, written
@@ -191,5 +191,3 @@ def refuse_while_disputed(scope: Scope, capture: Stored) -> None:
     claims = scope.of("dispute", "capture", capture.id)
     if any(one.data["dispute_life_cycle_stage"] != "INQUIRY" and one.data["status"] != "RESOLVED" for one in claims):
         raise errors.unprocessable("CAPTURE_DISPUTED_PARTIAL_REFUND_NOT_ALLOWED", "Refund not allowed: disputed.")
-
-

@@ -39,9 +39,7 @@ class ApiError(Exception):
 
 def invalid(issue: str, field: str, description: str, *, location: str = "body") -> ApiError:
     """The request is not what the schema asks for."""
-    return ApiError(
-        "INVALID_REQUEST", status=400, issue=issue, field=field, description=description, location=location
-    )
+    return ApiError("INVALID_REQUEST", status=400, issue=issue, field=field, description=description, location=location)
 
 
 def unprocessable(issue: str, description: str = "", *, field: str = "") -> ApiError:

@@ -53,7 +53,9 @@ def record(scope: Scope, *, event_type: str, resource: Json, kind: str, override
     return stored
 
 
-def signed_delivery(tx: Transaction, event_id: str, *, signer: Signer, base: str) -> tuple[bytes, dict[str, str]] | None:
+def signed_delivery(
+    tx: Transaction, event_id: str, *, signer: Signer, base: str
+) -> tuple[bytes, dict[str, str]] | None:
     """Body and headers of an attempt: the body is the same bytes each time, the transmission is fresh."""
     stored = objects.get(tx, event_id)
     if stored is None:

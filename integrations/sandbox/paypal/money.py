@@ -34,7 +34,7 @@ def minor(money: Json, field: str) -> int:
     if len(fraction) > digits:
         description = "If the currency supports decimals, only two decimal place precision is supported."
         raise errors.unprocessable("DECIMAL_PRECISION", description, field=f"{field}/value")
-    amount = int(whole) * 10**digits + int((fraction or "0").ljust(digits, "0") if digits else "0")
+    amount: int = int(whole) * 10**digits + int((fraction or "0").ljust(digits, "0") if digits else "0")
     return -amount if value.startswith("-") else amount
 
 

@@ -75,7 +75,9 @@ def _shown(order: Stored) -> View:
         return View(200, _document("This payment is over", "<p>You were not charged again.</p>"))
     unit, context = order.data["purchase_units"][0], order.private["context"]
     amount = f"{unit['amount']['value']} {unit['amount']['currency_code']}"
-    options = "".join(f'<option value="{escape(name)}">{escape(words)}</option>' for name, (words, _) in CHOICES.items())
+    options = "".join(
+        f'<option value="{escape(name)}">{escape(words)}</option>' for name, (words, _) in CHOICES.items()
+    )
     body = (
         f"<section><p>{escape(unit.get('description', 'Your order'))}: <strong>{escape(amount)}</strong>. You approve "
         "it here; the shop takes the money afterwards.</p>\n"

@@ -134,9 +134,7 @@ ROUTES = (
     _route("POST", f"{_PAYMENTS}/captures/{{id}}/refund", _refund, body=Group(captures.REFUND), remembers=True),
     _route("GET", f"{_PAYMENTS}/refunds/{{id}}", _get("refund")),
     _route("GET", f"{_PAYMENTS}/authorizations/{{id}}", _get("authorization")),
-    _route(
-        "POST", f"{_PAYMENTS}/authorizations/{{id}}/capture", _capture_authorized, body=Group({}), remembers=True
-    ),
+    _route("POST", f"{_PAYMENTS}/authorizations/{{id}}/capture", _capture_authorized, body=Group({}), remembers=True),
     _route("POST", f"{_PAYMENTS}/authorizations/{{id}}/void", _void, body=Group({}), remembers=True),
     _route("GET", _DISPUTES, _listed(disputes.listing), queries=_DISPUTE_QUERY),
     _route("GET", f"{_DISPUTES}/{{id}}", _get_dispute),

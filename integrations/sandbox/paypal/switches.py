@@ -67,9 +67,7 @@ def force_capture(scope: Scope, args: Json) -> Json:
         unit["amount"] = money.money(args["amount"], currency)
     order.data["status"] = "COMPLETED"
     scope.save(order)
-    return captures.alone(
-        scope, captures.create(scope, order_id=order.id, unit=unit, outcome={"kind": "completed"})
-    )
+    return captures.alone(scope, captures.create(scope, order_id=order.id, unit=unit, outcome={"kind": "completed"}))
 
 
 def settle(scope: Scope, args: Json) -> Json:
