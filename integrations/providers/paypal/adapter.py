@@ -65,6 +65,7 @@ class PayPalProvider(WithoutTokens, WithoutPayouts, WithoutBalanceList):
         disputes=True,
         evidence_max_characters=disputes.MAX_CHARACTERS,
         presentations=(Presentation.HOSTED, Presentation.EMBEDDED),
+        moved_by_us=frozenset({Presentation.HOSTED, Presentation.EMBEDDED}),
         balance_entries=False,
         proof_headers=notifications.HEADERS,
     )

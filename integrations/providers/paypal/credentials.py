@@ -25,17 +25,13 @@ def mode_of(api_base: str) -> Mode:
     return Mode.LIVE if api_base.removesuffix("/") == LIVE_API_BASE else Mode.TEST
 
 
-def default_base(environment: str) -> str:
-    """Return PayPal's own address for an environment."""
-    return LIVE_API_BASE if environment == PRODUCTION else TEST_API_BASE
-
-
 def check_credentials(
     *, environment: str, client_id: str, client_secret: str, webhook_id: str, api_base: str, webhook_roots: str = ""
 ) -> list[SettingProblem]:
     """Return what forbids these settings in this environment, empty if nothing does. No value stands in a remedy."""
     return [
-        *_check_client(client_id, client_secret),
+        *_check_client(client_id),
+        *check_secret(client_secret),
         *_check_webhook_id(webhook_id),
         *_check_base(environment, api_base),
         *_check_roots(environment, api_base, webhook_roots),
@@ -59,13 +55,22 @@ def _problem(code: str, remedy: str) -> SettingProblem:
     return SettingProblem(code=f"paypal.{code}", remedy=remedy)
 
 
-def _check_client(client_id: str, client_secret: str) -> list[SettingProblem]:
-    wanted = {"PAYPAL_CLIENT_ID": client_id, "PAYPAL_CLIENT_SECRET": client_secret}
-    if missing := [name for name, value in wanted.items() if not value]:
-        remedy = f"Set {' and '.join(missing)} from the app's page at PayPal, or take `paypal` out of "
-        return [_problem("key_missing", remedy + "PAYMENTS_PROVIDERS.")]
-    wrong = [name for name, value in wanted.items() if not _WORD.fullmatch(value)]
-    return [_problem("key_shape", f"{name} must be one word of 8 to 200 characters: copy it again.") for name in wrong]
+def _check_client(client_id: str) -> list[SettingProblem]:
+    if not client_id:
+        remedy = "Set PAYPAL_CLIENT_ID from the app's page at PayPal, or take `paypal` out of PAYMENTS_PROVIDERS."
+        return [_problem("client_missing", remedy)]
+    if not _WORD.fullmatch(client_id):
+        return [_problem("client_shape", "PAYPAL_CLIENT_ID must be one word of 8 to 200 characters: copy it again.")]
+    return []
+
+
+def check_secret(client_secret: str, *, called: str = "PAYPAL_CLIENT_SECRET") -> list[SettingProblem]:
+    """Return what forbids this client secret; `called` is what the remedies call it."""
+    if not client_secret:
+        return [_problem("secret_missing", f"Set {called} from the app's page at PayPal.")]
+    if not _WORD.fullmatch(client_secret):
+        return [_problem("secret_shape", f"{called} must be one word of 8 to 200 characters: copy it again.")]
+    return []
 
 
 def _check_webhook_id(webhook_id: str) -> list[SettingProblem]:

@@ -10,12 +10,12 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import math
 import re
 import zlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any, NoReturn
 
 from integrations.contract import (
@@ -53,6 +53,7 @@ RELEVANT_TYPES = frozenset(
     """.split()
 )
 
+_LARGEST = Decimal(10) ** 300
 _TRANSMISSION = re.compile(r"[A-Za-z0-9-]{8,100}")
 _SIGNATURE = re.compile(r"[A-Za-z0-9+/]{100,2000}={0,2}")
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(?:\.[0-9]{1,9})?Z")
@@ -218,9 +219,10 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
+def _finite(digits: str) -> Decimal:
+    """Read a number with a point; none of them is money, which PayPal writes as text."""
+    value = Decimal(digits)
+    if not -_LARGEST < value < _LARGEST:
         raise ValueError("a number beyond all bounds")
     return value
 

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import structlog
+
 from integrations.contract import CaptureRequest, InvalidRequest, Mode, Presentation, ProviderIds, Started, StartRequest
 from integrations.providers.paypal import answers, snapshots
 from integrations.providers.paypal.answers import Answer
@@ -18,6 +20,8 @@ MAX_ITEMS = 100
 MAX_NAME_LENGTH = 127
 MAX_REFERENCE_LENGTH = 127
 _MARK = f"/purchase_units/@reference_id=='{UNIT}'/description"
+log = structlog.get_logger(__name__)
+
 _OVER = ("COMPLETED", "VOIDED")
 
 
@@ -97,15 +101,15 @@ def close(client: Client, page_id: str) -> None:
     """Mark the order as closed, so that no look ever asks us to capture it. See docs/paypal.md.
 
     PayPal has no call that cancels an order. What takes money is our capture alone, and an order with this mark has no
-    next step; who approves it afterwards has approved what nobody takes. An order that is over stays as it is.
+    next step; who approves it afterwards has approved what nobody takes. An order that is over stays as it is. Where
+    PayPal refuses the change in the order's present state, nothing is lost but the mark: the attempt ends here.
     """
     if is_over(client.get_order(page_id)):
         return
     try:
         client.patch_order(page_id, operations=[{"op": "replace", "path": _MARK, "value": CLOSED}])
-    except InvalidRequest:
-        if not is_over(client.get_order(page_id)):
-            raise
+    except InvalidRequest as error:
+        log.warning("paypal_order_not_marked_closed", code=error.code)
 
 
 def is_over(order: Answer) -> bool:

@@ -46,7 +46,8 @@ def snapshot(order: Answer, *, disputed: Sequence[Answer], ours: Mode) -> Paymen
     reference = answers.text_or_empty(unit, "custom_id")
     amount_minor, currency = answers.money(unit, "amount")
     status, next_step = _status(order, made, answers.items(payments, "authorizations"))
-    page_open = status in (PaymentStatus.PENDING, PaymentStatus.REQUIRES_ACTION) and not made and _may_take(order)
+    waits_for_payer = status in (PaymentStatus.PENDING, PaymentStatus.REQUIRES_ACTION) and not next_step
+    page_open = waits_for_payer and not made and answers.text(order, "status") in _OPEN
     refused = [one for one in made if answers.text(one, "status") in _REFUSED]
     captures = tuple(capture(one) for one in made if answers.text(one, "status") in MOVED)
     only = captures[0].capture_id if len(made) == 1 and captures else ""
@@ -97,10 +98,6 @@ def raise_if_declined(order: Answer) -> None:
     if made and all(answers.text(one, "status") in _REFUSED for one in made):
         decline: Decline = decline_of(made[-1])
         raise Declined(f"declined: {decline.provider_code or 'no code'}", decline=decline, http_status=201)
-
-
-def _may_take(order: Answer) -> bool:
-    return answers.text(order, "status") in _OPEN and not is_closed(order)
 
 
 def _status(order: Answer, made: Sequence[Answer], reserved: Sequence[Answer]) -> tuple[PaymentStatus, NextStep]:

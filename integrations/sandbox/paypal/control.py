@@ -60,6 +60,4 @@ class PayPalControl(SandboxControl):
         kind: str = "capture",
     ) -> Json:  # fmt: skip
         """Any event, over an object or a whole resource."""
-        return self._call(
-            "events.create", type=event_type, object=obj, changes=changes, overrides=overrides, kind=kind
-        )
+        return self._call("events.create", type=event_type, object=obj, changes=changes, overrides=overrides, kind=kind)

@@ -6,7 +6,6 @@ The root that vouches for its webhooks stands in its state directory as `paypal-
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from integrations.sandbox.paypal import certificates, events, switches
 from integrations.sandbox.paypal.api import Api
@@ -31,13 +30,10 @@ class PayPalProvider:
             self._account = account or tx.setting(ACCOUNT_SETTING) or new_id(13)
             tx.set_setting(ACCOUNT_SETTING, self._account)
             self._signer = certificates.kept(tx)
+        (store.directory / ROOT_FILE).write_text(self._signer.root_pem, encoding="ascii")
         self._store = store
         self._api = Api(store=store, signer=self._signer, open_scope=self.open_scope)
         self._pages = Pages(store=store, open_scope=self.open_scope)
-
-    def publish(self, directory: Path) -> None:
-        """Writes the root certificate where the shop can be pointed to."""
-        (directory / ROOT_FILE).write_text(self._signer.root_pem, encoding="ascii")
 
     def open_scope(self, tx: Transaction) -> Scope:
         """A scope on this transaction."""

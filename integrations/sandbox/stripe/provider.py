@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 
 from integrations.sandbox.store import Store, Transaction
 from integrations.sandbox.stripe import charges, events, sessions
@@ -31,9 +30,6 @@ class StripeProvider:
         self._api = Api(store=store, account_id=self._account, open_scope=self.open_scope)
         self._pages = Pages(store=store, open_scope=self.open_scope)
         self._switches = Switches()
-
-    def publish(self, directory: Path) -> None:
-        """Nothing: the shop needs no file of this sandbox."""
 
     def open_scope(self, tx: Transaction, request_id: str | None = None, key: str | None = None) -> Scope:
         """A scope on this transaction, with everything the clock has made due already done."""

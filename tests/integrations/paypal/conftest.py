@@ -1,4 +1,4 @@
-"""PayPal's adapter, aimed at a sandbox process of these tests; tokens and certificates in a cache of each test's own."""
+"""PayPal's adapter, aimed at a sandbox of these tests; tokens and certificates in a cache of each test's own."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 from django.conf import LazySettings
 
 from integrations.contract import CaptureRequest, PageLine, Presentation, ProviderIds, StartRequest
-from integrations.providers.paypal import PayPalProvider
+from integrations.providers.paypal.adapter import PayPalProvider
 from integrations.sandbox.paypal.control import PayPalControl
 from integrations.sandbox.paypal.provider import ROOT_FILE
 from tests.sandbox.process import Receiver, SandboxProcess
@@ -91,9 +91,7 @@ def start_request(
 
 
 def capture_request(ids: ProviderIds, asked: StartRequest) -> CaptureRequest:
-    return CaptureRequest(
-        ids=ids, reference=asked.reference, amount_minor=asked.amount_minor, currency=asked.currency
-    )
+    return CaptureRequest(ids=ids, reference=asked.reference, amount_minor=asked.amount_minor, currency=asked.currency)
 
 
 def new_key() -> str:

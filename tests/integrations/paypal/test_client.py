@@ -17,7 +17,8 @@ from paypalserversdk.controllers.transaction_search_controller import Transactio
 
 from integrations.contract import ConfigurationError, InvalidRequest, ProviderError, RateLimited, Unavailable
 from integrations.http import TransactionOpen
-from integrations.providers.paypal import PayPalProvider, client, errors
+from integrations.providers.paypal import client, errors
+from integrations.providers.paypal.adapter import PayPalProvider
 from integrations.providers.paypal.client import checked
 from integrations.providers.paypal.tokens import SharedToken, Token
 from integrations.sandbox.paypal.control import PayPalControl
@@ -80,9 +81,7 @@ def test_one_token_serves_every_adapter(paypal_process: SandboxProcess, control:
 
 def test_the_token_stands_sealed_in_the_cache(adapter: PayPalProvider, monkeypatch: pytest.MonkeyPatch) -> None:
     kept: dict[str, Any] = {}
-    monkeypatch.setattr(
-        LocMemCache, "set", lambda _, name, value, timeout: kept.update({name: (value, timeout)})
-    )
+    monkeypatch.setattr(LocMemCache, "set", lambda _, name, value, timeout: kept.update({name: (value, timeout)}))
     adapter.account()
     [(name, (value, timeout))] = kept.items()
     assert name.startswith("paypal-token:") and isinstance(value, bytes)
@@ -171,7 +170,12 @@ def test_faults_are_our_errors(
 @pytest.mark.parametrize(
     ("status", "body", "category", "permanent"),
     [
-        (400, {"name": "INVALID_REQUEST", "details": [{"issue": "MISSING_REQUIRED_PARAMETER"}]}, "invalid_request", True),
+        (
+            400,
+            {"name": "INVALID_REQUEST", "details": [{"issue": "MISSING_REQUIRED_PARAMETER"}]},
+            "invalid_request",
+            True,
+        ),
         (401, {"error": "invalid_client"}, "configuration", False),
         (403, {"name": "NOT_AUTHORIZED", "details": [{"issue": "PERMISSION_DENIED"}]}, "configuration", False),
         (404, {"name": "RESOURCE_NOT_FOUND"}, "invalid_request", True),

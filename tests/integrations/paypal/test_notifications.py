@@ -22,7 +22,8 @@ from integrations.contract import (
     NotificationUnverified,
     Unavailable,
 )
-from integrations.providers.paypal import PayPalProvider, certificates, notifications
+from integrations.providers.paypal import certificates, notifications
+from integrations.providers.paypal.adapter import PayPalProvider
 from integrations.providers.paypal.certificates import NotProved, Rule, rule_for
 from integrations.providers.paypal.credentials import LIVE_API_BASE, TEST_API_BASE
 from integrations.providers.paypal.notifications import Door
@@ -75,7 +76,12 @@ def door(signer: Signer, tmp_path: Path, settings: LazySettings) -> Iterator[Doo
 
 
 def signed(
-    signer: Signer, body: bytes = BODY, *, at: datetime = NOW, webhook_id: str = WEBHOOK_ID, **changes: str
+    signer: Signer,
+    body: bytes = BODY,
+    *,
+    at: datetime = NOW,
+    webhook_id: str = WEBHOOK_ID,
+    changes: Mapping[str, str] = {},
 ) -> dict[str, str]:
     time = at.strftime("%Y-%m-%dT%H:%M:%SZ")
     text = f"69cd13f0-d67a-11e5-baa3-778b53f4ae55|{time}|{webhook_id}|{zlib.crc32(body)}"
@@ -161,7 +167,7 @@ def test_no_change_of_one_bit_has_an_effect(kept: Door, signer: Signer) -> None:
 )
 def test_refusals(kept: Door, signer: Signer, changes: dict[str, str]) -> None:
     with pytest.raises(NotificationRejected):
-        verified(kept, signed(signer, **changes))
+        verified(kept, signed(signer, changes=changes))
 
 
 @pytest.mark.parametrize("missing", list(notifications.HEADERS))
@@ -188,7 +194,16 @@ def test_the_window(kept: Door, signer: Signer) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"[]", b"{}", b"\xff", b'{"id":1,"id":2}', b'{"a":NaN}', b"1" * (1024 * 1024 + 1), BODY.replace(b"id", b"ix")],
+    [
+        b"",
+        b"[]",
+        b"{}",
+        b"\xff",
+        b'{"id":1,"id":2}',
+        b'{"a":NaN}',
+        b"1" * (1024 * 1024 + 1),
+        BODY.replace(b"id", b"ix"),
+    ],
 )
 def test_a_signed_body_that_is_no_event_is_refused(kept: Door, signer: Signer, body: bytes) -> None:
     with pytest.raises(NotificationRejected):
@@ -253,7 +268,9 @@ def test_the_rules_of_paypals_two_hosts() -> None:
 
 
 @pytest.fixture
-def delivered(adapter: PayPalProvider, control: PayPalControl, receiver: Receiver) -> list[tuple[dict[str, str], bytes]]:
+def delivered(
+    adapter: PayPalProvider, control: PayPalControl, receiver: Receiver
+) -> list[tuple[dict[str, str], bytes]]:
     """The webhooks of one paid order, as they arrived."""
     control.set_webhook(url=receiver.url, secrets=[WEBHOOK_ID], retry_seconds=[])
     asked = start_request(reference="pa_ü"[:3] + "1")

@@ -21,7 +21,7 @@ from integrations.contract import (
     Unavailable,
     UnknownObject,
 )
-from integrations.providers.paypal import PayPalProvider
+from integrations.providers.paypal.adapter import PayPalProvider
 from integrations.sandbox.paypal.captures import fee_of
 from integrations.sandbox.paypal.control import PayPalControl
 from tests.integrations.paypal.conftest import capture_request, make_adapter, new_key, start_request
@@ -252,7 +252,12 @@ def test_a_refund_goes_back_once_and_is_told_by_the_order(adapter: PayPalProvide
     again = adapter.refund(refund_of(ids, capture, 1000), idempotency_key=key)
     assert made == again and made.status == "succeeded"
     [told] = adapter.fetch(ids).refunds
-    assert (told.refund_id, told.capture_id, told.amount_minor, told.reference) == (made.refund_id, capture, 1000, "re_1")
+    assert (told.refund_id, told.capture_id, told.amount_minor, told.reference) == (
+        made.refund_id,
+        capture,
+        1000,
+        "re_1",
+    )
     with pytest.raises(InvalidRequest) as excess:
         adapter.refund(refund_of(ids, capture, 4000), idempotency_key=new_key())
     assert excess.value.code == "REFUND_AMOUNT_EXCEEDED"
@@ -302,7 +307,11 @@ def test_amounts_go_in_paypals_decimals(
     ids = paid(adapter, control, amount_minor=amount_minor, currency=currency)
     assert control.get(ids.page_id)["purchase_units"][0]["amount"]["value"] == told
     found = adapter.fetch(ids)
-    assert (found.amount_minor, found.currency, found.captures[0].amount_minor) == (amount_minor, currency, amount_minor)
+    assert (found.amount_minor, found.currency, found.captures[0].amount_minor) == (
+        amount_minor,
+        currency,
+        amount_minor,
+    )
 
 
 @pytest.mark.slow
