@@ -294,9 +294,20 @@ PROVIDERS = (
     Variable("SQUARE_WEBHOOK_SIGNATURE_KEYS", "Comma list of Square's signature keys.", secret=True),
     Variable("SQUARE_WEBHOOK_URL", "The notification URL exactly as set at Square; it is part of what is signed."),
     Variable("SQUARE_API_BASE", "Square's API.", "empty: `https://connect.squareup.com`"),
-    Variable("NMI_SECURITY_KEY", "NMI's security key.", secret=True),
-    Variable("NMI_WEBHOOK_SIGNING_KEYS", "Comma list of NMI's signing keys.", secret=True),
-    Variable("NMI_API_BASE", "NMI's API.", "empty: `https://secure.nmi.com`"),
+    Variable("NMI_SECURITY_KEY", "NMI's private security key.", secret=True),
+    Variable("NMI_TOKENIZATION_KEY", "NMI's public key for Collect.js; every shopper's browser gets it."),
+    Variable(
+        "NMI_WEBHOOK_SIGNING_KEYS",
+        "Comma list of NMI's signing keys; each is tried, so that a new one can be put beside the old.",
+        secret=True,
+    ),
+    Variable("NMI_MERCHANT_ID", "The account's number, as webhooks name it (`event_body.merchant.id`)."),
+    Variable(
+        "NMI_API_BASE",
+        "NMI's gateway. Its keys carry no mark of test or live, so this decides: outside production it must be "
+        "`https://sandbox.nmi.com`, or the sandbox of the demo.",
+        "`https://secure.nmi.com`",
+    ),
 )
 
 TABLE = {
@@ -307,7 +318,7 @@ PROVIDER_KEYS = {
     "stripe": ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRETS"),
     "paypal": ("PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID"),
     "square": ("SQUARE_ACCESS_TOKEN", "SQUARE_LOCATION_ID", "SQUARE_WEBHOOK_SIGNATURE_KEYS"),
-    "nmi": ("NMI_SECURITY_KEY", "NMI_WEBHOOK_SIGNING_KEYS"),
+    "nmi": ("NMI_SECURITY_KEY", "NMI_TOKENIZATION_KEY", "NMI_WEBHOOK_SIGNING_KEYS", "NMI_MERCHANT_ID"),
 }
 """The variables that make a provider usable. Setting any of them ends the silent demo (DESIGN.md, ENVIRONMENT)."""
 

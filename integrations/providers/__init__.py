@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from functools import partial
 from importlib.metadata import entry_points
 
 from django.conf import settings
@@ -45,10 +46,32 @@ def _stripe() -> Provider:
     )
 
 
-FACTORIES: dict[str, Factory] = {"stripe": _stripe}
+def _nmi() -> Provider:
+    from integrations import nonces  # noqa: PLC0415 - as above
+    from integrations.providers.nmi import NmiProvider  # noqa: PLC0415
+
+    return NmiProvider(
+        environment=settings.ENVIRONMENT,
+        security_key=settings.NMI_SECURITY_KEY,
+        tokenization_key=settings.NMI_TOKENIZATION_KEY,
+        signing_keys=settings.NMI_WEBHOOK_SIGNING_KEYS,
+        merchant_id=settings.NMI_MERCHANT_ID,
+        api_base=settings.NMI_API_BASE,
+        seen_over_other_bytes=partial(nonces.is_of_other_bytes, "nmi"),
+    )
+
+
+FACTORIES: dict[str, Factory] = {"nmi": _nmi, "stripe": _stripe}
 
 # Of ours, the names stand here, since looking through all settings would cost each webhook something.
 OWN_SETTINGS = {
+    "nmi": (
+        "NMI_SECURITY_KEY",
+        "NMI_TOKENIZATION_KEY",
+        "NMI_WEBHOOK_SIGNING_KEYS",
+        "NMI_MERCHANT_ID",
+        "NMI_API_BASE",
+    ),
     "stripe": (
         "STRIPE_API_KEY",
         "STRIPE_WEBHOOK_SECRETS",

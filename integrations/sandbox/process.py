@@ -9,12 +9,14 @@ from pathlib import Path
 
 from integrations.sandbox import webhooks
 from integrations.sandbox.control_api import ControlApi
+from integrations.sandbox.nmi.provider import NmiProvider
 from integrations.sandbox.server import SandboxServer
+from integrations.sandbox.stand_in import MakeStandIn
 from integrations.sandbox.store import Store
 from integrations.sandbox.stripe.provider import StripeProvider
 from integrations.sandbox.webhooks import WebhookSender
 
-PROVIDERS = {"stripe": StripeProvider}
+PROVIDERS: dict[str, MakeStandIn] = {"nmi": NmiProvider, "stripe": StripeProvider}
 DEFAULT_RETRY_SECONDS = (1.0, 5.0, 30.0)
 
 
@@ -41,7 +43,11 @@ class Sandbox:
         self._remember(options)
         provider = PROVIDERS[options.provider](store=self._store, nudge=self._nudge, account=options.account)
         self._sender = WebhookSender(
-            store=self._store, signer=provider.sign, workers=options.webhook_workers, on_idle=provider.tick
+            store=self._store,
+            signer=provider.sign,
+            workers=options.webhook_workers,
+            on_idle=provider.tick,
+            accepts=getattr(provider, "accepts", webhooks.any_success),
         )
         control = ControlApi(store=self._store, provider=provider, sender=self._sender)
         self._server = SandboxServer(port=options.port, store=self._store, provider=provider, control=control)
