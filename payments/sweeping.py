@@ -13,7 +13,7 @@ from django.db.models import Q
 
 from orders.models import Order
 from orders.states import OrderState
-from payments import dispute_watch
+from payments import dispute_watch, money_calls
 from payments.models import PaymentAttempt
 from payments.states import UNDECIDED_REFUNDS, AttemptState
 
@@ -31,7 +31,7 @@ def after_look(attempt: PaymentAttempt, order: Order, *, trusted: bool, at: date
     `trusted`: the payment is what was asked for. One that is not is left alone, but for money on its way back.
     """
     of_payment = next_look(attempt, order, at=at) if trusted else dispute_watch.next_look(attempt, at=at)
-    moments = [of_payment, watch_refunds(attempt, at=at)]
+    moments = [of_payment, watch_refunds(attempt, at=at), money_calls.next_look(attempt, at=at)]
     return min((moment for moment in moments if moment is not None), default=None)
 
 

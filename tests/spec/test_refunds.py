@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from integrations.contract import InvalidRequest, Unavailable
-from payments import calls
+from payments import call_answers, call_requests, calls
 from payments.models import Capture, Case, Refund
 from payments.refund_requests import CannotRefund, left_of
 from payments.settlement import look
@@ -88,12 +88,12 @@ def test_the_webhook_comes_before_the_answer(world: World, payment: Payment) -> 
     refund = world.ask_refund()
     call = calls._claim(refund.calls.get().pk, at=world.now)
     assert call is not None
-    answer = calls._ask(call)
+    answer = call_requests.ask(call)
     world.tell(payment, "refund.created")
     world.work()
     assert world.order.state == "refunded"
 
-    stored = calls._store_refunded(call, answer, at=world.now)  # type: ignore[arg-type]
+    stored = call_answers.store(call, answer, at=world.now)
     assert (stored.state, world.refund_states()) == ("answered", ["succeeded"])
     assert world.balance() == {**PAID, "clearing:stripe": -59, "refunds": 2000}
 
