@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser, handle_default_options
 
 from config.postgres import EmbeddedPostgresError, ensure_running
-from integrations.providers.live_guard import mixed_modes
+from integrations.providers.wirings import WIRINGS
 
 EXIT_CRASH = 1
 EXIT_USAGE = 2
@@ -71,7 +71,14 @@ def _mixed_modes(arguments: Sequence[str]) -> str:
     """Return the remedies where test and live would mix, empty if nothing does (DESIGN.md, invariant 10)."""
     if not arguments or arguments[0] in LOOKING_ONLY:
         return ""
-    return "\n".join(mixed_modes(settings.PAYMENTS_PROVIDERS))
+    found = [
+        problem.remedy
+        for name, wiring in WIRINGS.items()
+        if name in settings.PAYMENTS_PROVIDERS
+        for problem in wiring.problems()
+        if problem.code in wiring.mixed_modes
+    ]
+    return "\n".join(found)
 
 
 def _say(error: Exception, code: int) -> int:

@@ -20,6 +20,8 @@ from integrations.contract import (
     ProviderIds,
     RefundSnapshot,
     Started,
+    UnknownObject,
+    WrongMode,
 )
 from integrations.failpoints import failpoint
 from orders.models import Order
@@ -168,9 +170,16 @@ def _settling(call: ProviderCall, order: Order, attempt: PaymentAttempt, *, at: 
 def _is_refused(call: ProviderCall, error: ProviderError) -> bool:
     """Say whether the provider has decided that nothing happens by this call.
 
-    A key that it knows for another request is no such answer: that request may have moved the money.
+    Where money is to move, two refusals are no such answer: a key that it knows for another request, which may have
+    moved the money; and that it knows no such object, where it was asked before and not heard. Our key may be another
+    account's by now.
     """
-    return error.permanent and not (call.kind == Kind.MOVES_MONEY and isinstance(error, IdempotencyConflict))
+    if call.kind == Kind.MOVES_MONEY:
+        if isinstance(error, IdempotencyConflict):
+            return False
+        if call.tries > 1 and isinstance(error, UnknownObject | WrongMode):
+            return False
+    return error.permanent
 
 
 def _answered(call: ProviderCall, *, at: datetime, answer: Any, error: ProviderError | None = None) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -28,7 +28,7 @@ from integrations.failpoints import failpoint
 from orders.models import Order
 from orders.states import OrderState
 from orders.transitions import move_or_record
-from payments import inbox, look_cases, money_calls, open_calls, our_step, sweeping
+from payments import inbox, look_cases, money_calls, open_calls, other_intents, our_step, sweeping
 from payments.captures import record_captures
 from payments.cases import open_case
 from payments.clock import Clock
@@ -69,6 +69,17 @@ class LookResult:
     snapshot: PaymentSnapshot | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A look that has taken its number. `applied`: the last look that was applied before it; `hints`: the events that
+    stood committed, each with the intent it names."""
+
+    number: int
+    applied: int
+    hints: list[tuple[int, str]]
+    attempt: PaymentAttempt
+
+
 def look(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None = None) -> LookResult:
     """Ask the provider for the whole payment and settle what it says. Opens its own transactions; never inside one.
 
@@ -85,63 +96,38 @@ def look(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None =
 
 
 def _look_once(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None) -> LookResult:
-    number, waiting, attempt = _begin(attempt_id)
+    begun = _begin(attempt_id)
+    attempt = begun.attempt
     asked = attempt.ids if attempt.page_id or attempt.intent_id else ids
     if asked is None or not (asked.page_id or asked.intent_id):
         return LookResult(Outcome.NOTHING_TO_ASK, attempt)
     failpoint("look.before_fetch")
     try:
         snapshot = providers.get(attempt.provider).fetch(asked)
-        others = _other_intents(attempt, ids)
+        others = other_intents.of(attempt, ids)
         for intent_id in sorted(others - {snapshot.ids.intent_id}):
-            snapshot = _with_stray(snapshot, attempt, intent_id)
+            snapshot = other_intents.add(snapshot, intent_id)
     except ProviderError as error:
-        return _not_told(attempt_id, error, number=number, at=clock(), actor=actor)
+        return _not_told(attempt_id, error, number=begun.number, at=clock(), actor=actor)
     failpoint("look.after_fetch")
     # A hint at an intent that this look did not ask about waits for its own: there may be money on it.
     covered = {"", asked.intent_id, snapshot.ids.intent_id, *others}
-    hints = [event_id for event_id, intent_id in waiting if intent_id in covered]
-    return settle(attempt_id, number=number, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
-
-
-def _other_intents(attempt: PaymentAttempt, ids: ProviderIds | None) -> set[str]:
-    """Return the intents that an answer about the attempt's page may not cover: a verified event named one, or we hold
-    money of it, which may go back."""
-    held = set(attempt.captures.exclude(intent_id="").values_list("intent_id", flat=True))
-    return (held | ({ids.intent_id} if ids else set())) - {"", attempt.intent_id}
-
-
-def _with_stray(snapshot: PaymentSnapshot, attempt: PaymentAttempt, intent_id: str) -> PaymentSnapshot:
-    """Add what is on another intent, if it carries our reference: money is money.
-
-    A page names one intent; a second one made for the same reference (a retry at the provider, a person in its
-    dashboard) would otherwise stay unseen. Raises ProviderError.
-    """
-    stray = providers.get(attempt.provider).fetch(ProviderIds(intent_id=intent_id))
-    if (stray.reference, stray.account, stray.mode) != (snapshot.reference, snapshot.account, snapshot.mode):
-        return snapshot
-    known = {capture.capture_id for capture in snapshot.captures}
-    more = tuple(capture for capture in stray.captures if capture.capture_id not in known)
-    return replace(
-        snapshot,
-        captures=snapshot.captures + more,
-        refunds=snapshot.refunds + stray.refunds,
-        disputes=snapshot.disputes + stray.disputes,
-        raw={**snapshot.raw, "data": [*snapshot.raw.get("data", []), stray.raw]},
-    )
+    hints = [event_id for event_id, intent_id in begun.hints if intent_id in covered]
+    return settle(attempt_id, begun=begun, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
 
 
 @made_again
 def settle(
-    attempt_id: int, *, number: int, snapshot: PaymentSnapshot, hints: list[int], at: datetime, actor: str
+    attempt_id: int, *, begun: Begun, snapshot: PaymentSnapshot, hints: list[int], at: datetime, actor: str
 ) -> LookResult:
-    """Make true here what look `number` was told. One transaction; drops a look older than the last one applied.
+    """Make true here what a look was told. One transaction; drops a look older than the last one applied.
 
     `hints`: ids of the events that were committed before the number was taken; they are processed by this.
     """
+    number = begun.number
     with transaction.atomic(durable=True):
         order, attempt = lock(attempt_id)
-        if number <= attempt.applied_look:
+        if number <= attempt.applied_look or _may_be_older(begun, attempt, snapshot):
             return LookResult(Outcome.OVERTAKEN, attempt)
         news = _remember(attempt, number, snapshot, at)
         attempt.applied_look, attempt.looked_at = number, at
@@ -180,8 +166,22 @@ def lock(attempt_id: int) -> tuple[Order, PaymentAttempt]:
     return order, PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt_id)
 
 
+def _may_be_older(begun: Begun, attempt: PaymentAttempt, snapshot: PaymentSnapshot) -> bool:
+    """Say whether this look may have been answered before one that was applied while it asked, and that matters.
+
+    Numbers tell in which order looks began, not in which they were answered. It matters once there is money that may
+    go back, or where less money is told than we hold: what was so before would be taken for a contradiction.
+    """
+    if attempt.applied_look == begun.applied:
+        return False
+    if attempt.refunds.exists() or attempt.disputes.exists():
+        return True
+    told = {capture.capture_id for capture in snapshot.captures}
+    return attempt.captures.exclude(capture_id__in=told).exists()
+
+
 @made_again
-def _begin(attempt_id: int) -> tuple[int, list[tuple[int, str]], PaymentAttempt]:
+def _begin(attempt_id: int) -> Begun:
     """Take the next look number, and the hints that stand committed at this moment, each with the intent it names."""
     with transaction.atomic(durable=True):
         attempt = PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt_id)
@@ -192,7 +192,7 @@ def _begin(attempt_id: int) -> tuple[int, list[tuple[int, str]], PaymentAttempt]
             .order_by("pk")
             .values_list("pk", "intent_id")
         )
-    return attempt.look_number, hints, attempt
+    return Begun(attempt.look_number, attempt.applied_look, hints, attempt)
 
 
 def hinting_at(attempt: PaymentAttempt) -> Q:

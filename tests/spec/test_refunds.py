@@ -64,7 +64,7 @@ def test_the_bank_takes_its_time(world: World, payment: Payment) -> None:
     world.provider.decide_refund(refund.refund_id, "succeeded")
     world.sweep_until(lambda: world.order.state == "refunded", limit_minutes=60)
     assert states(world) == ("refunded", "refunded"), "no webhook came: the attempt is looked at until it is decided"
-    assert world.attempt.next_look_at is None
+    assert world.attempt.next_look_at == world.now + timedelta(days=1), "it may yet come back"
 
 
 def test_it_fails_after_it_had_succeeded(world: World, payment: Payment) -> None:
@@ -82,6 +82,17 @@ def test_it_fails_after_it_had_succeeded(world: World, payment: Payment) -> None
     assert world.facts()[-2:] == ["refund.failed", "case.opened"]
     assert world.cases() == ["refund_failed"]
     assert left_of(refund.capture).amount_minor == 1500, "it may be tried again"
+
+
+def test_it_fails_weeks_later_and_no_webhook_ever_comes(world: World, payment: Payment) -> None:
+    """A refund that has left may come back for thirty days: its payment is looked at now and then."""
+    refund = world.refund(500)
+    world.sweep_until(lambda: False, step_minutes=60 * 12, limit_minutes=60 * 24 * 20)
+    world.provider.decide_refund(refund.refund_id, "failed")
+    world.sweep_until(lambda: world.refund_states() == ["failed"], step_minutes=60 * 12, limit_minutes=60 * 24 * 11)
+    assert (world.refund_states(), world.cases()) == (["failed"], ["refund_failed"])
+    assert world.balance() == {**PAID, "refunds": 0}
+    assert world.attempt.next_look_at is None, "and then it is left alone"
 
 
 def test_the_webhook_comes_before_the_answer(world: World, payment: Payment) -> None:

@@ -7,8 +7,9 @@ answer, `fetch` asks the query API for that order id.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 
 from integrations.contract import (
     Capabilities,
@@ -52,8 +53,8 @@ _EMAIL = re.compile(r"[\x21-\x7e]{3,254}")
 class NmiProvider(WithoutCapture, WithoutDisputes, WithoutEventList, WithoutPayouts, WithoutBalanceList):
     """The adapter. See integrations.contract.Provider; call it through integrations.providers.get.
 
-    `seen_over_other_bytes` remembers the nonces of proved webhooks. Raises ProviderMisconfigured for keys or addresses
-    that must not be used in `environment`.
+    `seen_over_other_bytes` remembers the nonces of proved webhooks; `on_use` is told which key has just been of use.
+    Raises ProviderMisconfigured for keys or addresses that must not be used in `environment`.
     """
 
     name = "nmi"
@@ -71,6 +72,7 @@ class NmiProvider(WithoutCapture, WithoutDisputes, WithoutEventList, WithoutPayo
         tells_fees=False,
         dispute_outcome=False,
         balance_entries=False,
+        moved_by_us=frozenset({Presentation.EMBEDDED}),
     )
 
     def __init__(
@@ -83,6 +85,7 @@ class NmiProvider(WithoutCapture, WithoutDisputes, WithoutEventList, WithoutPayo
         merchant_id: str,
         api_base: str = LIVE_API_BASE,
         seen_over_other_bytes: SeenOverOtherBytes = lambda *_: False,
+        on_use: Callable[[str], None] = lambda _: None,
     ) -> None:
         problems = check_credentials(
             environment=environment,
@@ -101,7 +104,8 @@ class NmiProvider(WithoutCapture, WithoutDisputes, WithoutEventList, WithoutPayo
         self._merchant_id = merchant_id
         self._fingerprint_key = security_key
         self._seen_over_other_bytes = seen_over_other_bytes
-        self._client = Client(security_key=security_key, api_base=api_base)
+        self._secret_used = on_use
+        self._client = Client(security_key=security_key, api_base=api_base, on_use=partial(on_use, security_key))
 
     def __repr__(self) -> str:
         return f"<NmiProvider {self.mode}>"
@@ -118,6 +122,8 @@ class NmiProvider(WithoutCapture, WithoutDisputes, WithoutEventList, WithoutPayo
         if request.presentation is not Presentation.EMBEDDED:
             raise NotOffered("nmi does not offer a page of its own", code="not_offered")
         to_nmi(request.amount_minor, request.currency)
+        if sum(line.unit_amount_minor * line.quantity for line in request.lines) != request.amount_minor:
+            raise InvalidRequest("the lines do not add up to the amount", code="lines")
         self._refuse_test_mode()
         return Started(
             ids=ProviderIds(page_id=checked(request.reference)),
@@ -181,6 +187,7 @@ class NmiProvider(WithoutCapture, WithoutDisputes, WithoutEventList, WithoutPayo
 
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         """Do nothing: the page is ours, and takes no token any more once the attempt has ended here."""
+        checked(ids.page_id or ids.intent_id)
 
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         """Void what is authorized only. We never authorize without taking; a person in NMI's pages may."""
@@ -216,6 +223,7 @@ class NmiProvider(WithoutCapture, WithoutDisputes, WithoutEventList, WithoutPayo
             now=now,
             mode=self.mode,
             seen_over_other_bytes=self._seen_over_other_bytes,
+            on_match=self._secret_used,
         )
 
     prove = verify  # the proof needs nobody
@@ -229,7 +237,12 @@ class NmiProvider(WithoutCapture, WithoutDisputes, WithoutEventList, WithoutPayo
             if not order_id:
                 raise UnknownObject("NMI knows no such transaction of an order", code="transaction")
         found = self._client.transactions(order_id=checked(order_id))
-        return order_id, [each for each in found if each.order_id == order_id]
+        ours = [each for each in found if each.order_id == order_id]
+        if ids.intent_id and ids.intent_id not in {each.transaction_id for each in ours}:
+            # Known from an answer, and the search by order id may lag behind.
+            named = self._client.transactions(transaction_id=checked(ids.intent_id))
+            ours += [each for each in named if (each.transaction_id, each.order_id) == (ids.intent_id, order_id)]
+        return order_id, ours
 
     def _mode_now(self) -> Mode:
         """Return the mode of what NMI tells now: an account on the live host may be in test mode (invariant 10)."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import parse_qsl, urlencode
 
 from integrations import http
@@ -19,6 +19,7 @@ REQUEST_SECONDS = 10
 MAX_REPORT_BYTES = 2 * 1024 * 1024
 TEST_MODE_KNOWN_SECONDS = 60
 _HEADERS = {"Content-Type": "application/x-www-form-urlencoded", "Accept": "*/*"}
+_CODE = re.compile(r"[0-9]{3}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _MAX_RETRY_AFTER_SECONDS = 3600
 
@@ -26,8 +27,10 @@ _MAX_RETRY_AFTER_SECONDS = 3600
 class Client:
     """One account at one gateway. Its key is sent in the body, as NMI wants it, and is never logged."""
 
-    def __init__(self, *, security_key: str, api_base: str) -> None:
+    def __init__(self, *, security_key: str, api_base: str, on_use: Callable[[], None]) -> None:
+        """`on_use` is told when the key has been of use."""
         self._security_key = security_key
+        self._on_use = on_use
         self._base = api_base.removesuffix("/")
         self._loopback = is_loopback(api_base)
         self._test_mode: tuple[float, bool] | None = None
@@ -35,17 +38,23 @@ class Client:
     def transact(self, **fields: str) -> dict[str, str]:
         """Execute one request and return NMI's approval. Raises Declined, ProviderError."""
         answer = dict(parse_qsl(self._post("transact", fields).decode("utf-8", "replace"), keep_blank_values=True))
-        if answer.get("response") not in (errors.APPROVED, errors.DECLINED, errors.ERROR):
+        # `response_code` is the last member: an answer that was cut off lacks it, or a part of it.
+        complete = bool(_CODE.fullmatch(answer.get("response_code", "")))
+        if not complete or answer.get("response") not in (errors.APPROVED, errors.DECLINED, errors.ERROR):
             raise Unavailable("NMI gave no answer that can be believed", code="shape")
+        if answer["response"] == errors.APPROVED and not _ID.fullmatch(answer.get("transactionid", "")):
+            raise Unavailable("NMI approved what it gives no id of", code="shape")
         note_request(answer.get("transactionid", "")[:64])
         if answer["response"] != errors.APPROVED:
             errors.refuse(answer)
+        self._on_use()
         return answer
 
     def transactions(self, **question: str) -> tuple[Transaction, ...]:
         """Ask query.php for transactions. Raises ProviderError."""
         told = reports.read(self._post("query", question, max_bytes=MAX_REPORT_BYTES))
         note_request("")
+        self._on_use()
         return told
 
     def is_test_mode(self) -> bool:

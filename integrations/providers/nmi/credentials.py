@@ -53,9 +53,21 @@ def check_credentials(
     """Return what forbids these settings in this environment, empty if nothing does. No value stands in a remedy."""
     return [
         *_check_base(environment, api_base),
-        *_check_keys(security_key, tokenization_key, merchant_id),
-        *_check_signing_keys(environment, signing_keys),
+        *check_security_key(security_key),
+        *_check_account(security_key, tokenization_key, merchant_id),
+        *check_signing_keys(environment, signing_keys),
     ]
+
+
+def check_security_key(security_key: str, *, called: str = "NMI_SECURITY_KEY") -> list[SettingProblem]:
+    """Return what forbids this key; `called` is what the remedies call it."""
+    if not security_key:
+        remedy = f"Set {called} to the account's private API key, or take `nmi` out of PAYMENTS_PROVIDERS."
+        return [SettingProblem(code="nmi.key_missing", remedy=remedy)]
+    if not _KEY.fullmatch(security_key):
+        remedy = f"{called} must be the account's private API key: 16 or more letters, digits, - and _."
+        return [SettingProblem(code="nmi.key_shape", remedy=remedy)]
+    return []
 
 
 def _check_base(environment: str, api_base: str) -> list[SettingProblem]:
@@ -77,11 +89,8 @@ def _check_base(environment: str, api_base: str) -> list[SettingProblem]:
     return [SettingProblem(code="nmi.host_shape", remedy=remedy)]
 
 
-def _check_keys(security_key: str, tokenization_key: str, merchant_id: str) -> list[SettingProblem]:
+def _check_account(security_key: str, tokenization_key: str, merchant_id: str) -> list[SettingProblem]:
     problems = []
-    if not _KEY.fullmatch(security_key):
-        remedy = "Set NMI_SECURITY_KEY to the account's private API key, or take `nmi` out of PAYMENTS_PROVIDERS."
-        problems.append(SettingProblem(code="nmi.key_shape", remedy=remedy))
     if not _KEY.fullmatch(tokenization_key):
         remedy = "Set NMI_TOKENIZATION_KEY to the account's public key for Collect.js."
         problems.append(SettingProblem(code="nmi.tokenization_key_shape", remedy=remedy))
@@ -94,13 +103,16 @@ def _check_keys(security_key: str, tokenization_key: str, merchant_id: str) -> l
     return problems
 
 
-def _check_signing_keys(environment: str, signing_keys: Sequence[str]) -> list[SettingProblem]:
+def check_signing_keys(
+    environment: str, signing_keys: Sequence[str], *, called: str = "NMI_WEBHOOK_SIGNING_KEYS"
+) -> list[SettingProblem]:
+    """Return what forbids these signing keys here; `called` is what the remedies call them."""
     # A string is a sequence of strings too: each of its letters would become a key.
     if isinstance(signing_keys, str) or not signing_keys:
-        remedy = "Set NMI_WEBHOOK_SIGNING_KEYS to the signing key of the webhook, several by comma."
+        remedy = f"Set {called} to the signing key of the webhook, several by comma."
         return [SettingProblem(code="nmi.signing_key_missing", remedy=remedy)]
     least = _PRODUCTION_SIGNING_KEY_MIN_LENGTH if environment == PRODUCTION else _SIGNING_KEY_MIN_LENGTH
     if any(len(key.strip()) < least or not key.isascii() for key in signing_keys):
-        remedy = f"One of NMI_WEBHOOK_SIGNING_KEYS is shorter than {least} characters: copy it from the webhook's page."
+        remedy = f"One of {called} is shorter than {least} characters: copy it from the webhook's page."
         return [SettingProblem(code="nmi.signing_key_weak", remedy=remedy)]
     return []

@@ -5,6 +5,7 @@ query.php filters by the time of the last change, so a payment of last week that
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from integrations.contract import (
@@ -27,7 +28,10 @@ PAGE_SIZE = 100
 def list_captures(
     client: Client, *, since: datetime, until: datetime, cursor: str, account: str, mode: Mode
 ) -> Page[ListedCapture]:
-    """Return one page of sales, declined and unfinished ones too, those that changed last first."""
+    """Return one page of sales, declined and unfinished ones too, those that changed last first.
+
+    Of what went back they tell voids only: a refund is a transaction of its own, in the other list.
+    """
     found, after = _page(client, since=since, until=until, cursor=cursor, action_type="sale,auth,capture")
     lines = (_capture(each, account=account, mode=mode) for each in found if snapshots.begins(each))
     return Page(items=tuple(lines), cursor=after)
@@ -37,7 +41,8 @@ def find_capture(client: Client, capture_id: str, *, account: str, mode: Mode) -
     """Return one sale as the list would tell it. Raises UnknownObject."""
     for each in client.transactions(transaction_id=checked(capture_id)):
         if each.transaction_id == capture_id and snapshots.begins(each):
-            return _capture(each, account=account, mode=mode)
+            beside = client.transactions(order_id=checked(each.order_id)) if each.order_id else ()
+            return _capture(each, beside=beside, account=account, mode=mode)
     raise UnknownObject("NMI knows no such transaction under our key", code="transaction")
 
 
@@ -64,10 +69,15 @@ def _page(
     return found, str(number + 1) if len(found) >= PAGE_SIZE else ""
 
 
-def _capture(transaction: Transaction, *, account: str, mode: Mode) -> ListedCapture:
+def _capture(
+    transaction: Transaction, *, account: str, mode: Mode, beside: Sequence[Transaction] = ()
+) -> ListedCapture:
+    """`beside`: the transactions of the same order id, for what of it went back by refunds."""
     captured = snapshots.is_captured(transaction)
     taken = snapshots.taking(transaction) if captured else transaction.actions[0]
-    given = snapshots.refunds(transaction, [transaction])
+    others = [each for each in beside if not snapshots.begins(each)]
+    given = [told for each in (transaction, *others) for told in snapshots.refunds(each, [transaction])]
+    given = [told for told in given if told.capture_id == transaction.transaction_id and told.status != "failed"]
     return ListedCapture(
         capture_id=transaction.transaction_id,
         reference=transaction.order_id,

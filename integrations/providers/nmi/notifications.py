@@ -36,19 +36,22 @@ def verify(
     now: datetime,
     mode: Mode,
     seen_over_other_bytes: SeenOverOtherBytes = lambda *_: False,
+    on_match: Callable[[str], None] = lambda _: None,
 ) -> Notification:
     """Prove `body` by its Webhook-Signature under one of `signing_keys`, and return what it hints at.
 
     `mode`: that of our host; an event of an account in test mode is of test mode everywhere. `seen_over_other_bytes`:
-    told of each proved nonce. Raises NotificationRejected, nothing else.
+    told of each proved nonce; `on_match` which key it was. Raises NotificationRejected, nothing else.
     """
     if len(body) > MAX_BODY_BYTES:
         raise NotificationRejected("the body is larger than 1 MiB")
     nonce, signature = _signature(headers)
-    _prove(nonce, signature, body, signing_keys)
+    matching = _prove(nonce, signature, body, signing_keys)
     if seen_over_other_bytes(nonce, body):
         raise NotificationRejected("this nonce has come with another body before")
-    return _read(body, now=now, mode=mode)
+    notification = _read(body, now=now, mode=mode)
+    on_match(matching)
+    return notification
 
 
 def _signature(headers: Mapping[str, str]) -> tuple[str, str]:
@@ -61,12 +64,12 @@ def _signature(headers: Mapping[str, str]) -> tuple[str, str]:
     return match[1], match[2]
 
 
-def _prove(nonce: str, signature: str, body: bytes, keys: Sequence[str]) -> None:
-    """Try each key in turn: two are valid while one replaces the other."""
+def _prove(nonce: str, signature: str, body: bytes, keys: Sequence[str]) -> str:
+    """Try each key in turn and return the one that proves it: two are valid while one replaces the other."""
     signed = nonce.encode() + b"." + body
     for key in keys:
         if key.strip() and hmac.compare_digest(hmac.new(key.encode(), signed, hashlib.sha256).hexdigest(), signature):
-            return
+            return key
     raise NotificationRejected("no signature matches")
 
 

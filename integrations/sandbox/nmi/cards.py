@@ -48,6 +48,7 @@ CARDS: dict[str, Outcome] = {
     "4000000000006975": Outcome(2, 203, "OVER LIMIT"),
     "4000000000000101": Outcome(2, 220, "INCORRECT PAYMENT DATA"),
     "4000000000000119": Outcome(2, 264, "RETRY LATER"),
+    "4000000000000341": Outcome(2, 299, "A NEW REASON"),
 }
 
 

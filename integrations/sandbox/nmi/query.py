@@ -62,7 +62,8 @@ def _report(scope: Scope, form: Mapping[str, str]) -> str:
 def _found(scope: Scope, form: Mapping[str, str]) -> Iterable[Stored]:
     conditions, actions = _words(form, "condition", CONDITIONS), _words(form, "action_type", ACTIONS)
     since, until = _moment(form, "start_date"), _moment(form, "end_date")
-    hidden_after = scope.now - int(scope.tx.setting(LAG_SETTING, 0))
+    lag = 0 if "transaction_id" in form else int(scope.tx.setting(LAG_SETTING, 0))
+    hidden_after = scope.now - lag
     for each in _candidates(scope, form):
         shown = each.data
         kinds = {action["action_type"] for action in shown["actions"]}

@@ -34,7 +34,8 @@ def make_token(scope: Scope, args: Json) -> Json:
 
 
 def sell(scope: Scope, args: Json) -> Json:
-    """A sale by a person in NMI's virtual terminal. args: order_id, amount (minor units), currency, card."""
+    """A sale by a person in NMI's virtual terminal. args: order_id, amount (minor units), currency, card, and authorize
+    (the money is reserved and not taken)."""
     token = make_token(scope, args)["token"]
     card = tokens.consume(scope, token) or {}
     amount_minor = int(args["amount"])
@@ -46,6 +47,7 @@ def sell(scope: Scope, args: Json) -> Json:
         card=card,
         outcome=cards.outcome(card["behaves_as"], amount_minor=amount_minor),
         described={"order_description": "", "ponumber": "", "email": ""},
+        kind="auth" if args.get("authorize") else "sale",
     )
     return sale.data
 

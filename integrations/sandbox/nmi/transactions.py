@@ -25,10 +25,19 @@ def decimal(minor: int) -> str:
 
 
 def sell(
-    scope: Scope, *, order_id: str, amount_minor: int, currency: str, card: Json, outcome: Outcome, described: Json
+    scope: Scope,
+    *,
+    order_id: str,
+    amount_minor: int,
+    currency: str,
+    card: Json,
+    outcome: Outcome,
+    described: Json,
+    kind: str = "sale",
 ) -> Stored:
-    """One sale: approved, declined, or without an answer of the processor's."""
-    condition = {1: "pendingsettlement", 2: "failed"}.get(outcome.response, "failed")
+    """One sale: approved, declined, or without an answer of the processor's. `auth` only reserves the money."""
+    approved = "pending" if kind == "auth" else "pendingsettlement"
+    condition = approved if outcome.response == 1 else "failed"
     sale = scope.insert(
         "transaction",
         {
@@ -48,7 +57,7 @@ def sell(
             **described,
         },
     )
-    _act(scope, sale, "sale", amount_minor, outcome)
+    _act(scope, sale, kind, amount_minor, outcome)
     return sale
 
 
