@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from xml.sax.saxutils import escape
+from html import escape
 
 from integrations.sandbox import objects
 from integrations.sandbox.nmi import events
