@@ -195,11 +195,6 @@ STRIPE_THREE_D_SECURE = _env.stripe.three_d_secure
 STRIPE_CONNECT_TIMEOUT_SECONDS = _env.stripe.connect_timeout_seconds
 STRIPE_READ_TIMEOUT_SECONDS = _env.stripe.read_timeout_seconds
 globals().update(_env.other_providers)
-NMI_SECURITY_KEY = str(_env.other_providers["NMI_SECURITY_KEY"])
-NMI_TOKENIZATION_KEY = str(_env.other_providers["NMI_TOKENIZATION_KEY"])
-NMI_WEBHOOK_SIGNING_KEYS = tuple(_env.other_providers["NMI_WEBHOOK_SIGNING_KEYS"])
-NMI_MERCHANT_ID = str(_env.other_providers["NMI_MERCHANT_ID"])
-NMI_API_BASE = str(_env.other_providers["NMI_API_BASE"])
 
 # --- alerts and suspicious patterns ------------------------------------------------------------------------
 
