@@ -8,7 +8,6 @@ from urllib.parse import urlencode, urlsplit
 
 import pytest
 import structlog
-from django.http import HttpResponse
 from django.test import Client
 from django.utils import timezone
 
@@ -194,7 +193,7 @@ def test_an_attempt_that_has_ended_shows_no_form(attempt: PaymentAttempt, client
 # --- paying ---------------------------------------------------------------------------------------------------
 
 
-def pay(attempt: PaymentAttempt, **fields: str) -> HttpResponse:
+def pay(attempt: PaymentAttempt, **fields: str) -> Any:
     body = urlencode({"token": "tok-1", "proof": "", **fields})
     return Client().post(url(attempt), body, content_type="application/x-www-form-urlencoded")
 
