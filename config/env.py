@@ -37,8 +37,6 @@ ENVIRONMENTS = ("demo", "test", "staging", "production")
 SECRET_KEY_MIN_CHARACTERS = 50
 
 STRIPE_API_BASE = "https://api.stripe.com"
-API_BASES = {"NMI_API_BASE": "https://secure.nmi.com"}
-"""Of the other providers, where their API is unless a variable says otherwise."""
 SANDBOX_API_BASE = "http://127.0.0.1:4010"
 SANDBOX_API_KEY = "sk_test_sandbox"  # nosec B105: opens nothing but the local sandbox
 
@@ -298,8 +296,7 @@ def _providers(read: Reader, stripe: StripeEnv) -> tuple[str, ...]:
 def _other_providers(read: Reader) -> dict[str, str | tuple[str, ...]]:
     """The variables of PayPal, Square and NMI; `…_KEYS` are comma lists."""
     names = [name for name in TABLE if name.startswith(("PAYPAL_", "SQUARE_", "NMI_"))]
-    values = {name: read.items(name) if name.endswith("_KEYS") else read.text(name) for name in names}
-    return {**values, **{name: read.origin(name, default) for name, default in API_BASES.items()}}
+    return {name: read.items(name) if name.endswith("_KEYS") else read.text(name) for name in names}
 
 
 def _secret_values(read: Reader) -> list[str]:

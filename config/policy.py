@@ -7,6 +7,10 @@ from urllib.parse import urlsplit
 
 PAY_PAGES: dict[str, dict[str, tuple[str, ...]]] = {
     "stripe": {"https://api.stripe.com": ("https://checkout.stripe.com",)},
+    "paypal": {
+        "https://api-m.paypal.com": ("https://www.paypal.com",),
+        "https://api-m.sandbox.paypal.com": ("https://www.sandbox.paypal.com",),
+    },
 }
 """Where a provider's hosted page is, by the official address of its API. One that has none of its own is not here."""
 

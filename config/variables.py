@@ -288,7 +288,16 @@ PROVIDERS = (
     Variable("PAYPAL_CLIENT_ID", "PayPal's client id."),
     Variable("PAYPAL_CLIENT_SECRET", "PayPal's client secret.", secret=True),
     Variable("PAYPAL_WEBHOOK_ID", "The id of our webhook at PayPal."),
-    Variable("PAYPAL_API_BASE", "PayPal's API.", "empty: `https://api-m.paypal.com`"),
+    Variable(
+        "PAYPAL_API_BASE",
+        "PayPal's API. Outside production `https://api-m.sandbox.paypal.com`: only the host tells test from live.",
+        "empty: `https://api-m.paypal.com`",
+    ),
+    Variable(
+        "PAYPAL_WEBHOOK_ROOTS",
+        "PEM file of the root that vouches for the webhooks of a stand-in on this machine. Never in production.",
+        "empty: the public roots",
+    ),
     Variable("SQUARE_ACCESS_TOKEN", "Square's access token.", secret=True),
     Variable("SQUARE_LOCATION_ID", "Square's location."),
     Variable("SQUARE_WEBHOOK_SIGNATURE_KEYS", "Comma list of Square's signature keys.", secret=True),
@@ -306,7 +315,7 @@ PROVIDERS = (
         "NMI_API_BASE",
         "NMI's gateway. Its keys carry no mark of test or live, so this decides: outside production it must be "
         "`https://sandbox.nmi.com`, or the sandbox of the demo.",
-        "`https://secure.nmi.com`",
+        "empty: `https://secure.nmi.com`",
     ),
 )
 
