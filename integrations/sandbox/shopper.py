@@ -58,7 +58,7 @@ class Shopper:
 
     def pay_in_frame(self, page: Page, *, number: str = GOOD_CARD) -> Page:
         """Type a card into NMI's frames, which make a token of it, and post the token; return the redirect."""
-        form = page.form(token="", proof="")
+        form = page.form(**dict.fromkeys(("token", "proof"), ""))
         card = {"number": number, "expiry": EXPIRY, "cvv": SECURITY_CODE}
         made = self.browser.post_json(
             urljoin(form.data["script"], "/token/create"), {"tokenization_key": form.data["tokenization-key"], **card}
