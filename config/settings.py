@@ -271,6 +271,8 @@ CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
 LANGUAGE_COOKIE_SECURE = DEPLOYED
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 
+_API_BASES: dict[str, str] = {name: globals().get(f"{name.upper()}_API_BASE", "") for name in PAYMENTS_PROVIDERS}
+
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -281,7 +283,7 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": [SELF],
         "manifest-src": [SELF],
         # A form's redirect counts too: "pay" posts to us and ends on the provider's page.
-        "form-action": [SELF, *pay_page_origins(PAYMENTS_PROVIDERS, stripe_api_base=STRIPE_API_BASE)],
+        "form-action": [SELF, *pay_page_origins(PAYMENTS_PROVIDERS, api_bases=_API_BASES)],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
         **({"upgrade-insecure-requests": True} if DEPLOYED else {}),

@@ -56,7 +56,7 @@ def ask(order: Order, *, user: Any, clock: Clock) -> Asked:
     with total_deadline(ANSWER_WITHIN_SECONDS):
         for attempt in _askable(order):
             result = look(attempt.pk, clock=clock, actor=f"user:{user.pk}")
-            answered &= result.outcome is Outcome.SETTLED
+            answered &= result.outcome in (Outcome.SETTLED, Outcome.NOTHING_THERE)
             sentences.append(_told(attempt, result, clock=clock))
     state = Order.objects.values_list("state", flat=True).get(pk=order.pk)
     if state != order.state:
@@ -73,6 +73,8 @@ def _told(before: PaymentAttempt, result: LookResult, *, clock: Clock) -> str:
     label, after = provider_label(before.provider), result.attempt
     if result.outcome is Outcome.OVERTAKEN:
         return f"{label} is being asked by somebody else at this moment."
+    if result.outcome is Outcome.NOTHING_THERE:
+        return f"{label} answered: it knows of no payment yet; {_state(after)}."
     if result.outcome is not Outcome.SETTLED:
         again = f" We ask again at {moment(after.next_look_at, now=clock())}." if after.next_look_at else ""
         return f"{label} did not answer: {after.look_error.rstrip('.') or 'nothing to ask'}.{again}"

@@ -1,79 +1,30 @@
 """The only sender of mutating provider calls: claim with a lease → commit `sent` → send → store the answer.
 
-A call whose answer was lost is sent again under its own key, for as long as the provider remembers keys. The
-answer's effect
-on money is never believed: a look follows.
+A call whose answer was lost is sent again under its own key, for as long as the provider remembers keys; what moves
+money is never sent again after that. The answer's effect on money is never believed: a look follows.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
 from datetime import datetime, timedelta
-from typing import Any
 
-import structlog
 from django.conf import settings
 from django.db import transaction
 from django.db.models import Q
 
-from integrations import breaker, providers
-from integrations.contract import (
-    ConfigurationError,
-    IdempotencyConflict,
-    PageLine,
-    ProviderError,
-    ProviderIds,
-    RefundSnapshot,
-    Started,
-    StartRequest,
-)
+from integrations import breaker
+from integrations.contract import ProviderError
 from integrations.failpoints import failpoint
 from orders.models import Order
-from orders.transitions import move_or_record
-from payments import evidence_calls, inbox, refund_calls, refunds
-from payments.cases import open_case
+from payments import call_answers, call_requests, money_calls, open_calls
+from payments.call_answers import RETRY_SECONDS
 from payments.clock import Clock
-from payments.masking import masked
-from payments.models import PaymentAttempt, ProviderCall, Refund
-from payments.models.call import KIND_OF, Kind, Operation
-from payments.models.case import CaseKind
+from payments.models import PaymentAttempt, ProviderCall
+from payments.models.call import Kind, Operation
+from payments.open_calls import UNFINISHED
 from payments.retrying import made_again
 from payments.settlement import lock
-from payments.states import AttemptState, CallState, RefundState
-
-log = structlog.get_logger(__name__)
-
-RETRY_SECONDS = (2, 5, 15, 30, 60, 120, 300)
-LEAVE_TO_ITS_MAKER_SECONDS = 5
-"""A fresh call is sent by whoever prepared it; only after this long does a worker take it up."""
-
-_FIX = "Mend the keys or the request; the shopper can start again from the order's page."
-_FIXES = {Operation.REFUND: refund_calls.FIX, **dict.fromkeys(evidence_calls.OPERATIONS, evidence_calls.FIX)}
-_UNFINISHED = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
-
-
-def prepare(
-    attempt: PaymentAttempt,
-    operation: Operation,
-    request: Mapping[str, Any],
-    *,
-    at: datetime,
-    refund: Refund | None = None,
-) -> ProviderCall:
-    """Write a call down, with its idempotency key, before anything is sent. Needs a transaction.
-
-    `request`: plain JSON, exactly what will be asked again under the same key. `refund`: the one it asks for.
-    """
-    return ProviderCall.objects.create(
-        attempt=attempt,
-        refund=refund,
-        operation=operation,
-        kind=KIND_OF[operation],
-        request=dict(request),
-        created_at=at,
-        next_try_at=at + timedelta(seconds=LEAVE_TO_ITS_MAKER_SECONDS),
-    )
+from payments.states import CallState
 
 
 def due(at: datetime) -> Q:
@@ -85,24 +36,19 @@ def due(at: datetime) -> Q:
 def send(call_id: int, *, clock: Clock) -> ProviderCall:
     """Send a prepared call, or one of unknown outcome again, and store what came back.
 
-    Returns the call as it stands afterwards: `answered` (look at `error_category`), `unknown` (a worker goes on), or
-    as it
-    was where somebody else has it in hand. Opens its own transactions; never inside one.
+    Returns the call as it stands afterwards: `answered` (look at `error_category`), `unknown` (a worker goes on, or
+    looks tell), or as it was where somebody else has it in hand. Opens its own transactions; never inside one.
     """
     call = _claim(call_id, at=clock())
     if call is None:
         return ProviderCall.objects.select_related("attempt").get(pk=call_id)
     failpoint("call.before_send")
     try:
-        answer = _ask(call)
+        answer = call_requests.ask(call)
     except ProviderError as error:
-        return _store_error(call, error, at=clock())
+        return call_answers.store_error(call, error, at=clock())
     failpoint("call.after_send")
-    if isinstance(answer, Started):
-        return _store_started(call, answer, at=clock())
-    if isinstance(answer, RefundSnapshot):
-        return _store_refunded(call, answer, at=clock())
-    return _store_closed(call, at=clock())
+    return call_answers.store(call, answer, at=clock())
 
 
 def abandon_start(attempt: PaymentAttempt, *, at: datetime) -> bool:
@@ -116,7 +62,7 @@ def abandon_start(attempt: PaymentAttempt, *, at: datetime) -> bool:
     for call in calls:
         if call.state == CallState.SENT and call.lease_until is not None and call.lease_until > at:
             return False
-        if call.state in _UNFINISHED:
+        if call.state in UNFINISHED:
             call.state, call.next_try_at, call.lease_until = CallState.ABANDONED, None, None
             call.save(update_fields=["state", "next_try_at", "lease_until"])
     return True
@@ -133,16 +79,20 @@ def put_off(call_id: int, *, at: datetime) -> None:
 def _claim(call_id: int, *, at: datetime) -> ProviderCall | None:
     """Take the call in hand and commit that it is being sent; None where that is not to be."""
     with transaction.atomic(durable=True):
+        parties = _parties(call_id)
         call = (
             ProviderCall.objects.select_for_update(skip_locked=True, of=("self",))
             .select_related("attempt")
-            .filter(pk=call_id, state__in=_UNFINISHED)
+            .filter(pk=call_id, state__in=UNFINISHED)
             .first()
         )
         if call is None or (call.state == CallState.SENT and call.lease_until and call.lease_until > at):
             return None
-        if _key_is_forgotten(call, at=at):
-            _give_up(call, at=at)
+        if parties is not None and not money_calls.may_go(*parties) and call.operation in money_calls.OPERATIONS:
+            _withdraw(call, *parties, at=at)
+            return None
+        if open_calls.key_is_forgotten(call, at=at):
+            _give_up(call, parties, at=at)
             return None
         if _waits_for_provider(call, at=at):
             return None
@@ -158,9 +108,20 @@ def _claim(call_id: int, *, at: datetime) -> ProviderCall | None:
     return call
 
 
-def _key_is_forgotten(call: ProviderCall, *, at: datetime) -> bool:
-    lifetime = providers.get(call.attempt.provider).capabilities.key_lifetime_seconds
-    return call.first_sent_at is not None and at >= call.first_sent_at + timedelta(seconds=lifetime)
+def _parties(call_id: int) -> tuple[Order, PaymentAttempt] | None:
+    """Lock the order and attempt of a call that moves money, before the call itself; None for any other."""
+    kind, attempt_id = ProviderCall.objects.values_list("kind", "attempt_id").get(pk=call_id)
+    return lock(attempt_id) if kind == Kind.MOVES_MONEY else None
+
+
+def _withdraw(call: ProviderCall, order: Order, attempt: PaymentAttempt, *, at: datetime) -> None:
+    """Do not take money for an order that owes none, or by an attempt that has ended while the call waited."""
+    if call.first_sent_at is not None:
+        _give_up(call, (order, attempt), at=at)
+        return
+    call.state, call.next_try_at, call.lease_until = CallState.ABANDONED, None, None
+    call.request = open_calls.without_secrets(call.request)
+    call.save(update_fields=["state", "next_try_at", "lease_until", "request"])
 
 
 def _waits_for_provider(call: ProviderCall, *, at: datetime) -> bool:
@@ -178,191 +139,13 @@ def _waits_for_provider(call: ProviderCall, *, at: datetime) -> bool:
     return True
 
 
-def _give_up(call: ProviderCall, *, at: datetime) -> None:
-    """The provider no longer knows the key: sending again could do it twice. Leave it to looks, and to a person."""
-    if call.kind == Kind.MOVES_MONEY:
-        call.state, call.next_try_at = CallState.UNKNOWN, at + timedelta(seconds=RETRY_SECONDS[-1])
-    else:
-        call.state, call.next_try_at = CallState.ABANDONED, None
-    call.lease_until = None
-    call.save(update_fields=["state", "next_try_at", "lease_until"])
-
-
-def _ask(call: ProviderCall) -> Started | RefundSnapshot | None:
-    provider = providers.get(call.attempt.provider)
-    if call.operation == Operation.START:
-        return provider.start(start_request_from(call.request), idempotency_key=call.idempotency_key)
-    if call.operation == Operation.CLOSE:
-        provider.close(ProviderIds(**call.request), idempotency_key=call.idempotency_key)
-        return None
-    if call.operation == Operation.RELEASE:
-        provider.release(ProviderIds(**call.request), idempotency_key=call.idempotency_key)
-        return None
-    if call.operation == Operation.REFUND:
-        return provider.refund(refund_calls.request_from(call.request), idempotency_key=call.idempotency_key)
-    if call.operation in evidence_calls.OPERATIONS:
-        evidence_calls.ask(provider, call)
-        return None
-    raise ValueError(f"no sender for {call.operation}")
-
-
-def start_request_as_json(request: StartRequest) -> dict[str, Any]:
-    """Return a StartRequest as it is stored; `start_request_from` reads it back."""
-    return {**asdict(request), "expires_at": request.expires_at.isoformat()}
-
-
-def start_request_from(stored: Mapping[str, Any]) -> StartRequest:
-    """Return the StartRequest that was stored, equal in every field, so that the key is met by the same body."""
-    return StartRequest(
-        **{
-            **stored,
-            "lines": tuple(PageLine(**line) for line in stored["lines"]),
-            "expires_at": datetime.fromisoformat(stored["expires_at"]),
-        }
-    )
-
-
-def _held(call: ProviderCall) -> ProviderCall | None:
-    """Lock the call's row and return it if this claim still holds it; a stale answer touches nothing."""
-    return (
-        ProviderCall.objects.select_for_update(of=("self",))
-        .select_related("attempt")
-        .filter(pk=call.pk, fence=call.fence, state=CallState.SENT)
-        .first()
-    )
-
-
-@made_again
-def _store_started(call: ProviderCall, started: Started, *, at: datetime) -> ProviderCall:
-    with transaction.atomic(durable=True):
-        _, attempt = lock(call.attempt_id)
-        held = _held(call)
-        if held is None:
-            return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
-        _answered(held, at=at, answer=masked(dict(started.raw)))
-        _take_over(attempt, started, at=at)
-        attempt.save()
-        if attempt.state == AttemptState.CREATED:
-            move_or_record(attempt, "opened", actor="calls", cause=f"call:{call.pk}", at=at)
-        inbox.unpark(attempt, at=at)
-        failpoint("call.before_store")
-    failpoint("call.after_store")
-    log.info("call_answered", call=call.pk, operation=call.operation, attempt=attempt.pk, tries=call.tries)
-    held.attempt = attempt
-    return held
-
-
-def _take_over(attempt: PaymentAttempt, started: Started, *, at: datetime) -> None:
-    """Note the page that was opened. Where a look has told of it since, what the look told is newer and stays."""
-    if attempt.page_id:
+def _give_up(call: ProviderCall, parties: tuple[Order, PaymentAttempt] | None, *, at: datetime) -> None:
+    """Sending again could do it twice: the provider knows the key no more, or never knew keys. Leave it to looks."""
+    if parties is not None:
+        open_calls.rest(call)
+        attempt = parties[1]
+        attempt.next_look_at = min(attempt.next_look_at or at, at)
+        attempt.save(update_fields=["next_look_at"])
         return
-    attempt.account, attempt.mode = started.account, started.mode
-    attempt.page_id, attempt.intent_id = started.ids.page_id, attempt.intent_id or started.ids.intent_id
-    attempt.page_url, attempt.page_open = started.redirect_url, True
-    attempt.page_expires_at = started.expires_at
-    attempt.next_look_at = at + timedelta(seconds=20)
-
-
-@made_again
-def _store_closed(call: ProviderCall, *, at: datetime) -> ProviderCall:
-    with transaction.atomic(durable=True):
-        held = _held(call)
-        if held is None:
-            return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
-        _answered(held, at=at, answer=None)
-    log.info("call_answered", call=call.pk, operation=call.operation, attempt=call.attempt_id, tries=call.tries)
-    return held
-
-
-@made_again
-def _store_refunded(call: ProviderCall, told: RefundSnapshot, *, at: datetime) -> ProviderCall:
-    """Note the refund's id at the provider. Whether money has moved, the look that follows says."""
-    with transaction.atomic(durable=True):
-        order, attempt = lock(call.attempt_id)
-        refund = refunds.lock(_refund_of(call))
-        held = _held(call)
-        if held is None:
-            return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
-        _answered(held, at=at, answer={"id": told.refund_id, "status": told.status})
-        refunds.accept(_settling(held, order, attempt, at=at), refund, told)
-        attempt.next_look_at = at
-        attempt.save(update_fields=["next_look_at"])
-        failpoint("call.before_store")
-    failpoint("call.after_store")
-    log.info("call_answered", call=call.pk, operation=call.operation, attempt=call.attempt_id, tries=call.tries)
-    return held
-
-
-def _refund_of(call: ProviderCall) -> int:
-    if call.refund_id is None:
-        raise ValueError(f"call {call.pk} names no refund")
-    return call.refund_id
-
-
-def _settling(call: ProviderCall, order: Order, attempt: PaymentAttempt, *, at: datetime) -> refunds.Settling:
-    return refunds.Settling(order=order, attempt=attempt, cause=f"call:{call.pk}", actor="calls", at=at)
-
-
-def _is_refused(call: ProviderCall, error: ProviderError) -> bool:
-    """Say whether the provider has decided that nothing happens by this call.
-
-    A key that it knows for another request is no such answer: that request may have moved the money.
-    """
-    return error.permanent and not (call.kind == Kind.MOVES_MONEY and isinstance(error, IdempotencyConflict))
-
-
-def _answered(call: ProviderCall, *, at: datetime, answer: Any, error: ProviderError | None = None) -> None:
-    call.state, call.answered_at, call.answer = CallState.ANSWERED, at, answer
-    call.lease_until, call.next_try_at = None, None
-    call.error_category = error.category if error else ""
-    call.error = error.message[:300] if error else ""
-    call.save()
-
-
-@made_again
-def _store_error(call: ProviderCall, error: ProviderError, *, at: datetime) -> ProviderCall:
-    """A refusal is an answer; everything else leaves the outcome unknown, to be asked again under the same key."""
-    with transaction.atomic(durable=True):
-        order, attempt = lock(call.attempt_id)
-        held = _held(call)
-        if held is None:
-            return ProviderCall.objects.select_related("attempt").get(pk=call.pk)
-        refused = _is_refused(held, error)
-        if refused:
-            _answered(held, at=at, answer=None, error=error)
-            _end_what_was_asked(held, order, attempt, error, at=at)
-        else:
-            held.state, held.lease_until = CallState.UNKNOWN, None
-            held.error_category, held.error = error.category, error.message[:300]
-            wait = max(RETRY_SECONDS[min(held.tries, len(RETRY_SECONDS)) - 1], min(error.retry_after_seconds or 0, 300))
-            held.next_try_at = at + timedelta(seconds=wait)
-            held.save()
-        if isinstance(error, ConfigurationError) or (refused and held.operation != Operation.REFUND):
-            open_case(
-                CaseKind.PROVIDER_CONFIGURATION if isinstance(error, ConfigurationError) else CaseKind.CALL_REFUSED,
-                subject_kind="attempt",
-                subject_id=attempt.pk,
-                order=order,
-                stake=attempt.amount,
-                ours=f"We asked {attempt.provider} to {held.get_operation_display().lower()}.",
-                theirs=f"{error.category}: {error.message}"[:500],
-                suggested_fix=_FIXES.get(Operation(held.operation), _FIX),
-                at=at,
-            )
-    log.warning("call_failed", call=call.pk, operation=call.operation, category=error.category, tries=call.tries)
-    held.attempt = attempt
-    return held
-
-
-def _end_what_was_asked(
-    call: ProviderCall, order: Order, attempt: PaymentAttempt, error: ProviderError, *, at: datetime
-) -> None:
-    """End the attempt or refund that the provider will not have. A refund tells of it by its own case."""
-    if call.operation == Operation.START and attempt.state == AttemptState.CREATED:
-        move_or_record(attempt, "failed", actor="calls", cause=f"call:{call.pk}", at=at)
-        attempt.next_look_at = None
-        attempt.save(update_fields=["next_look_at"])
-    elif call.operation == Operation.REFUND:
-        refund = refunds.lock(_refund_of(call))
-        if refund.state == RefundState.REQUESTED:
-            refunds.fail(_settling(call, order, attempt, at=at), refund, why=f"{error.category}: {error.message}")
+    call.state, call.next_try_at, call.lease_until = CallState.ABANDONED, None, None
+    call.save(update_fields=["state", "next_try_at", "lease_until"])

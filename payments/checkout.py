@@ -10,12 +10,12 @@ from datetime import datetime, timedelta
 from django.db import transaction
 
 from integrations import breaker, providers
-from integrations.contract import PageLine, ProviderError, StartRequest
+from integrations.contract import PageLine, Presentation, ProviderError, StartRequest
 from integrations.failpoints import failpoint
 from orders.facts import pay_url
 from orders.models import Order
 from orders.states import OrderState
-from payments import calls, expiry
+from payments import call_requests, calls, expiry, money_calls, preparing
 from payments.clock import Clock
 from payments.keyed_hashes import client_key
 from payments.models import PaymentAttempt, ProviderCall
@@ -101,6 +101,50 @@ def resume(*, attempt_id: int, clock: Clock) -> Opening:
     return _hand_out(attempt_id, at=clock())
 
 
+def form_url(order: Order, provider: str) -> str:
+    """Return the address of our own page on which an embedded payment is made."""
+    return f"{pay_url(order)}{provider}/"
+
+
+def pay_with_token(
+    *, order_id: int, reference: str, token: str, proof: str = "", clock: Clock, actor: str
+) -> PaymentAttempt:
+    """Pay the order's live attempt with a token from the provider's frame; return the attempt as a look then found it.
+
+    `reference`: of the attempt whose form gave the token; `proof`: the frame's of 3-D Secure. One payment an attempt:
+    a double click and a second tab wait for the first one's, and their tokens are never sent. A decline ends the
+    attempt: read its state. Raises CannotPay; opens its own transactions, never inside one.
+    """
+    if not token:
+        raise CannotPay("token_missing", "The card form gave nothing to pay with. Please try again.", http_status=400)
+    call = _write_payment_down(order_id, reference=reference, token=token, proof=proof, at=clock())
+    failpoint("payment.committed")
+    _await_other_tab(calls.send(call.pk, clock=clock))
+    return look(call.attempt_id, clock=clock, actor=actor).attempt
+
+
+@made_again
+def _write_payment_down(order_id: int, *, reference: str, token: str, proof: str, at: datetime) -> ProviderCall:
+    """Commit the prepared call, or return the one that stands."""
+    with transaction.atomic(durable=True):
+        order = Order.objects.select_for_update(no_key=True).get(pk=order_id)
+        attempt = PaymentAttempt.objects.select_for_update(no_key=True).filter(order=order, reference=reference).first()
+        if attempt is None:
+            raise CannotPay("unknown_attempt", "This is no payment of this order.", http_status=400)
+        earlier = attempt.calls.filter(operation=Operation.PAY).first()
+        if earlier is not None:
+            return earlier
+        _refuse_unless_placed(order)
+        if at >= order.expires_at:
+            raise CannotPay("order_expired", "The time to pay this order has run out. Please order again.")
+        if not (attempt.is_live and attempt.is_embedded and attempt.url_given_at):
+            raise CannotPay("attempt_ended", "This payment has just ended. Please start again.")
+        attempt.page_open = False
+        attempt.save(update_fields=["page_open"])
+        request = money_calls.pay_request(order, attempt, token=token, proof=proof)
+        return preparing.prepare(attempt, Operation.PAY, request, at=at)
+
+
 def live_attempt(order_id: int) -> PaymentAttempt | None:
     """Return the order's attempt that may still take money, if there is one."""
     return PaymentAttempt.objects.filter(order_id=order_id, state__in=LIVE_STATES).first()
@@ -167,6 +211,7 @@ def _new_attempt(order: Order, *, provider: str, at: datetime, client: str) -> t
     attempt = PaymentAttempt.objects.create(
         order=order,
         provider=provider,
+        presentation=providers.get(provider).capabilities.presentations[0],
         amount_minor=order.total_minor,
         currency=order.currency,
         created_at=at,
@@ -174,8 +219,8 @@ def _new_attempt(order: Order, *, provider: str, at: datetime, client: str) -> t
         mode=providers.get(provider).mode,
         next_look_at=at + timedelta(seconds=30),
     )
-    request = calls.start_request_as_json(_start_request(order, attempt, at=at))
-    return attempt, calls.prepare(attempt, Operation.START, request, at=at)
+    request = call_requests.start_request_as_json(_start_request(order, attempt, at=at))
+    return attempt, preparing.prepare(attempt, Operation.START, request, at=at)
 
 
 def _have_page_opened(attempt: PaymentAttempt, call: ProviderCall, *, clock: Clock) -> PaymentAttempt:
@@ -217,6 +262,7 @@ def _start_request(order: Order, attempt: PaymentAttempt, *, at: datetime) -> St
         cancel_url=f"{url}return/",
         # The provider's page outlives the order where it must; expiry closes it (payments/expiry.py).
         expires_at=min(max(order.expires_at, soonest), latest).replace(microsecond=0),
+        presentation=Presentation(attempt.presentation),
     )
 
 
@@ -238,7 +284,9 @@ def _hand_out(attempt_id: int, *, at: datetime) -> Opening:
     with transaction.atomic(durable=True):
         order, attempt = lock(attempt_id)
         payable = order.state == OrderState.PLACED and attempt.is_live and attempt.page_open
-        url = attempt.page_url if payable else ""
+        url = ""
+        if payable:
+            url = form_url(order, attempt.provider) if attempt.is_embedded else attempt.page_url
         if url and attempt.url_given_at is None:
             attempt.url_given_at = at
             attempt.save(update_fields=["url_given_at"])

@@ -20,7 +20,7 @@ from orders.models import Order
 from orders.money import Money
 from orders.states import OrderState
 from orders.transitions import move
-from payments import calls, chart, expiry, ledger
+from payments import calls, chart, expiry, ledger, preparing
 from payments.cases import close_cases
 from payments.clock import Clock
 from payments.models import Capture, Case, PaymentAttempt, ProviderCall, Refund, StaffAction
@@ -164,7 +164,7 @@ class ReleaseAuthorization(OrderCorrection):
         call = attempt.calls.filter(operation=Operation.RELEASE, state__in=unfinished).first()
         if call is None:
             request = {"page_id": attempt.page_id, "intent_id": attempt.intent_id}
-            call = calls.prepare(attempt, Operation.RELEASE, request, at=at)
+            call = preparing.prepare(attempt, Operation.RELEASE, request, at=at)
         return {"call": call.pk, "attempt": attempt.pk}
 
     def after(self, action: StaffAction, *, clock: Clock) -> None:

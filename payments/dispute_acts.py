@@ -23,7 +23,7 @@ from integrations import providers
 from integrations.contract import EvidenceText
 from integrations.facts import Fact
 from integrations.redaction import scrub_cards
-from payments import calls, evidence, evidence_calls
+from payments import calls, evidence, evidence_calls, preparing
 from payments.clock import Clock
 from payments.models import Dispute, StaffAction
 from payments.models.call import Operation
@@ -149,7 +149,7 @@ class StageDisputeEvidence(DisputeAct):
         dispute = _dispute(action.subject_id)
         texts = {**evidence.staged(dispute), **evidence.build(dispute, action.parameters)}
         request = evidence_calls.request_for(dispute, texts)
-        call = calls.prepare(dispute.attempt, Operation.STAGE, request, at=at)
+        call = preparing.prepare(dispute.attempt, Operation.STAGE, request, at=at)
         return {"call": call.pk, "dispute": dispute.pk}
 
 
@@ -196,7 +196,7 @@ class SubmitDisputeEvidence(DisputeAct):
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         dispute = _dispute(action.subject_id)
         request = evidence_calls.request_for(dispute, evidence.staged(dispute))
-        call = calls.prepare(dispute.attempt, Operation.EVIDENCE, request, at=at)
+        call = preparing.prepare(dispute.attempt, Operation.EVIDENCE, request, at=at)
         return {"call": call.pk, "dispute": dispute.pk}
 
 
@@ -232,7 +232,7 @@ class AcceptDispute(DisputeAct):
 
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
         dispute = _dispute(action.subject_id)
-        call = calls.prepare(dispute.attempt, Operation.ACCEPT, evidence_calls.request_for(dispute), at=at)
+        call = preparing.prepare(dispute.attempt, Operation.ACCEPT, evidence_calls.request_for(dispute), at=at)
         return {"call": call.pk, "dispute": dispute.pk}
 
 

@@ -12,7 +12,7 @@ from orders import operations
 from orders.models import Order
 from orders.states import OrderState
 from orders.transitions import ForbiddenTransition, move, operation
-from payments import calls
+from payments import calls, money_calls, preparing
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall
 from payments.models.call import Operation
@@ -30,13 +30,14 @@ def retire(attempt_id: int, *, clock: Clock, actor: str) -> LookResult:
     result = look(attempt_id, clock=clock, actor=actor)
     if result.outcome is Outcome.NOTHING_TO_ASK:
         return _give_up_unopened(attempt_id, at=clock(), actor=actor)
-    if result.outcome is not Outcome.SETTLED or not result.attempt.page_open:
+    told = result.outcome in (Outcome.SETTLED, Outcome.NOTHING_THERE)
+    if not told or not result.attempt.page_open:
         return result
     call = _prepare_close(attempt_id, at=clock())
     if call is None:
         return result
     calls.send(call.pk, clock=clock)
-    return look(attempt_id, clock=clock, actor=actor)
+    return _end_ours(look(attempt_id, clock=clock, actor=actor), actor=actor, at=clock())
 
 
 def is_over(order: Order, *, at: datetime) -> bool:
@@ -83,7 +84,26 @@ def _prepare_close(attempt_id: int, *, at: datetime) -> ProviderCall | None:
         attempt.close_requested_at = attempt.close_requested_at or at
         attempt.save(update_fields=["close_requested_at"])
         request = {"page_id": attempt.page_id, "intent_id": attempt.intent_id}
-        return calls.prepare(attempt, Operation.CLOSE, request, at=at)
+        return preparing.prepare(attempt, Operation.CLOSE, request, at=at)
+
+
+def _end_ours(result: LookResult, *, actor: str, at: datetime) -> LookResult:
+    """Call a payment over that the provider leaves open, where money moves only by a call of ours, and none is out."""
+    told = result.outcome in (Outcome.SETTLED, Outcome.NOTHING_THERE)
+    if not told or not result.attempt.is_live or not money_calls.moved_by_us(result.attempt):
+        return result
+    return LookResult(Outcome.SETTLED, _cancel_ours(result.attempt.pk, actor=actor, at=at), snapshot=result.snapshot)
+
+
+@made_again
+def _cancel_ours(attempt_id: int, *, actor: str, at: datetime) -> PaymentAttempt:
+    with operation():
+        _, attempt = lock(attempt_id)
+        if attempt.is_live and not money_calls.is_out(attempt) and not money_calls.done_well(attempt):
+            attempt.page_open, attempt.page_url = False, ""
+            attempt.save(update_fields=["page_open", "page_url"])
+            move(attempt, "cancelled", actor=actor, cause="closed_by_us", at=at)
+    return attempt
 
 
 @made_again

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -38,6 +38,8 @@ TRANSACTIONS_AT_ONCE = 20_000
 """Keys of transactions whose sums one step asks the database for."""
 MOST_FINDINGS = 1_000
 """Looking stops after so many: one is enough to know, this many to see how far it reaches."""
+CLOCKS_DIFFER = timedelta(hours=1)
+"""So much earlier than its cause a posting may be dated: another host made it, or the clock was set back."""
 LOWEST_KEY, HIGHEST_KEY = -(2**63), 2**63 - 1
 
 _OWNER = "Find out who wrote to the database past the application (its log, the audit log); then "
@@ -340,7 +342,7 @@ def _differences(expected: Expected, posting: Posting) -> Iterator[tuple[str, st
         yield "wrong_amount", f"posted {_told(told)}, not {_told(expected)}."
     if expected.at is not None and posting.at != expected.at:
         yield "wrong_time", f"is dated {posting.at.isoformat()}, not {expected.at.isoformat()}."
-    elif expected.since is not None and posting.at < expected.since:
+    elif expected.since is not None and posting.at < expected.since - CLOCKS_DIFFER:
         yield "wrong_time", f"is dated {posting.at.isoformat()}, before its cause of {expected.since.isoformat()}."
 
 

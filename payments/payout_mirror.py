@@ -19,7 +19,7 @@ from integrations import providers, redaction
 from integrations.contract import BalanceEntry as ToldEntry
 from integrations.contract import EntryKind, InvalidRequest, Page, PayoutSnapshot, Provider, ProviderError
 from integrations.failpoints import failpoint
-from payments import bank_matching, payout_explanation, payouts
+from payments import bank_matching, payout_explanation, payout_hints, payouts
 from payments.clock import Clock
 from payments.models import BalanceEntry, Payout, PayoutLine, PayoutMirror
 from payments.retrying import made_again
@@ -189,7 +189,7 @@ class _Mirroring:
             log.exception("payout_not_explained", payout=payout_id)
             self._done.unexplained += 1
         else:
-            self._done.unexplained += bool(explanation.remainder_minor)
+            self._done.unexplained += not explanation.is_whole
 
     def _still(self) -> None:
         """Go on only while there is time, and while the mirror is ours. Raises _OutOfTime, Busy."""
@@ -304,6 +304,7 @@ def _write_entries(held: _Held, told: Iterable[ToldEntry], *, at: datetime) -> i
     new = [_row(held, each, at=at) for each in reversed(listed) if each.entry_id not in known]
     BalanceEntry.objects.bulk_create(new)
     payout_explanation.post_entries(new, at=at)
+    payout_hints.look_at_sources(new, at=at)
     return len(new)
 
 

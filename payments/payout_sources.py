@@ -15,18 +15,21 @@ from typing import Any
 from integrations.contract import EntryKind
 from orders.money import Money
 from payments.models import BalanceEntry, Capture, DisputeMovement, Refund
+from payments.states import UNDECIDED_REFUNDS, RefundState
 
 CHUNK = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
-    """What we hold of an entry's cause. `amount` is signed as the entry's; `fee_minor` None: not known to us."""
+    """What we hold of an entry's cause. `amount` is signed as the entry's; `fee_minor` None: not known to us. `lags`:
+    why our row does not stand for the entry yet, as a sentence."""
 
     order_id: int
     amount: Money
     fee_minor: int | None
     row: Any
+    lags: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,6 +64,8 @@ def _check(entry: BalanceEntry, source: Source | None) -> Checked:
     if source is None:
         why = f"No {entry.kind.replace('_', ' ')} of ours is {entry.source_id or 'named by it'}."
         return Checked(entry=entry, differs_minor=entry.net_minor, why=why)
+    if source.lags:
+        return Checked(entry=entry, source=source, differs_minor=entry.net_minor, why=source.lags)
     if source.amount.currency != entry.currency:
         return Checked(entry=entry, source=source)  # converted: the provider's rate says what it came to
     fee_minor = entry.fee_minor if source.fee_minor is None else source.fee_minor
@@ -92,7 +97,7 @@ def _captures(entries: Sequence[BalanceEntry]) -> dict[int, Source]:
 
 def _refunds(entries: Sequence[BalanceEntry]) -> dict[int, Source]:
     """One that fails has a second entry, which gives the money back. The provider's fee, where it takes one, is only
-    in the entry."""
+    in the entry. One that failed before it had left posts nothing, and its two entries come to nothing."""
     ids = {entry.source_id for entry in entries}
     held = {
         (refund.provider, refund.account, refund.refund_id): refund
@@ -104,8 +109,18 @@ def _refunds(entries: Sequence[BalanceEntry]) -> dict[int, Source]:
         if refund is not None:
             given_back = entry.kind == EntryKind.REFUND_FAILURE
             amount = refund.amount if given_back else -refund.amount
-            found[entry.pk] = Source(order_id=refund.order_id, amount=amount, fee_minor=None, row=refund)
+            lags = _lags(refund, given_back=given_back)
+            found[entry.pk] = Source(order_id=refund.order_id, amount=amount, fee_minor=None, row=refund, lags=lags)
     return found
+
+
+def _lags(refund: Refund, *, given_back: bool) -> str:
+    """Say why our refund has not posted what the entry tells; empty where it has, or never will."""
+    if given_back and refund.state != RefundState.FAILED:
+        return f"Refund {refund.refund_id} of ours is {refund.state}, and the provider has the money back."
+    if not given_back and refund.state in UNDECIDED_REFUNDS:
+        return f"Refund {refund.refund_id} of ours is {refund.state}, and the provider has paid."
+    return ""
 
 
 def _movements(entries: Sequence[BalanceEntry]) -> dict[int, Source]:

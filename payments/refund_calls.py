@@ -7,16 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from django.conf import settings
-from django.db.models import Q
+from django.db.models import QuerySet
 
-from integrations import providers
 from integrations.contract import ProviderIds, RefundReason, RefundRequest
+from payments import open_calls
 from payments.models import ProviderCall, Refund
-from payments.states import CallState
 
 FIX = "Mend the keys; the refund goes on by itself."
 
@@ -44,30 +42,19 @@ def request_from(stored: Mapping[str, Any]) -> RefundRequest:
 
 def may_be_under_way(refund: Refund) -> bool:
     """Say whether its call is out and unanswered: a refund at the provider may be the one it made."""
-    return refund.calls.filter(state__in=[CallState.SENT, CallState.UNKNOWN]).exists()
+    return open_calls.may_be_under_way(_of(refund))
 
 
 def answer_by_look(refund: Refund, *, at: datetime) -> None:
-    """End the call of a refund that a look has found or given up: nobody sends it again.
-
-    One that somebody is sending at this moment is left to its answer.
-    """
-    ended = Q(state=CallState.UNKNOWN) | Q(state=CallState.SENT, lease_until__lte=at)
-    ProviderCall.objects.filter(ended, refund=refund).update(
-        state=CallState.ANSWERED, answered_at=at, lease_until=None, next_try_at=None
-    )
+    """End the call of a refund that a look has found or given up (payments/open_calls.py)."""
+    open_calls.answer_by_look(_of(refund), at=at)
 
 
 def is_lost(refund: Refund, *, at: datetime) -> bool:
-    """Say whether “not found” counts: the key is forgotten, and the last request older than the provider's lists lag.
+    """Say whether "not found" counts by now (payments/open_calls.py)."""
+    call = _of(refund).select_related("attempt").first()
+    return call is not None and open_calls.is_lost(call, at=at)
 
-    `at` is when the look was settled; its question may be a lease older.
-    """
-    call = refund.calls.filter(state=CallState.UNKNOWN).first()
-    if call is None or call.first_sent_at is None:
-        return False
-    capabilities = providers.get(refund.provider).capabilities
-    forgotten = call.first_sent_at + timedelta(seconds=capabilities.key_lifetime_seconds)
-    lag = capabilities.lookup_settles_after_seconds + settings.LEASE_SECONDS
-    settled = (call.last_sent_at or call.first_sent_at) + timedelta(seconds=lag)
-    return at >= max(forgotten, settled)
+
+def _of(refund: Refund) -> QuerySet[ProviderCall]:
+    return ProviderCall.objects.filter(refund=refund)

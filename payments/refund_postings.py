@@ -10,8 +10,7 @@ from django.db.models import OuterRef, QuerySet, Subquery
 from payments import chart, ledger
 from payments.chart import clearing
 from payments.ledger_causes import Cause, Expected, register, two_sides
-from payments.models import LedgerTransaction, Refund, StaffAction
-from payments.models.action import ActionState
+from payments.models import LedgerTransaction, Refund
 from payments.models.capture import Disposition
 
 DEBITED = {
@@ -51,20 +50,21 @@ def post_refund_reversal(refund: Refund, *, at: datetime) -> LedgerTransaction:
 
 
 def _refunds() -> QuerySet[Any]:
-    """Return all refunds; `applied_at`: when a correction applied late money of the order, which had been held."""
-    reopened = StaffAction.objects.filter(
-        order_id=OuterRef("order_id"), operation="reopen_with_late_money", state=ActionState.EXECUTED
+    """Return all refunds, each with the keys of its own posting and of the one that applied its capture to the order.
+
+    Both are made under the order's lock, so that the keys tell which came first, whatever the hosts' clocks said.
+    """
+    own = LedgerTransaction.objects.filter(cause_kind="refund", cause_id=OuterRef("pk"))
+    application = LedgerTransaction.objects.filter(cause_kind="application", cause_id=OuterRef("capture_id"))
+    return Refund.objects.select_related("capture").annotate(
+        posting=Subquery(own.values("pk")[:1]), application=Subquery(application.values("pk")[:1])
     )
-    applied_at = Subquery(reopened.order_by("pk").values("finished_at")[:1])
-    return Refund.objects.select_related("capture").annotate(applied_at=applied_at)
 
 
 def _debited(refund: Any) -> str:
     """Return what a refund lessened at its time: a capture that it failed to give back may have been applied since."""
-    applied = refund.capture.disposition == Disposition.APPLIED
-    if applied and refund.applied_at is not None and refund.succeeded_at < refund.applied_at:
-        return chart.UNAPPLIED
-    return DEBITED[Disposition(refund.capture.disposition)]
+    held_then = None not in (refund.posting, refund.application) and refund.posting < refund.application
+    return chart.UNAPPLIED if held_then else DEBITED[Disposition(refund.capture.disposition)]
 
 
 def _of_refund(refund: Any) -> Expected | None:

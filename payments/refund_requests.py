@@ -9,7 +9,7 @@ from django.db.models import Sum
 from integrations import providers
 from integrations.contract import RefundReason
 from orders.money import Money
-from payments import calls, refund_calls, sweeping
+from payments import preparing, refund_calls, sweeping
 from payments.models import Capture, PaymentAttempt, Refund, StaffAction
 from payments.models.call import Operation
 from payments.models.refund import Maker
@@ -66,7 +66,7 @@ def request_refund(
         reason=reason,
         requested_at=at,
     )
-    calls.prepare(attempt, Operation.REFUND, refund_calls.request_for(refund), at=at, refund=refund)
+    preparing.prepare(attempt, Operation.REFUND, refund_calls.request_for(refund), at=at, refund=refund)
     watched = sweeping.watch_refunds(attempt, at=at)
     PaymentAttempt.objects.filter(pk=attempt.pk).update(
         next_look_at=min((moment for moment in (attempt.next_look_at, watched) if moment), default=None)

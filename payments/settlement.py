@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
@@ -16,22 +16,19 @@ import structlog
 from django.db import transaction
 from django.db.models import F, Q
 
-from integrations import outbox, providers
+from integrations import providers
 from integrations.contract import (
-    ConfigurationError,
     PaymentSnapshot,
     PaymentStatus,
     ProviderError,
     ProviderIds,
     UnknownObject,
-    WrongMode,
 )
 from integrations.failpoints import failpoint
-from orders import facts
 from orders.models import Order
 from orders.states import OrderState
 from orders.transitions import move_or_record
-from payments import inbox, sweeping
+from payments import inbox, look_cases, money_calls, open_calls, other_intents, our_step, sweeping
 from payments.captures import record_captures
 from payments.cases import open_case
 from payments.clock import Clock
@@ -41,7 +38,6 @@ from payments.models import Look, PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
 from payments.refunds import record_refunds
 from payments.retrying import made_again
-from payments.shop.decline_texts import decline_text
 from payments.states import AttemptState, EventState
 from payments.tries import record_tries
 
@@ -58,6 +54,8 @@ class Outcome(StrEnum):
     OVERTAKEN = "overtaken"
     UNREACHABLE = "unreachable"
     NOTHING_TO_ASK = "nothing_to_ask"
+    NOTHING_THERE = "nothing_there"
+    """The provider knows no such payment, as is to be expected: money moves by a call of ours, and none has yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +67,17 @@ class LookResult:
     attempt: PaymentAttempt
     error: ProviderError | None = None
     snapshot: PaymentSnapshot | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Begun:
+    """A look that has taken its number. `applied`: the last look that was applied before it; `hints`: the events that
+    stood committed, each with the intent it names."""
+
+    number: int
+    applied: int
+    hints: list[tuple[int, str]]
+    attempt: PaymentAttempt
 
 
 def look(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None = None) -> LookResult:
@@ -87,77 +96,56 @@ def look(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None =
 
 
 def _look_once(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | None) -> LookResult:
-    number, waiting, attempt = _begin(attempt_id)
+    begun = _begin(attempt_id)
+    attempt = begun.attempt
     asked = attempt.ids if attempt.page_id or attempt.intent_id else ids
     if asked is None or not (asked.page_id or asked.intent_id):
         return LookResult(Outcome.NOTHING_TO_ASK, attempt)
     failpoint("look.before_fetch")
     try:
         snapshot = providers.get(attempt.provider).fetch(asked)
-        others = _other_intents(attempt, ids)
+        others = other_intents.of(attempt, ids)
         for intent_id in sorted(others - {snapshot.ids.intent_id}):
-            snapshot = _with_stray(snapshot, attempt, intent_id)
+            snapshot = other_intents.add(snapshot, intent_id)
     except ProviderError as error:
-        return LookResult(Outcome.UNREACHABLE, _not_answered(attempt_id, error, at=clock()), error)
+        return _not_told(attempt_id, error, number=begun.number, at=clock(), actor=actor)
     failpoint("look.after_fetch")
     # A hint at an intent that this look did not ask about waits for its own: there may be money on it.
     covered = {"", asked.intent_id, snapshot.ids.intent_id, *others}
-    hints = [event_id for event_id, intent_id in waiting if intent_id in covered]
-    return settle(attempt_id, number=number, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
-
-
-def _other_intents(attempt: PaymentAttempt, ids: ProviderIds | None) -> set[str]:
-    """Return the intents that an answer about the attempt's page may not cover: a verified event named one, or we hold
-    money of it, which may go back."""
-    held = set(attempt.captures.exclude(intent_id="").values_list("intent_id", flat=True))
-    return (held | ({ids.intent_id} if ids else set())) - {"", attempt.intent_id}
-
-
-def _with_stray(snapshot: PaymentSnapshot, attempt: PaymentAttempt, intent_id: str) -> PaymentSnapshot:
-    """Add what is on another intent, if it carries our reference: money is money.
-
-    A page names one intent; a second one made for the same reference (a retry at the provider, a person in its
-    dashboard) would otherwise stay unseen. Raises ProviderError.
-    """
-    stray = providers.get(attempt.provider).fetch(ProviderIds(intent_id=intent_id))
-    if (stray.reference, stray.account, stray.mode) != (snapshot.reference, snapshot.account, snapshot.mode):
-        return snapshot
-    known = {capture.capture_id for capture in snapshot.captures}
-    more = tuple(capture for capture in stray.captures if capture.capture_id not in known)
-    return replace(
-        snapshot,
-        captures=snapshot.captures + more,
-        refunds=snapshot.refunds + stray.refunds,
-        disputes=snapshot.disputes + stray.disputes,
-        raw={**snapshot.raw, "data": [*snapshot.raw.get("data", []), stray.raw]},
-    )
+    hints = [event_id for event_id, intent_id in begun.hints if intent_id in covered]
+    return settle(attempt_id, begun=begun, snapshot=snapshot, hints=hints, at=clock(), actor=actor)
 
 
 @made_again
 def settle(
-    attempt_id: int, *, number: int, snapshot: PaymentSnapshot, hints: list[int], at: datetime, actor: str
+    attempt_id: int, *, begun: Begun, snapshot: PaymentSnapshot, hints: list[int], at: datetime, actor: str
 ) -> LookResult:
-    """Make true here what look `number` was told. One transaction; drops a look older than the last one applied.
+    """Make true here what a look was told. One transaction; drops a look older than the last one applied.
 
     `hints`: ids of the events that were committed before the number was taken; they are processed by this.
     """
+    number = begun.number
     with transaction.atomic(durable=True):
         order, attempt = lock(attempt_id)
-        if number <= attempt.applied_look:
+        if number <= attempt.applied_look or _may_be_older(begun, attempt, snapshot):
             return LookResult(Outcome.OVERTAKEN, attempt)
         news = _remember(attempt, number, snapshot, at)
         attempt.applied_look, attempt.looked_at = number, at
         attempt.look_failures, attempt.look_error = 0, ""
-        trusted = _is_ours(order, attempt, snapshot, at)
+        trusted = look_cases.is_ours(order, attempt, snapshot, at)
         if trusted:
             _adopt(attempt, snapshot, at=at)
             record_tries(attempt, snapshot, at=at)
             cause = f"look:{number}"
             trusted = record_captures(order, attempt, snapshot, cause=cause, actor=actor, at=at)
+            if snapshot.captures:
+                open_calls.answer_by_look(money_calls.of(attempt), at=at)
             record_refunds(order, attempt, snapshot, cause=cause, actor=actor, at=at)
             record_disputes(order, attempt, snapshot, cause=cause, actor=actor, at=at)
             if trusted:
                 _follow(order, attempt, snapshot, cause=cause, actor=actor, at=at, news=news)
+                if not attempt.captures.exists() and snapshot.status is not PaymentStatus.PAID:
+                    our_step.follow(order, attempt, snapshot, number=number, actor=actor, at=at)
         attempt.next_look_at = sweeping.after_look(attempt, order, trusted=trusted, at=at)
         attempt.sweep_lease_until = None
         attempt.save()
@@ -178,8 +166,22 @@ def lock(attempt_id: int) -> tuple[Order, PaymentAttempt]:
     return order, PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt_id)
 
 
+def _may_be_older(begun: Begun, attempt: PaymentAttempt, snapshot: PaymentSnapshot) -> bool:
+    """Say whether this look may have been answered before one that was applied while it asked, and that matters.
+
+    Numbers tell in which order looks began, not in which they were answered. It matters once there is money that may
+    go back, or where less money is told than we hold: what was so before would be taken for a contradiction.
+    """
+    if attempt.applied_look == begun.applied:
+        return False
+    if attempt.refunds.exists() or attempt.disputes.exists():
+        return True
+    told = {capture.capture_id for capture in snapshot.captures}
+    return attempt.captures.exclude(capture_id__in=told).exists()
+
+
 @made_again
-def _begin(attempt_id: int) -> tuple[int, list[tuple[int, str]], PaymentAttempt]:
+def _begin(attempt_id: int) -> Begun:
     """Take the next look number, and the hints that stand committed at this moment, each with the intent it names."""
     with transaction.atomic(durable=True):
         attempt = PaymentAttempt.objects.select_for_update(no_key=True).get(pk=attempt_id)
@@ -190,7 +192,7 @@ def _begin(attempt_id: int) -> tuple[int, list[tuple[int, str]], PaymentAttempt]
             .order_by("pk")
             .values_list("pk", "intent_id")
         )
-    return attempt.look_number, hints, attempt
+    return Begun(attempt.look_number, attempt.applied_look, hints, attempt)
 
 
 def hinting_at(attempt: PaymentAttempt) -> Q:
@@ -204,47 +206,34 @@ def hinting_at(attempt: PaymentAttempt) -> Q:
 
 
 @made_again
-def _not_answered(attempt_id: int, error: ProviderError, *, at: datetime) -> PaymentAttempt:
-    """Note that a look got no answer that can be believed; nothing moves."""
+def _not_told(attempt_id: int, error: ProviderError, *, number: int, at: datetime, actor: str) -> LookResult:
+    """Note that look `number` got no answer that can be believed, and nothing moves; or that nothing is there yet."""
     with transaction.atomic(durable=True):
         order, attempt = lock(attempt_id)
+        if isinstance(error, UnknownObject) and our_step.may_find_nothing(attempt, at=at):
+            return _found_nothing(order, attempt, number=number, at=at, actor=actor)
         attempt.look_failures += 1
         attempt.look_error = f"{error.category}: {error.message}"[:300]
         attempt.next_look_at = sweeping.retry_look(attempt, at=at, asked_to_wait=error.retry_after_seconds)
         attempt.sweep_lease_until = None
         attempt.save(update_fields=["look_failures", "look_error", "next_look_at", "sweep_lease_until"])
-        _tell_of_refused_look(order, attempt, error, at=at)
+        look_cases.tell_of_refused_look(order, attempt, error, at=at)
     log.warning("look_failed", attempt=attempt.pk, category=error.category, failures=attempt.look_failures)
-    return attempt
+    return LookResult(Outcome.UNREACHABLE, attempt, error)
 
 
-def _tell_of_refused_look(order: Order, attempt: PaymentAttempt, error: ProviderError, *, at: datetime) -> None:
-    """Open a case for an answer that time alone will not mend."""
-    if isinstance(error, UnknownObject):
-        kind = CaseKind.UNKNOWN_OBJECT
-        ours = f"{attempt.provider} gave us {attempt.page_id or attempt.intent_id} for this attempt."
-        theirs = f"{attempt.provider} knows no such object under our key."
-        fix = "See whether the key was changed to another account; put the former one back and look again."
-    elif isinstance(error, WrongMode):
-        kind, ours, theirs = CaseKind.WRONG_MODE, f"Mode {attempt.mode}.", f"Mode {error.answer.mode}."
-        fix = "Find out which key was in use; never mix test and live. Nothing was moved."
-    elif isinstance(error, ConfigurationError):
-        kind, ours = CaseKind.PROVIDER_CONFIGURATION, f"We asked {attempt.provider} about this attempt."
-        theirs = f"It refuses our key: {error.message}"[:500]
-        fix = "Mend the key or its permissions; looks go on by themselves."
-    else:
-        return
-    open_case(
-        kind,
-        subject_kind="attempt",
-        subject_id=attempt.pk,
-        order=order,
-        stake=attempt.amount,
-        ours=ours,
-        theirs=theirs,
-        suggested_fix=fix,
-        at=at,
-    )
+def _found_nothing(order: Order, attempt: PaymentAttempt, *, number: int, at: datetime, actor: str) -> LookResult:
+    """Settle that the provider knows no such payment; as any other answer, only if no later look has been settled."""
+    if number <= attempt.applied_look:
+        return LookResult(Outcome.OVERTAKEN, attempt)
+    attempt.applied_look, attempt.looked_at = number, at
+    attempt.look_failures, attempt.look_error = 0, ""
+    our_step.found_nothing(order, attempt, number=number, actor=actor, at=at)
+    attempt.next_look_at = sweeping.after_look(attempt, order, trusted=True, at=at)
+    attempt.sweep_lease_until = None
+    attempt.save()
+    log.info("settled", attempt=attempt.pk, look=number, state=attempt.state, order=order.number, found=False)
+    return LookResult(Outcome.NOTHING_THERE, attempt)
 
 
 def _remember(attempt: PaymentAttempt, number: int, snapshot: PaymentSnapshot, at: datetime) -> bool:
@@ -262,34 +251,6 @@ def _remember(attempt: PaymentAttempt, number: int, snapshot: PaymentSnapshot, a
     return True
 
 
-def _is_ours(order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, at: datetime) -> bool:
-    """Check mode, account and reference. What is not ours moves nothing, and a person hears of it."""
-    if snapshot.mode != attempt.mode:
-        kind, ours, theirs = CaseKind.WRONG_MODE, f"Mode {attempt.mode}.", f"Mode {snapshot.mode}."
-        fix = "Find out which key was in use; never mix test and live. Nothing was moved."
-    elif attempt.account and snapshot.account != attempt.account:
-        kind, ours, theirs = CaseKind.WRONG_ACCOUNT, f"Account {attempt.account}.", f"Account {snapshot.account}."
-        fix = "Put back the key of the first account until its payments have ended. Nothing was moved."
-    elif snapshot.reference != attempt.reference:
-        kind, ours = CaseKind.REFERENCE_MISMATCH, f"Reference {attempt.reference}."
-        theirs = f"Reference {snapshot.reference[:80] or '(none)'}."
-        fix = "Compare the payment at the provider with this order by hand. Nothing was moved."
-    else:
-        return True
-    open_case(
-        kind,
-        subject_kind="attempt",
-        subject_id=attempt.pk,
-        order=order,
-        stake=attempt.amount,
-        ours=ours,
-        theirs=theirs,
-        suggested_fix=fix,
-        at=at,
-    )
-    return False
-
-
 def _adopt(attempt: PaymentAttempt, snapshot: PaymentSnapshot, *, at: datetime) -> None:
     """Take over the provider's ids, its page's state, and the last decline."""
     known = attempt.ids
@@ -298,12 +259,18 @@ def _adopt(attempt: PaymentAttempt, snapshot: PaymentSnapshot, *, at: datetime) 
     attempt.intent_id = attempt.intent_id or snapshot.ids.intent_id
     if attempt.ids != known:
         inbox.unpark(attempt, at=at)
-    attempt.page_open = snapshot.page_open
-    attempt.page_url = snapshot.page_url if snapshot.page_open else ""
+    attempt.page_open = snapshot.page_open and not _is_over_for_us(attempt)
+    attempt.page_url = snapshot.page_url if attempt.page_open else ""
     attempt.page_expires_at = snapshot.expires_at or attempt.page_expires_at
     attempt.decline_reason = snapshot.decline.reason if snapshot.decline else ""
     attempt.decline_code = snapshot.decline.provider_code[:100] if snapshot.decline else ""
     attempt.in_review = snapshot.in_review
+
+
+def _is_over_for_us(attempt: PaymentAttempt) -> bool:
+    """Say whether nobody can pay there any more, though it stands open at the provider: only calls of ours take money,
+    and one is under way, or none will be."""
+    return money_calls.moved_by_us(attempt) and (not attempt.is_live or money_calls.of(attempt).exists())
 
 
 _EVENT_FOR = {
@@ -339,24 +306,7 @@ def _follow(
     if row.forbidden:
         _contradicted(order, attempt, snapshot, cause=cause, actor=actor, at=at, recorded=True)
     elif target == AttemptState.FAILED and order.state == OrderState.PLACED:
-        _tell_shopper_it_failed(order, attempt, at=at)
-
-
-def _tell_shopper_it_failed(order: Order, attempt: PaymentAttempt, *, at: datetime) -> None:
-    """A bank debit may fail days later, when nobody watches the page: the shopper hears of it, with a link."""
-    outbox.record(
-        "attempt.failed",
-        subject_kind="order",
-        subject_id=order.pk,
-        payload={
-            **facts.order_payload(order),
-            "attempt": attempt.reference,
-            "provider": attempt.provider,
-            "reason": attempt.decline_reason,
-            "reason_display": decline_text(attempt.decline_reason),
-        },
-        now=at,
-    )
+        our_step.tell_shopper_it_failed(order, attempt, at=at)
 
 
 def _contradicted(

@@ -5,6 +5,7 @@ The schedule keeps every order right within 15 minutes of its payment even if no
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from django.conf import settings
@@ -13,15 +14,16 @@ from django.db.models import Q
 
 from orders.models import Order
 from orders.states import OrderState
-from payments import dispute_watch
+from payments import dispute_watch, money_calls
 from payments.models import PaymentAttempt
-from payments.states import UNDECIDED_REFUNDS, AttemptState
+from payments.states import UNDECIDED_REFUNDS, AttemptState, RefundState
 
 # Age of the attempt in seconds → how long to wait for the next look, in seconds.
 SCHEDULE: tuple[tuple[int, int], ...] = ((60, 20), (300, 60), (1800, 180), (7200, 600))
 SLOWEST_SECONDS = 1800  # a bank debit that takes days is asked for twice an hour
 PAGE_STAYS_OPEN_SECONDS = 600  # while somebody can still pay, never look more rarely than this
 WATCH_ENDED_SECONDS = (1800, 7200, 21_600, 90_000, 260_000)  # after the attempt began; the last one is three days
+WATCH_RETURNED_DAYS = (1, 3, 7, 14, 30)  # a refund that has left may come back for thirty days (Stripe)
 RETRY_SECONDS = (5, 15, 30, 60, 120, 300, 600)
 
 
@@ -31,15 +33,28 @@ def after_look(attempt: PaymentAttempt, order: Order, *, trusted: bool, at: date
     `trusted`: the payment is what was asked for. One that is not is left alone, but for money on its way back.
     """
     of_payment = next_look(attempt, order, at=at) if trusted else dispute_watch.next_look(attempt, at=at)
-    moments = [of_payment, watch_refunds(attempt, at=at)]
+    moments = [of_payment, watch_refunds(attempt, at=at), money_calls.next_look(attempt, at=at)]
     return min((moment for moment in moments if moment is not None), default=None)
 
 
 def watch_refunds(attempt: PaymentAttempt, *, at: datetime) -> datetime | None:
-    """Return when to look again for a refund that is not decided; None where there is none."""
-    undecided = attempt.refunds.filter(state__in=UNDECIDED_REFUNDS).order_by("-requested_at")
-    newest = undecided.values_list("requested_at", flat=True).first()
-    return None if newest is None else at + timedelta(seconds=_wait(at - newest))
+    """Return when to look again for a refund that is not decided, or that has left and may come back; None where there
+    is none."""
+    moments = []
+    for state, requested_at, succeeded_at in attempt.refunds.values_list("state", "requested_at", "succeeded_at"):
+        if state in UNDECIDED_REFUNDS:
+            moments.append(at + timedelta(seconds=_wait(at - requested_at)))
+        elif state == RefundState.SUCCEEDED and succeeded_at is not None:
+            moments += [succeeded_at + timedelta(days=days) for days in WATCH_RETURNED_DAYS]
+    return min((moment for moment in moments if moment > at), default=None)
+
+
+def look_now(attempt_ids: Iterable[int], *, at: datetime) -> None:
+    """Let workers look at these attempts at once: something hinted at them. In the caller's transaction."""
+    ids = PaymentAttempt.objects.filter(pk__in=attempt_ids).order_by("pk")
+    due = ids.select_for_update(no_key=True).values_list("pk", flat=True)
+    later = Q(next_look_at=None) | Q(next_look_at__gt=at)
+    PaymentAttempt.objects.filter(later, pk__in=list(due)).update(next_look_at=at)
 
 
 def next_look(attempt: PaymentAttempt, order: Order, *, at: datetime) -> datetime | None:

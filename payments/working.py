@@ -29,6 +29,7 @@ from payments import (
     idempotency,
     inbox,
     ledger_watch,
+    money_calls,
     payout_watch,
     sealing,
     sweeping,
@@ -162,6 +163,8 @@ def work_event(held: inbox.Claim, *, clock: Clock) -> None:
             inbox.done(held, at=clock())
         elif result.outcome is Outcome.NOTHING_TO_ASK:
             inbox.fail(held, at=clock(), why="The provider has not answered our call yet; nothing to look at.")
+        elif result.outcome is Outcome.NOTHING_THERE:
+            inbox.fail(held, at=clock(), why="The provider told of a payment, and knows nothing of it when asked.")
         else:
             away = result.error is not None and not result.error.permanent
             inbox.fail(held, at=clock(), why=str(result.error or "The look was overtaken; tried again."), away=away)
@@ -180,10 +183,11 @@ def work_attempt(attempt_id: int, *, clock: Clock) -> None:
 
 
 def work_call(call_id: int, *, clock: Clock) -> None:
-    """Send a call that nobody is sending. What it did about a dispute, a look tells."""
+    """Send a call that nobody is sending. What it did about a dispute or a payment, a look tells."""
     with correlation.bind(""):
         call = calls.send(call_id, clock=clock)
-        if call.operation in evidence_calls.OPERATIONS and call.state == CallState.ANSWERED:
+        looked_at = evidence_calls.OPERATIONS | money_calls.OPERATIONS
+        if call.operation in looked_at and call.state == CallState.ANSWERED:
             look(call.attempt_id, clock=clock, actor="worker:calls")
 
 

@@ -14,11 +14,12 @@ from django.db import connections
 from integrations import credentials_in_use, decryptions
 from orders.models import Order
 from tests.chromium import chromium
+from tests.conformance.option import pytest_addoption, pytest_terminal_summary
 from tests.factories import make_order
 from tests.fake_provider import FakeProvider
 from tests.flushing import Flusher
 
-__all__ = ["chromium"]
+__all__ = ["chromium", "pytest_addoption", "pytest_terminal_summary"]
 
 # How long one example takes says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("shop", deadline=None)
@@ -36,7 +37,7 @@ def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: N
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
+def django_db_setup(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
     """Let the owner empty append-only tables between tests; nobody else ever can (orders/migrations/0002)."""
     owner = connections["owner"]
     owner.settings_dict["OPTIONS"] = {
@@ -44,6 +45,8 @@ def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterato
         "options": "-c shop.allow_truncate=on",
     }
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        if "bench" not in request.config.getoption("markexpr").split():
+            _let_commits_not_wait_for_the_disk()
         owner.close()
         flusher = Flusher()
     with flusher.in_place_of_djangos():
@@ -51,6 +54,15 @@ def django_db_setup(django_db_setup: None, django_db_blocker: object) -> Iterato
     # pytest-django leaves the mirror's connection open, and the owner could not drop the database under it.
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         connections.close_all()
+
+
+def _let_commits_not_wait_for_the_disk() -> None:
+    """A commit in this database counts at once and may be lost with the server, which no test of this database kills:
+    those have a server of their own. Benchmarks wait, as production does."""
+    with connections["owner"].cursor() as cursor:
+        name = connections["owner"].settings_dict["NAME"]
+        cursor.execute(f"ALTER DATABASE {connections['owner'].ops.quote_name(name)} SET synchronous_commit = off")
+    connections.close_all()
 
 
 def pytest_configure(config: pytest.Config) -> None:

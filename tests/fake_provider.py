@@ -21,6 +21,7 @@ from integrations.contract import (
     NotificationRejected,
     PaymentSnapshot,
     PaymentStatus,
+    Presentation,
     ProviderError,
     ProviderIds,
     RefundRequest,
@@ -31,8 +32,8 @@ from integrations.contract import (
     Unavailable,
     UnknownObject,
 )
-from integrations.contract.not_offered import WithoutCapture, WithoutForm, WithoutTokens
 from tests.fake_disputes import FakeDisputes
+from tests.fake_forms import FakeForms
 from tests.fake_lists import FakeLists
 from tests.fake_payouts import FakePayouts
 
@@ -56,7 +57,7 @@ class Payment:
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
-class FakeProvider(FakeDisputes, FakeLists, FakePayouts, WithoutForm, WithoutTokens, WithoutCapture):
+class FakeProvider(FakeDisputes, FakeForms, FakeLists, FakePayouts):
     """Implements integrations.contract.Provider; `calls` records every verb in order."""
 
     name = "stripe"
@@ -103,7 +104,7 @@ class FakeProvider(FakeDisputes, FakeLists, FakePayouts, WithoutForm, WithoutTok
             ids=ProviderIds(page_id=page_id),
             account=self.account(),
             mode=self.mode,
-            redirect_url=f"https://pay.test/{page_id}",
+            redirect_url="" if request.presentation is Presentation.EMBEDDED else f"https://pay.test/{page_id}",
             expires_at=request.expires_at,
             raw={"id": page_id},
         )
@@ -111,6 +112,8 @@ class FakeProvider(FakeDisputes, FakeLists, FakePayouts, WithoutForm, WithoutTok
     def fetch(self, ids: ProviderIds) -> PaymentSnapshot:
         self._begin("fetch", ids.page_id or ids.intent_id)
         payment = self.find(ids)
+        if not self.knows(payment):
+            raise UnknownObject("no such payment")
         said: dict[str, Any] = {
             "provider": self.name,
             "account": self.account(),

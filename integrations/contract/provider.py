@@ -28,6 +28,9 @@ class Capabilities:
     payment can be given back before it is settled. `tells_fees`: whether looks or payouts tell what it kept.
     `dispute_outcome`: whether it tells how a dispute ended. `proof_headers`: the lower-case names of the headers that
     prove a webhook, kept while it is unverified. `evidence_max_characters`: 0 where it takes no evidence.
+    `moved_by_us`: the presentations in which money moves only by a call of ours (a capture, a payment by token). Such a
+    payment is over when we say so, whatever stands open at the provider, and `fetch` may raise UnknownObject while
+    nothing was paid.
     """
 
     key_lifetime_seconds: int
@@ -47,6 +50,7 @@ class Capabilities:
     dispute_outcome: bool = True
     balance_entries: bool = True
     proof_headers: tuple[str, ...] = ()
+    moved_by_us: frozenset[Presentation] = frozenset()
 
 
 class Provider(Protocol):

@@ -20,7 +20,7 @@ from payments.roles import Area
 _ATTEMPT_FIELDS: dict[str, tuple[str, ...]] = {
     "": ("order", "state", "amount", "provider", "mode", "created_at", "correlation_id"),
     "Ids": ("reference", "page_id", "intent_id", "account"),
-    "Its page": ("page_open", "url_given_at", "page_expires_at", "close_requested_at", "in_review"),
+    "Its page": ("presentation", "page_open", "url_given_at", "page_expires_at", "close_requested_at", "in_review"),
     "Last decline": ("decline_reason", "decline_code"),
     "Looks": ("looked_at", "next_look_at", "look_failures", "look_error", "look_number", "applied_look"),
 }

@@ -9,7 +9,7 @@ from django.db import models
 from django_fsm import RETURN_VALUE, FSMField, transition
 
 from integrations import correlation
-from integrations.contract import ProviderIds
+from integrations.contract import Presentation, ProviderIds
 from orders.money import Money
 from payments.states import LIVE_STATES
 from payments.states import AttemptState as State
@@ -43,6 +43,14 @@ class PaymentAttempt(models.Model):
         db_default="",
         editable=False,
         help_text="Keyed hash of the network address that asked for it (payments/keyed_hashes.py).",
+    )
+
+    presentation = models.CharField(
+        max_length=10,
+        default=Presentation.HOSTED.value,
+        db_default=Presentation.HOSTED.value,
+        editable=False,
+        help_text="Where the shopper pays: on the provider's page (hosted), or in its frame on ours (embedded).",
     )
 
     # What the provider told of itself when it answered.
@@ -116,6 +124,11 @@ class PaymentAttempt(models.Model):
     @property
     def ids(self) -> ProviderIds:
         return ProviderIds(page_id=self.page_id, intent_id=self.intent_id)
+
+    @property
+    def is_embedded(self) -> bool:
+        """Whether the shopper pays on our own page (`/pay/<token>/<provider>/`)."""
+        return self.presentation == Presentation.EMBEDDED
 
     @property
     def is_live(self) -> bool:

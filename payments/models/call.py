@@ -21,7 +21,8 @@ class Operation(models.TextChoices):
     START = "start", "Open the provider's page"
     CLOSE = "close", "Close the provider's page"
     RELEASE = "release", "Release an authorization"
-    CAPTURE = "capture", "Capture an authorization"
+    PAY = "pay", "Pay by a token from the card form"
+    CAPTURE = "capture", "Capture what was approved"
     REFUND = "refund", "Refund a capture"
     STAGE = "stage", "Stage the evidence of a dispute"
     EVIDENCE = "evidence", "Submit the evidence of a dispute"
@@ -46,6 +47,7 @@ KIND_OF = {
     Operation.START: Kind.OPENS_PAGE,
     Operation.CLOSE: Kind.CLOSES_PAGE,
     Operation.RELEASE: Kind.CLOSES_PAGE,
+    Operation.PAY: Kind.MOVES_MONEY,
     Operation.CAPTURE: Kind.MOVES_MONEY,
     Operation.REFUND: Kind.MOVES_MONEY,
     Operation.STAGE: Kind.ONCE,
@@ -55,8 +57,8 @@ KIND_OF = {
 
 
 class ProviderCall(models.Model):
-    """One call, its idempotency key and its answer. Only payments/calls.py changes its state, and
-    payments/refund_calls.py where a look has found what became of a refund."""
+    """One call, its idempotency key and its answer. Only payments/calls.py and payments/call_answers.py change its
+    state, and payments/open_calls.py where a look has found what became of it."""
 
     attempt = models.ForeignKey("payments.PaymentAttempt", on_delete=models.PROTECT, related_name="calls")
     refund = models.ForeignKey("payments.Refund", null=True, blank=True, on_delete=models.PROTECT, related_name="calls")
@@ -86,6 +88,14 @@ class ProviderCall(models.Model):
             models.CheckConstraint(condition=models.Q(state__in=State.values), name="call_state_known"),
             models.UniqueConstraint(
                 fields=["attempt"], condition=models.Q(operation="start"), name="call_one_start_an_attempt"
+            ),
+            models.UniqueConstraint(
+                fields=["attempt"], condition=models.Q(operation="pay"), name="call_one_payment_an_attempt"
+            ),
+            models.UniqueConstraint(
+                fields=["attempt"],
+                condition=models.Q(operation="capture") & ~models.Q(state="abandoned"),
+                name="call_one_capture_an_attempt",
             ),
             models.UniqueConstraint(
                 fields=["refund"], condition=models.Q(refund__isnull=False), name="call_one_a_refund"

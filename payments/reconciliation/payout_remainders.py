@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import suppress
 
+from django.db.models import Q
+
 from integrations import providers
 from payments import payout_mirror
 from payments.clock import Clock
@@ -29,9 +31,9 @@ def find(run: ReconciliationRun, *, clock: Clock, goes_on: Callable[[], bool]) -
         with suppress(payout_mirror.Busy):
             payout_mirror.mirror(run.provider, clock=clock, goes_on=goes_on)
     left = Payout.objects.filter(provider=run.provider, made_at__gte=run.since, made_at__lte=run.until)
-    left = left.filter(remainder_minor__isnull=False).exclude(remainder_minor=0).order_by("pk")
+    left = left.filter(~Q(remainder_minor=0) | Q(unexplained_entries__gt=0), remainder_minor__isnull=False)
     after = 0
-    while chunk := list(left.filter(pk__gt=after)[:CHUNK]):
+    while chunk := list(left.filter(pk__gt=after).order_by("pk")[:CHUNK]):
         ReconciliationFinding.objects.bulk_create(
             [_finding(run, payout, newest=newest, clock=clock) for payout in chunk], ignore_conflicts=True
         )

@@ -7,13 +7,13 @@ is asked for by its id: the look at its payment tells.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from django.db import transaction
 
-from integrations.contract import ListedRefund, RefundSnapshot, UnknownObject
+from integrations.contract import ListedRefund, ProviderIds, RefundSnapshot, UnknownObject
 from orders.models import Order
 from orders.money import Money
 from payments.cases import open_case
@@ -135,7 +135,7 @@ def confirm(run: ReconciliationRun, suspicion: RefundSuspicion, *, clock: Clock)
     fresh = suspicion if suspicion.theirs is None else suspect_listed(run, suspicion.theirs, ours)
     if fresh is None:  # a worker has settled it since the page was read
         return
-    runs.keep(run, at=clock())
+    runs.keep(run, at=clock(), confirming=_note(fresh))
     newest = telling.newest_case()
     if fresh.attempt_id is None:
         _tell(run, fresh, newest=newest, at=clock())
@@ -149,6 +149,37 @@ def confirm(run: ReconciliationRun, suspicion: RefundSuspicion, *, clock: Clock)
         _tell(run, left, newest=newest, at=clock())
     elif fresh.theirs is not None:  # else their list only lagged
         _write(run, fresh, fresh.differences, Upshot.SETTLED, at=clock())
+
+
+def tell_of_interrupted(run: ReconciliationRun, *, clock: Clock) -> None:
+    """Write what came of the look in which this run was stopped, if that look has put everything right.
+
+    What still differs is judged anew, as its page is read again.
+    """
+    note = run.confirming
+    if not note or run.findings.filter(object_id=note["object_id"]).exists():
+        return
+    theirs = _from_note(note["theirs"])
+    ours = by_ids(run.provider, [theirs.refund_id]).get(theirs.refund_id)
+    if ours is None or compare(theirs, ours):
+        return
+    differences = tuple(Difference(name) for name in note["differences"])
+    suspicion = RefundSuspicion(theirs.refund_id, differences, theirs, ours, ours.attempt_id, ours.order_id)
+    _write(run, suspicion, differences, Upshot.SETTLED, at=clock())
+
+
+def _note(suspicion: RefundSuspicion) -> dict[str, object] | None:
+    """Return what whoever goes on needs; None for one of ours that is not listed: a look settles nothing about it."""
+    if suspicion.theirs is None:
+        return None
+    theirs = {**asdict(suspicion.theirs), "listed_at": suspicion.theirs.listed_at.isoformat()}
+    differences = [str(each) for each in suspicion.differences]
+    return {"object_id": suspicion.object_id, "differences": differences, "theirs": theirs}
+
+
+def _from_note(kept: Mapping[str, Any]) -> ListedRefund:
+    listed_at = datetime.fromisoformat(kept["listed_at"])
+    return ListedRefund(**{**kept, "ids": ProviderIds(**kept["ids"]), "listed_at": listed_at})
 
 
 def _payment_of(provider: str, theirs: ListedRefund) -> tuple[int | None, int | None]:

@@ -27,6 +27,12 @@ class Confirm(Protocol):
     def __call__(self, run: ReconciliationRun, suspicion: Any, *, clock: Clock) -> None: ...
 
 
+class Interrupted(Protocol):
+    """Write what came of the look in which a run was stopped."""
+
+    def __call__(self, run: ReconciliationRun, *, clock: Clock) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Side:
     """One kind of object. `id_of` is the provider's id of a line of its list and of a row of ours."""
@@ -38,6 +44,7 @@ class Side:
     between: Between
     suspect_unlisted: Callable[[ReconciliationRun, Any], Any]
     confirm: Confirm
+    tell_of_interrupted: Interrupted
 
 
 def _captures(run: ReconciliationRun) -> Page[Any]:
@@ -57,6 +64,7 @@ SIDES: dict[str, Side] = {
         between=ours.between,
         suspect_unlisted=confirming.suspect_unlisted,
         confirm=confirming.confirm,
+        tell_of_interrupted=confirming.tell_of_interrupted,
     ),
     Phase.REFUNDS: Side(
         page=_refunds,
@@ -66,5 +74,6 @@ SIDES: dict[str, Side] = {
         between=refund_lists.between,
         suspect_unlisted=refund_lists.suspect_unlisted,
         confirm=refund_lists.confirm,
+        tell_of_interrupted=refund_lists.tell_of_interrupted,
     ),
 }

@@ -20,7 +20,6 @@ from payments.clock import Clock
 from payments.models import ReconciliationRun
 from payments.models.reconciliation import Phase
 from payments.reconciliation import payout_remainders, runs
-from payments.reconciliation.confirming import tell_of_interrupted
 from payments.reconciliation.sides import SIDES, Side
 
 PAGES_BEHIND = 2
@@ -47,7 +46,8 @@ class Walk:
 
     def to_the_end(self) -> None:
         """Read both sides to their end and finish the run."""
-        tell_of_interrupted(self.run, clock=self.clock)
+        if self.run.phase in SIDES:
+            SIDES[self.run.phase].tell_of_interrupted(self.run, clock=self.clock)
         while self.run.phase != Phase.DONE:
             begun = time.monotonic()
             self._check_time()

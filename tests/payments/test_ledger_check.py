@@ -91,7 +91,7 @@ def _time(world: World) -> None:
 
 
 def _before_its_cause(world: World) -> None:
-    statement = "UPDATE payments_ledgertransaction SET at = at - interval '1 second' WHERE id = %s"
+    statement = "UPDATE payments_ledgertransaction SET at = at - interval '2 hours' WHERE id = %s"
     tamper("payments_ledgertransaction", statement, posting("fee").pk)
 
 

@@ -11,7 +11,7 @@ from django.db import connection, transaction
 
 from orders.models import Order
 from orders.transitions import move
-from payments import calls
+from payments import preparing
 from payments.models import Capture, LedgerTransaction, Refund
 from payments.models.call import Operation
 from payments.refund_postings import post_refund
@@ -127,4 +127,4 @@ def test_one_that_failed_after_all_without_its_reversal_cannot_commit(capture: C
 
 def test_a_call_of_a_refund_names_it(capture: Capture, now: datetime) -> None:
     with pytest.raises(DatabaseError, match="call_of_a_refund_names_it"), transaction.atomic():
-        calls.prepare(capture.attempt, Operation.REFUND, {}, at=now)
+        preparing.prepare(capture.attempt, Operation.REFUND, {}, at=now)

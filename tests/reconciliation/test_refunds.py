@@ -17,6 +17,10 @@ from tests.reconciliation.books import Books
 pytestmark = pytest.mark.django_db
 
 
+class Killed(BaseException):
+    """In the place of SIGKILL: nothing catches it."""
+
+
 def refund(books: Books, payment: Payment, amount_minor: int = 500, *, status: str = "succeeded") -> str:
     """Let a refund be made in the provider's dashboard; return its id."""
     made = books.provider.refund_at_provider(payment, amount_minor=amount_minor, status=status)
@@ -114,3 +118,42 @@ def test_a_dry_run_only_suspects(books: Books) -> None:
     books.reconcile(dry_run=True)
     assert found(books) == [("missing_here", "suspected")]
     assert not Refund.objects.exists() and PaymentAttempt.objects.get().state == "paid"
+
+
+@pytest.mark.parametrize("known", [False, True])
+def test_killed_between_the_look_and_the_finding_the_next_tells_it(
+    books: Books, monkeypatch: pytest.MonkeyPatch, known: bool
+) -> None:
+    """What the look has put right is no difference any more; the run still tells that it was one."""
+    attempt, payment, _ = books.paid()
+    refund_id = refund(books, payment, status="pending" if known else "succeeded")
+    if known:
+        look(attempt.pk, clock=books.clock, actor="test")
+        books.provider.decide_refund(refund_id, "succeeded")
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("payments.reconciliation.refund_lists._left_of", die)
+        with pytest.raises(Killed):
+            books.reconcile()
+    assert found(books) == [] and Refund.objects.get().state == "succeeded"
+    run = books.reconcile()
+    assert found(books) == [("state" if known else "missing_here", "settled")]
+    assert "succeeded" in run.findings.get().theirs
+
+
+def test_killed_before_the_look_it_is_judged_anew(books: Books, monkeypatch: pytest.MonkeyPatch) -> None:
+    _, payment, _ = books.paid()
+    refund(books, payment)
+
+    def die(*_: object, **__: object) -> None:
+        raise Killed
+
+    with monkeypatch.context() as patch:
+        patch.setattr("payments.reconciliation.refund_lists.look", die)
+        with pytest.raises(Killed):
+            books.reconcile()
+    books.reconcile()
+    assert found(books) == [("missing_here", "settled")]

@@ -54,6 +54,21 @@ def the_dispute() -> Dispute:
     return Dispute.objects.get()
 
 
+def test_one_of_another_intent_is_followed_without_any_webhook(world: World, payment: Payment) -> None:
+    """No page names the second intent; the capture that we hold does, so looks ask about it too."""
+    second = world.provider.second_intent(payment)
+    world.tell(second, "payment_intent.succeeded")
+    world.work()
+    dispute_id = world.provider.dispute(second)
+    world.wait(minutes=1)
+    hear(world, second, "charge.dispute.created")
+    assert (the_dispute().state, balance(world)["disputes"]) == ("open", 2000)
+
+    world.provider.decide(dispute_id, "lost")
+    world.sweep_until(lambda: the_dispute().state == "lost", step_minutes=60, limit_minutes=60 * 24)
+    assert (the_dispute().state, balance(world)["dispute_losses"]) == ("lost", 2000)
+
+
 def test_a_chargeback_takes_money_and_fee_and_moves_no_order(world: World, payment: Payment) -> None:
     world.provider.dispute(payment)
     hear(world, payment, "charge.dispute.created", "charge.dispute.funds_withdrawn")

@@ -21,11 +21,12 @@ from integrations.contract import (
     Unavailable,
 )
 from orders.models import Transition
-from payments import late_fees, payout_sources
+from payments import late_fees, ledger_check, payout_sources
 from payments.models import BalanceEntry as BalanceEntryRow
-from payments.models import Capture, Case, DisputeMovement, LedgerTransaction, Payout, PayoutMirror
+from payments.models import Capture, Case, Dispute, DisputeMovement, LedgerTransaction, Payout, PayoutMirror
 from payments.payout_explanation import Explanation, NotExplainable, explain
 from payments.payout_mirror import Busy, mirror
+from payments.settlement import look
 from tests.world import World
 
 pytestmark = pytest.mark.django_db
@@ -122,6 +123,67 @@ def test_a_refund_that_no_look_told_of_leaves_a_remainder(paid: World) -> None:
     bring_in(paid)
     assert payout().remainder_minor == -500
     assert "No refund of ours is re_unknown." in Case.objects.get(kind="payout_remainder").ours
+
+
+def test_a_refund_that_came_back_unheard_is_seen_in_the_balance(paid: World) -> None:
+    """The entry that gives the money back is a hint: the look that follows puts our books right."""
+    refund = paid.refund(500)
+    taken = paid.provider.entry(EntryKind.REFUND, -500, source_id=refund.refund_id)
+    bring_in(paid)
+    paid.provider.decide_refund(refund.refund_id, "failed")
+    back = paid.provider.entry(EntryKind.REFUND_FAILURE, 500, source_id=refund.refund_id)
+    paid.provider.pay_out([payment_entry(paid), taken, back])
+    paid.wait(minutes=15)
+    bring_in(paid)
+    (lagging,) = explained().unexplained
+    assert lagging.why == f"Refund {refund.refund_id} of ours is succeeded, and the provider has the money back."
+    assert paid.cases() == ["payout_remainder"]
+
+    paid.work()
+    assert (paid.refund_states(), paid.order.state) == (["failed"], "paid")
+    paid.wait(minutes=15)
+    bring_in(paid)
+    assert (payout().remainder_minor, paid.balance()["clearing:stripe"], paid.cases()) == (0, 0, ["refund_failed"])
+
+
+def test_a_refund_that_succeeded_unheard_is_seen_in_the_balance(paid: World) -> None:
+    paid.provider.refund_status = "pending"
+    refund = paid.refund(500)
+    paid.wait(hours=30)
+    paid.work()
+    paid.provider.decide_refund(refund.refund_id, "succeeded")
+    taken = paid.provider.entry(EntryKind.REFUND, -500, source_id=refund.refund_id)
+    paid.provider.pay_out([payment_entry(paid), taken])
+    bring_in(paid)
+    assert explained().unexplained[0].why == f"Refund {refund.refund_id} of ours is pending, and the provider has paid."
+    paid.work()
+    assert paid.refund_states() == ["succeeded"]
+
+
+def test_a_refund_that_never_left_and_its_two_entries_explain_each_other(paid: World) -> None:
+    paid.provider.refund_status = "pending"
+    refund = paid.refund(500)
+    paid.provider.decide_refund(refund.refund_id, "failed")
+    taken = paid.provider.entry(EntryKind.REFUND, -500, source_id=refund.refund_id)
+    back = paid.provider.entry(EntryKind.REFUND_FAILURE, 500, source_id=refund.refund_id)
+    look(paid.attempt.pk, clock=paid.clock, actor="test")
+    paid.provider.pay_out([payment_entry(paid), taken, back])
+    bring_in(paid)
+    assert (explained().unexplained, payout().remainder_minor) == ((), 0)
+
+
+def test_the_money_of_a_known_dispute_is_a_hint(paid: World) -> None:
+    """Its money moves when nobody told us: the dispute is looked at."""
+    dispute_id = paid.provider.dispute(paid.provider.the_payment())
+    look(paid.attempt.pk, clock=paid.clock, actor="test")
+    paid.provider.decide(dispute_id, "won")
+    *_, moved = paid.provider.the_dispute(dispute_id).movements
+    paid.provider.entry(
+        EntryKind.DISPUTE_REVERSAL, 2000, fee_minor=-1500, entry_id=moved.entry_id, source_id=dispute_id
+    )
+    bring_in(paid)
+    paid.work()
+    assert (Dispute.objects.get().state, paid.balance()["disputes"]) == ("won", 0)
 
 
 def test_a_provider_that_takes_a_fee_for_a_refund(paid: World) -> None:
@@ -239,6 +301,18 @@ def test_a_fee_that_no_look_told_is_learnt_from_the_balance_once(world: World) -
     bring_in(world)
     assert Capture.objects.get().fee_minor == 59
     assert world.balance() == {"clearing:stripe": 0, "fees": 59, "sales": -2000, "payouts": 1941}
+
+
+def test_a_fee_learnt_by_a_host_whose_clock_is_behind(world: World) -> None:
+    world.press_pay()
+    world.provider.pay(world.provider.the_payment())
+    (told,) = world.provider.the_payment().captures
+    world.provider.the_payment().captures = [replace(told, fee_minor=None)]
+    look(world.attempt.pk, clock=world.clock, actor="test")
+    world.provider.pay_out([payment_entry(world)])
+    world.wait(minutes=-10)
+    bring_in(world)
+    assert (world.balance()["fees"], ledger_check.check().findings) == (59, [])
 
 
 def test_a_look_that_tells_the_fee_meanwhile_is_not_posted_twice(world: World) -> None:

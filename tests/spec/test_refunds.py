@@ -11,7 +11,7 @@ from datetime import timedelta
 import pytest
 
 from integrations.contract import InvalidRequest, Unavailable
-from payments import calls
+from payments import call_answers, call_requests, calls
 from payments.models import Capture, Case, Refund
 from payments.refund_requests import CannotRefund, left_of
 from payments.settlement import look
@@ -64,7 +64,7 @@ def test_the_bank_takes_its_time(world: World, payment: Payment) -> None:
     world.provider.decide_refund(refund.refund_id, "succeeded")
     world.sweep_until(lambda: world.order.state == "refunded", limit_minutes=60)
     assert states(world) == ("refunded", "refunded"), "no webhook came: the attempt is looked at until it is decided"
-    assert world.attempt.next_look_at is None
+    assert world.attempt.next_look_at == world.now + timedelta(days=1), "it may yet come back"
 
 
 def test_it_fails_after_it_had_succeeded(world: World, payment: Payment) -> None:
@@ -84,16 +84,27 @@ def test_it_fails_after_it_had_succeeded(world: World, payment: Payment) -> None
     assert left_of(refund.capture).amount_minor == 1500, "it may be tried again"
 
 
+def test_it_fails_weeks_later_and_no_webhook_ever_comes(world: World, payment: Payment) -> None:
+    """A refund that has left may come back for thirty days: its payment is looked at now and then."""
+    refund = world.refund(500)
+    world.sweep_until(lambda: False, step_minutes=60 * 12, limit_minutes=60 * 24 * 20)
+    world.provider.decide_refund(refund.refund_id, "failed")
+    world.sweep_until(lambda: world.refund_states() == ["failed"], step_minutes=60 * 12, limit_minutes=60 * 24 * 11)
+    assert (world.refund_states(), world.cases()) == (["failed"], ["refund_failed"])
+    assert world.balance() == {**PAID, "refunds": 0}
+    assert world.attempt.next_look_at is None, "and then it is left alone"
+
+
 def test_the_webhook_comes_before_the_answer(world: World, payment: Payment) -> None:
     refund = world.ask_refund()
     call = calls._claim(refund.calls.get().pk, at=world.now)
     assert call is not None
-    answer = calls._ask(call)
+    answer = call_requests.ask(call)
     world.tell(payment, "refund.created")
     world.work()
     assert world.order.state == "refunded"
 
-    stored = calls._store_refunded(call, answer, at=world.now)  # type: ignore[arg-type]
+    stored = call_answers.store(call, answer, at=world.now)
     assert (stored.state, world.refund_states()) == ("answered", ["succeeded"])
     assert world.balance() == {**PAID, "clearing:stripe": -59, "refunds": 2000}
 

@@ -110,6 +110,11 @@ def test_late_money_is_held_and_then_applied(world: World) -> None:
     assert accounts() == {"clearing:stripe": 1941, "fees": 59, "sales": -2000}
     assert equation() == "EUR 1941 + 59 + 0 + -2000 = 0"
 
+    world.wait(minutes=-10)  # the host's clock is set back: what was posted first still came first
+    world.refund(500)
+    assert accounts() == {"clearing:stripe": 1441, "fees": 59, "refunds": 500, "sales": -2000}
+    assert ledger_check.check().findings == []
+
 
 def test_money_of_another_amount_is_nobodys_until_a_person_decides(world: World) -> None:
     world.press_pay()

@@ -81,6 +81,8 @@ class Api:
             )
         if secret.startswith(("sk_live_", "rk_live_")):
             raise errors.unauthorised("This is a sandbox: it never accepts live keys. Rotate the key if it is real.")
+        if secret.startswith(("sk_test_revoked", "rk_test_revoked")):
+            raise errors.unauthorised(f"Expired API Key provided: {secret[:8]}***", code="api_key_expired")
         if not secret.startswith(("sk_test_", "rk_test_")) or len(secret) <= len("sk_test_"):
             raise errors.unauthorised(f"Invalid API Key provided: {secret[:8]}***")
 

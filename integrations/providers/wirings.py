@@ -1,0 +1,8 @@
+"""The wiring of each provider of ours, by name. wiring.py says what that is."""
+
+from __future__ import annotations
+
+from integrations.providers.stripe.wiring import WIRING as STRIPE
+from integrations.providers.wiring import Wiring
+
+WIRINGS: dict[str, Wiring] = {wiring.name: wiring for wiring in (STRIPE,)}

@@ -1,0 +1,9 @@
+"""The stands that the kit is held against here, by `package.module:Class`; without a key, one of the outside ones says
+so and is skipped by name."""
+
+from __future__ import annotations
+
+STANDS = (
+    "tests.conformance.stands.stripe:StripeStand",
+    "tests.conformance.stands.stripe:StripeTestModeStand",
+)
