@@ -30,6 +30,7 @@ from config.readers import (
 )
 from config.reconciling import reconciling_env
 from config.sources import Source, secret_sources
+from config.square import SquareEnv, square_env
 from config.variables import DEPLOYED, KEYS_MAY_BE_ROWS, PROVIDER_KEYS, TABLE
 from config.watching import WatchingEnv, watching_env
 
@@ -83,6 +84,7 @@ class Env:
     payments_providers: tuple[str, ...]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
     stripe: StripeEnv
+    square: SquareEnv
     other_providers: dict[str, str | tuple[str, ...]]
     """The variables of providers without an adapter here, by name."""
     secret_values: frozenset[str]
@@ -141,6 +143,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         payments_providers=_providers(read, stripe),
         webhook_ip_allowlists=webhook_allowlists(read),
         stripe=stripe,
+        square=square_env(read, public_base_url=public_base_url),
         other_providers=_other_providers(read),
         secret_values=frozenset(_secret_values(read)) | frozenset(kept.values),
         secret_sources=secret_sources(environ, demo=demo, demo_file=_demo_file(base_dir), kept=kept.files),
@@ -155,7 +158,7 @@ def _of_the_demo(environ: Mapping[str, str], base_dir: Path) -> dict[str, str]:
 
     They do not mix with keys or an address of somebody else's choice.
     """
-    if any(value for name, value in environ.items() if name.startswith("STRIPE_")):
+    if any(value for name, value in environ.items() if name.startswith(("STRIPE_", "SQUARE_"))):
         return {}
     try:
         kept: dict[str, str] = json.loads(_demo_file(base_dir).read_text(encoding="utf-8"))
@@ -294,8 +297,8 @@ def _providers(read: Reader, stripe: StripeEnv) -> tuple[str, ...]:
 
 
 def _other_providers(read: Reader) -> dict[str, str | tuple[str, ...]]:
-    """The variables of PayPal, Square and NMI; `…_KEYS` are comma lists."""
-    names = [name for name in TABLE if name.startswith(("PAYPAL_", "SQUARE_", "NMI_"))]
+    """The variables of PayPal and NMI; `…_KEYS` are comma lists."""
+    names = [name for name in TABLE if name.startswith(("PAYPAL_", "NMI_"))]
     return {name: read.items(name) if name.endswith("_KEYS") else read.text(name) for name in names}
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
+from integrations.providers.square.wiring import WIRING as SQUARE
 from integrations.providers.stripe.wiring import WIRING as STRIPE
 from integrations.providers.wiring import Wiring
 
-WIRINGS: dict[str, Wiring] = {wiring.name: wiring for wiring in (STRIPE,)}
+WIRINGS: dict[str, Wiring] = {wiring.name: wiring for wiring in (STRIPE, SQUARE)}

@@ -56,7 +56,7 @@ def check_credentials(
 ) -> list[SettingProblem]:
     """Return what forbids these settings in this environment, empty if nothing does. No value stands in a remedy."""
     return [
-        *_check_token(access_token),
+        *check_token(access_token),
         *_check_location(location_id, currency),
         *_check_base(environment, api_base),
         *_check_application(environment, application_id, api_base),
@@ -68,7 +68,8 @@ def _problem(code: str, remedy: str) -> list[SettingProblem]:
     return [SettingProblem(code=f"square.{code}", remedy=remedy)]
 
 
-def _check_token(access_token: str) -> list[SettingProblem]:
+def check_token(access_token: str) -> list[SettingProblem]:
+    """Return what forbids this access token; the mode it is of, it does not say."""
     if not access_token:
         return _problem("token_missing", "Set SQUARE_ACCESS_TOKEN, or take `square` out of PAYMENTS_PROVIDERS.")
     if not _TOKEN.fullmatch(access_token):
@@ -132,14 +133,7 @@ def _check_application(environment: str, application_id: str, api_base: str) -> 
 
 
 def _check_webhook(keys: Sequence[str], url: str) -> list[SettingProblem]:
-    problems = []
-    # A string is a sequence of strings too: each of its letters would become a key.
-    if isinstance(keys, str) or not keys:
-        remedy = "Set SQUARE_WEBHOOK_SIGNATURE_KEYS to the signature key of the webhook subscription, several by comma."
-        problems += _problem("signature_key_missing", remedy)
-    elif not all(_SIGNATURE_KEY.fullmatch(key) and len(key) >= _SIGNATURE_KEY_MIN_LENGTH for key in keys):
-        remedy = "One of SQUARE_WEBHOOK_SIGNATURE_KEYS is empty or too short to be Square's: copy it again."
-        problems += _problem("signature_key_shape", remedy)
+    problems = check_keys(keys)
     if not _usable(url, with_path=True):
         remedy = (
             "Set SQUARE_WEBHOOK_URL to the notification URL exactly as the webhook subscription has it "
@@ -147,3 +141,15 @@ def _check_webhook(keys: Sequence[str], url: str) -> list[SettingProblem]:
         )
         problems += _problem("webhook_url", remedy)
     return problems
+
+
+def check_keys(keys: Sequence[str]) -> list[SettingProblem]:
+    """Return what forbids these signature keys."""
+    # A string is a sequence of strings too: each of its letters would become a key.
+    if isinstance(keys, str) or not keys:
+        remedy = "Set SQUARE_WEBHOOK_SIGNATURE_KEYS to the signature key of the webhook subscription, several by comma."
+        return _problem("signature_key_missing", remedy)
+    if not all(_SIGNATURE_KEY.fullmatch(key) and len(key) >= _SIGNATURE_KEY_MIN_LENGTH for key in keys):
+        remedy = "One of SQUARE_WEBHOOK_SIGNATURE_KEYS is empty or too short to be Square's: copy it again."
+        return _problem("signature_key_shape", remedy)
+    return []

@@ -1,4 +1,4 @@
-"""Square's lists over a stretch of time: payments, refunds, events (PROVIDERS.md, section 1). They move nothing of ours.
+"""Square's lists over a stretch of time: payments, refunds, events (PROVIDERS.md, section 1). They move no state here.
 
 Lists lag by seconds. Events can be searched once the search is enabled, and from then on only.
 """

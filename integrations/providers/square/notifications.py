@@ -138,7 +138,7 @@ def read(event: Mapping[str, Any], *, mode: Mode, location_id: str) -> Notificat
         object_ids=_object_ids(event, subject),
         ids=ProviderIds(intent_id=_id_in(subject, "order_id")) if event_type.startswith("payment.") else ProviderIds(),
         reference=reference(subject) if event_type.startswith("payment.") else "",
-        relevant=event_type in RELEVANT_TYPES and _is_ours(event, subject, location_id),
+        relevant=event_type in RELEVANT_TYPES and bool(subject) and _is_ours(event, subject, location_id),
         of_payouts=event_type.startswith("payout."),
     )
 
@@ -162,12 +162,13 @@ def _is_ours(event: Mapping[str, Any], subject: Mapping[str, Any], location_id: 
 
 
 def _subject(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the object the event speaks of: the one member of data.object; empty where it was deleted."""
+    """Return the object the event speaks of: the one member of data.object; empty where it has none (a deletion, Square's
+    own test event)."""
     data = event.get("data")
     if not isinstance(data, dict):
         raise NotificationRejected("the event has no data")
     told = data.get("object")
-    if told is None and data.get("deleted") is True:
+    if told is None:
         return {}
     inside = next(iter(told.values()), None) if isinstance(told, dict) else None
     if not isinstance(inside, dict):
