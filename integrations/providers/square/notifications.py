@@ -162,8 +162,8 @@ def _is_ours(event: Mapping[str, Any], subject: Mapping[str, Any], location_id: 
 
 
 def _subject(event: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the object the event speaks of: the one member of data.object; empty where it has none (a deletion, Square's
-    own test event)."""
+    """Return the object the event speaks of: the one member of data.object; empty where it has none (a deletion,
+    Square's own test event)."""
     data = event.get("data")
     if not isinstance(data, dict):
         raise NotificationRejected("the event has no data")

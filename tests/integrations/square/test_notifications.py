@@ -123,7 +123,8 @@ def test_the_environment_header_says_the_mode() -> None:
 
 def test_an_old_key_counts_beside_the_new_one() -> None:
     body = json.dumps(event()).encode()
-    assert verified(body, {"x-square-hmacsha256-signature": signature(body)}, keys=("new-key", KEY))
+    told = verified(body, {"x-square-hmacsha256-signature": signature(body)}, keys=("new-key", KEY))
+    assert told.reference == REFERENCE
     with pytest.raises(NotificationRejected):
         verified(body, {"x-square-hmacsha256-signature": signature(body)}, keys=("new-key", "", " "))
 
