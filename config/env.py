@@ -158,7 +158,7 @@ def _of_the_demo(environ: Mapping[str, str], base_dir: Path) -> dict[str, str]:
 
     They do not mix with keys or an address of somebody else's choice.
     """
-    if any(value for name, value in environ.items() if name.startswith(("STRIPE_", "SQUARE_"))):
+    if any(value for name, value in environ.items() if name.startswith(("STRIPE_", "PAYPAL_", "SQUARE_", "NMI_"))):
         return {}
     try:
         kept: dict[str, str] = json.loads(_demo_file(base_dir).read_text(encoding="utf-8"))

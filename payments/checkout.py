@@ -12,6 +12,7 @@ from django.db import transaction
 from integrations import breaker, providers
 from integrations.contract import PageLine, Presentation, ProviderError, StartRequest
 from integrations.failpoints import failpoint
+from integrations.http import total_deadline
 from orders.facts import pay_url
 from orders.models import Order
 from orders.states import OrderState
@@ -26,6 +27,9 @@ from payments.states import LIVE_STATES, AttemptState, CallState
 
 ANOTHER_TABS_ANSWER_SECONDS = 5
 FRESH_SECONDS = 5
+PAID_LOOKS_FOR_SECONDS = 5
+"""So long the look after a payment by token may take, while the shopper waits; what is not known by then, a worker
+finds out."""
 STUCK_AFTER_TRIES = 3
 """So often without an answer that can be believed: the failure may be what the provider keeps under the key (Stripe
 replays a 500 for 24 hours), and only another key gets past it."""
@@ -120,7 +124,8 @@ def pay_with_token(
     call = _write_payment_down(order_id, reference=reference, token=token, proof=proof, at=clock())
     failpoint("payment.committed")
     _await_other_tab(calls.send(call.pk, clock=clock))
-    return look(call.attempt_id, clock=clock, actor=actor).attempt
+    with total_deadline(PAID_LOOKS_FOR_SECONDS):
+        return look(call.attempt_id, clock=clock, actor=actor).attempt
 
 
 @made_again

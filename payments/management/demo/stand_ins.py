@@ -1,0 +1,62 @@
+"""The providers of the demo, each by a sandbox of ours: what is made up for one, and the settings that lead to it."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from integrations.sandbox.browser import Page
+from integrations.sandbox.shopper import Shopper
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Where:
+    """One stand-in as it runs: its address and the shop's, what was made up for it, where it keeps its state."""
+
+    sandbox: str
+    shop: str
+    secrets: Mapping[str, str] = field(repr=False)
+    state_dir: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StandIn:
+    """One provider of the demo, in the order in which checkout offers them.
+
+    `secrets`: what is made up once and kept, by name of its file. `signing`: the one of them that signs webhooks, empty
+    where the sandbox signs otherwise. `variables`: our settings. `arguments`: further ones of its program. `pay`: what
+    a shopper does on the page that *Pay* leads to, until the provider sends them back.
+    """
+
+    port: int
+    secrets: Mapping[str, Callable[[], str]]
+    signing: str
+    variables: Callable[[Where], dict[str, str]]
+    arguments: Callable[[Where], tuple[str, ...]] = lambda _: ()
+    pay: Callable[[Shopper, Page], Page] = lambda shopper, page: shopper.pay_by_card(page)
+
+
+def new_stripe_key() -> str:
+    """Return a key in the form of Stripe's test keys. It opens nothing but the sandbox."""
+    return "sk_" + "test_" + secrets.token_hex(24)
+
+
+def new_stripe_webhook_secret() -> str:
+    """Return a secret in the form of Stripe's signing secrets."""
+    return "whsec_" + secrets.token_hex(24)
+
+
+STAND_INS: dict[str, StandIn] = {
+    "stripe": StandIn(
+        port=4010,
+        secrets={"stripe_key": new_stripe_key, "stripe_webhook_secret": new_stripe_webhook_secret},
+        signing="stripe_webhook_secret",
+        variables=lambda where: {
+            "STRIPE_API_KEY": where.secrets["stripe_key"],
+            "STRIPE_API_BASE": where.sandbox,
+            "STRIPE_WEBHOOK_SECRETS": where.secrets["stripe_webhook_secret"],
+        },
+    ),
+}
