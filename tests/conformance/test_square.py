@@ -179,9 +179,11 @@ class TestHosted:
 class TestEmbedded:
     def test_an_order_waits_for_a_token(self, provider: GuardedProvider, square: SquareControl) -> None:
         request, started = embedded(provider)
-        assert (started.redirect_url, started.ids.page_id) == ("", "")
+        assert (started.redirect_url, started.ids.intent_id) == ("", "")
         snapshot = provider.fetch(started.ids)
         assert (snapshot.status, snapshot.page_open, snapshot.page_url) == (PaymentStatus.PENDING, True, "")
+        # No intent: so no token was charged, which a call of unknown outcome is told by.
+        assert snapshot.ids == started.ids
         form = provider.form(started.ids)
         assert form.takes_token
         assert form.scripts == (f"{square.url}/v1/square.js",)
@@ -193,10 +195,13 @@ class TestEmbedded:
         }
 
         ids = provider.pay_with_token(pay_request(request, started, square.token()), idempotency_key=new_key())
-        assert ids == started.ids
-        snapshot = provider.fetch(ids)
-        assert (snapshot.status, snapshot.page_open) == (PaymentStatus.PAID, False)
+        assert ids.page_id == started.ids.page_id
+        for known in (ids, started.ids, ProviderIds(intent_id=ids.intent_id)):
+            snapshot = provider.fetch(known)
+            assert (snapshot.status, snapshot.page_open) == (PaymentStatus.PAID, False)
+            assert snapshot.ids == ids
         [capture] = snapshot.captures
+        assert capture.intent_id == capture.capture_id == ids.intent_id
         listed = provider.find_capture(capture.capture_id)
         assert (listed.reference, listed.captured_at) == (request.reference, capture.captured_at)
 
@@ -310,6 +315,8 @@ class TestRefused:
         for ids in (ProviderIds(intent_id="NOPE"), ProviderIds(page_id="NOPE")):
             with pytest.raises(UnknownObject):
                 provider.fetch(ids)
+            with pytest.raises(UnknownObject):
+                provider.close(ids, idempotency_key=new_key())
 
     def test_a_token_of_nobody(self, process: SandboxProcess) -> None:
         wrong = GuardedProvider(adapter(process.url, access_token="sq0atp-" + "x" * 22))
@@ -340,7 +347,7 @@ class TestFaults:
         assert len(square.requests()) == known + 1
         assert provider.fetch(started.ids).page_open
 
-    def test_a_success_that_carries_errors_is_a_refusal(self, provider: GuardedProvider, square: SquareControl) -> None:
+    def test_an_answer_of_another_shape_is_none(self, provider: GuardedProvider, square: SquareControl) -> None:
         _, started = hosted(provider)
         square.patch(started.ids.intent_id, total_money={"amount": "4990", "currency": "EUR"})
         with pytest.raises(Unavailable):

@@ -75,6 +75,7 @@ class SquareProvider(WithoutCapture, WithoutBalanceList):
         disputes=True,
         evidence_max_characters=disputes.MAX_CHARACTERS,
         presentations=(Presentation.HOSTED, Presentation.EMBEDDED),
+        moved_by_us=frozenset({Presentation.EMBEDDED}),
         balance_entries=False,
     )
 

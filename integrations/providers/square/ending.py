@@ -18,11 +18,11 @@ def close(client: Client, ids: ProviderIds, *, idempotency_key: str) -> None:
 
     Deleting a link cancels its order; where it did not, or there was no link, the order is cancelled by itself.
     """
-    if ids.page_id:
+    found, link_id = looking.order_and_link(client, ids)
+    if link_id:
         with suppress(UnknownObject):  # deleted before
-            client.ask(client.sdk.checkout.payment_links.delete, id=checked(ids.page_id))
-    if ids.intent_id:
-        _cancel_order(client, ids.intent_id, idempotency_key=idempotency_key)
+            client.ask(client.sdk.checkout.payment_links.delete, id=checked(link_id))
+    _cancel_order(client, answers.text(found, "id"), idempotency_key=idempotency_key)
 
 
 def _cancel_order(client: Client, order_id: str, *, idempotency_key: str) -> None:
@@ -44,6 +44,6 @@ def _cancel_order(client: Client, order_id: str, *, idempotency_key: str) -> Non
 
 def release(client: Client, ids: ProviderIds) -> None:
     """Give back what is reserved and not captured. What is captured or voided stays as it is. Raises ProviderError."""
-    for payment in looking.payments_of(client, looking.order(client, ids.intent_id)):
+    for payment in looking.payments_of(client, looking.order_and_link(client, ids)[0]):
         if answers.text(payment, "status") == "APPROVED":
             client.ask(client.sdk.payments.cancel, payment_id=checked(answers.text(payment, "id")))

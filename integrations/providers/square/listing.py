@@ -102,7 +102,7 @@ def _capture(client: Client, payment: Answer, *, account: str) -> ListedCapture:
     return ListedCapture(
         capture_id=answers.text(payment, "id"),
         reference=notifications.reference(payment),
-        ids=ProviderIds(intent_id=answers.text_or_empty(payment, "order_id")),
+        ids=notifications.ids_of(payment),
         account=account,
         mode=client.mode,
         status=status,

@@ -1,6 +1,12 @@
-"""Asking Square for the whole payment: its order, link, payments, refunds and disputes."""
+"""Asking Square for the whole payment: its order, link, payments, refunds and disputes.
+
+What our ids mean. Paid by link: the page is the link, the intent its order. Paid by token: the page is the order, the
+intent Square's payment, once there is one. So "there is an intent" says of a token that it may have been charged.
+"""
 
 from __future__ import annotations
+
+import re
 
 from integrations.contract import InvalidRequest, ProviderIds, UnknownObject
 from integrations.providers.square import answers
@@ -9,34 +15,69 @@ from integrations.providers.square.client import Client, checked
 from integrations.providers.square.snapshots import Payment, is_captured
 
 _OPEN = frozenset({"DRAFT", "OPEN"})
+# What a link's id looks like: nothing depends on it but which question is asked first.
+_LINK = re.compile(r"[A-Z0-9]{16}")
 
 
 def whole_payment(client: Client, ids: ProviderIds) -> Payment:
     """Ask for everything about one order. Raises UnknownObject, ProviderError."""
-    link = None
-    if not ids.intent_id:
-        link = _link(client, ids.page_id)
-        if link is None:
-            raise UnknownObject("Square knows no such payment link under our token")
-    found = order(client, ids.intent_id or answers.text(link or {}, "order_id"))
+    found, link_id = order_and_link(client, ids)
     payments = payments_of(client, found)
+    link = None
     # A link is of interest only while it can be paid: its URL is what the shopper goes on with.
-    if link is None and ids.page_id and not payments and answers.text(found, "state") in _OPEN:
-        link = _link(client, ids.page_id)
+    if link_id and not payments and answers.text(found, "state") in _OPEN:
+        link = _link(client, link_id)
+    by_link = bool(link_id) or answers.text(found, "id") == ids.intent_id
     return Payment(
         order=found,
         link=link,
-        page_id=ids.page_id,
+        ids=_ids(found, payments, link_id=link_id, by_link=by_link),
+        by_link=by_link,
         payments=payments,
         refunds=[refund(client, refund_id) for told in payments for refund_id in answers.texts(told, "refund_ids")],
         disputes=_disputes(client, payments),
     )
 
 
+def _ids(found: Answer, payments: list[Answer], *, link_id: str, by_link: bool) -> ProviderIds:
+    order_id = answers.text(found, "id")
+    if by_link:
+        return ProviderIds(page_id=link_id, intent_id=order_id)
+    return ProviderIds(page_id=order_id, intent_id=answers.text(payments[0], "id") if payments else "")
+
+
+def order_and_link(client: Client, ids: ProviderIds) -> tuple[Answer, str]:
+    """Ask for the order of a payment; return it with the link's id, empty where it is paid by token.
+
+    Raises UnknownObject, ProviderError.
+    """
+    for object_id in (ids.page_id, ids.intent_id):
+        if object_id:
+            checked(object_id)
+    candidates = [ids.page_id, ids.intent_id]
+    if _LINK.fullmatch(ids.page_id):
+        candidates.reverse()
+    for order_id in filter(None, candidates):
+        try:
+            return order(client, order_id), ids.page_id if order_id == ids.intent_id else ""
+        except UnknownObject:
+            continue
+    return _order_behind(client, ids)
+
+
+def _order_behind(client: Client, ids: ProviderIds) -> tuple[Answer, str]:
+    """Ask for the order that a link or a payment names, where neither id is an order's."""
+    if link := _link(client, ids.page_id) if ids.page_id else None:
+        return order(client, answers.text(link, "order_id")), ids.page_id
+    if not ids.intent_id:
+        if not ids.page_id:
+            raise InvalidRequest("this payment has no id at Square", code="id")
+        raise UnknownObject("Square knows no such order or link under our token")
+    return order(client, answers.text(payment(client, ids.intent_id), "order_id")), ""
+
+
 def order(client: Client, order_id: str) -> Answer:
     """Ask for one order. Raises UnknownObject, ProviderError."""
-    if not order_id:
-        raise InvalidRequest("this payment has no order at Square", code="no_order")
     return answers.required(client.ask(client.sdk.orders.get, order_id=checked(order_id)), "order")
 
 

@@ -136,7 +136,7 @@ def read(event: Mapping[str, Any], *, mode: Mode, location_id: str) -> Notificat
         account=_matching(event, "merchant_id", _ACCOUNT) if event.get("merchant_id") is not None else "",
         created_at=_created(event),
         object_ids=_object_ids(event, subject),
-        ids=ProviderIds(intent_id=_id_in(subject, "order_id")) if event_type.startswith("payment.") else ProviderIds(),
+        ids=ids_of(subject) if event_type.startswith("payment.") else ProviderIds(),
         reference=reference(subject) if event_type.startswith("payment.") else "",
         relevant=event_type in RELEVANT_TYPES and bool(subject) and _is_ours(event, subject, location_id),
         of_payouts=event_type.startswith("payout."),
@@ -151,6 +151,13 @@ def reference(payment: Mapping[str, Any]) -> str:
         if isinstance(carried, str) and _REFERENCE.fullmatch(carried):
             return carried
     return ""
+
+
+def ids_of(payment: Mapping[str, Any]) -> ProviderIds:
+    """Return our ids of a payment (looking.py says what they mean): one by token has a reference_id, a link's none."""
+    if _id_in(payment, "reference_id"):
+        return ProviderIds(page_id=_id_in(payment, "order_id"), intent_id=_id_in(payment, "id"))
+    return ProviderIds(intent_id=_id_in(payment, "order_id"))
 
 
 def _is_ours(event: Mapping[str, Any], subject: Mapping[str, Any], location_id: str) -> bool:

@@ -99,10 +99,11 @@ def _line_item(line: PageLine, currency: str) -> dict[str, Any]:
 
 
 def _started(client: Client, order: Answer, link: Answer | None, *, account: str) -> Started:
+    order_id = answers.text(order, "id")
+    by_link = ProviderIds(page_id=answers.text(link, "id"), intent_id=order_id) if link is not None else None
     return Started(
-        ids=ProviderIds(
-            page_id=answers.text(link, "id") if link is not None else "", intent_id=answers.text(order, "id")
-        ),
+        # What they mean: looking.py.
+        ids=by_link or ProviderIds(page_id=order_id),
         account=account,
         mode=client.mode,
         redirect_url=answers.web_address(link, "url") if link is not None else "",

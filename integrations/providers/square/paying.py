@@ -38,7 +38,7 @@ _FONTS = ("https://square-fonts-production-f.squarecdn.com", "https://d1g145x70s
 
 def form(client: Client, ids: ProviderIds, *, application_id: str, api_base: str) -> PayForm:
     """Return what the card's frame needs to pay this order. Raises UnknownObject, ProviderError."""
-    got = client.ask(client.sdk.orders.get, order_id=checked(ids.intent_id))
+    got = client.ask(client.sdk.orders.get, order_id=checked(ids.page_id))
     amount_minor, currency = from_square(answers.required(got, "order"), "total_money")
     base = api_base.removesuffix("/")
     host = _SCRIPT_HOST.get(base, base)
@@ -75,7 +75,7 @@ def pay(client: Client, request: PayRequest, *, idempotency_key: str) -> Provide
         "idempotency_key": idempotency_key,
         "amount_money": to_square(request.amount_minor, request.currency),
         "autocomplete": True,
-        "order_id": checked(request.ids.intent_id),
+        "order_id": checked(request.ids.page_id),
         "location_id": client.location_id,
         "reference_id": request.reference,
         "note": request.order_number[:_MAX_NOTE],
@@ -93,7 +93,7 @@ def pay(client: Client, request: PayRequest, *, idempotency_key: str) -> Provide
     if answers.text(payment, "status") == "FAILED":
         decline = snapshots.decline(payment)
         raise Declined(f"declined: {decline.provider_code or 'no code'}", decline=decline)
-    return ProviderIds(page_id=request.ids.page_id, intent_id=request.ids.intent_id)
+    return ProviderIds(page_id=request.ids.page_id, intent_id=answers.text(payment, "id"))
 
 
 def _unknown_token(message: str) -> Declined:

@@ -33,11 +33,13 @@ _LONGEST_METHOD = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """Square's objects of one payment. `link` is None where there is none (any more)."""
+    """Square's objects of one payment. `link` is None where there is none (any more); `by_link`: whether it is paid by
+    one. `ids` are ours of it (looking.py says what they mean)."""
 
     order: Answer
+    ids: ProviderIds
+    by_link: bool
     link: Answer | None = None
-    page_id: str = ""
     payments: Sequence[Answer] = ()
     refunds: Sequence[Answer] = ()
     disputes: Sequence[Answer] = field(default=())
@@ -54,14 +56,16 @@ def snapshot(payment: Payment, *, account: str, mode: Mode) -> PaymentSnapshot:
         account=account,
         mode=mode,
         reference=_reference(payment),
-        ids=ProviderIds(page_id=payment.page_id, intent_id=answers.text(order, "id")),
+        ids=payment.ids,
         status=status,
         amount_minor=amount_minor,
         currency=currency,
         page_open=page_open,
         page_url=answers.web_address(link, "url") if link is not None else "",
         decline=decline(refused[-1]) if refused else None,
-        captures=tuple(capture(told) for told in payment.payments if is_captured(told)),
+        captures=tuple(
+            capture(told, intent_id=payment.ids.intent_id) for told in payment.payments if is_captured(told)
+        ),
         refunds=tuple(refunds.snapshot(told) for told in payment.refunds),
         disputes=tuple(disputes.snapshot(told) for told in payment.disputes),
         tries=tuple(told for each in payment.payments if (told := _try(each)) is not None),
@@ -83,7 +87,7 @@ def is_captured(payment: Answer) -> bool:
     return status == "COMPLETED"
 
 
-def capture(payment: Answer) -> CaptureSnapshot:
+def capture(payment: Answer, *, intent_id: str) -> CaptureSnapshot:
     """Read one payment that is_captured(): with its tip, if it has one, since that moved too."""
     amount_minor, currency = from_square(payment, "total_money")
     return CaptureSnapshot(
@@ -92,7 +96,7 @@ def capture(payment: Answer) -> CaptureSnapshot:
         currency=currency,
         captured_at=captured_at(payment),
         fee_minor=fee_minor(payment, currency),
-        intent_id=answers.text_or_empty(payment, "order_id"),
+        intent_id=intent_id,
     )
 
 
@@ -132,7 +136,7 @@ def _status(payment: Payment) -> tuple[PaymentStatus, bool]:
             return status, False
     if state == "CANCELED":
         return PaymentStatus.CANCELLED, False
-    return PaymentStatus.PENDING, state in _WAITING and (payment.link is not None or not payment.page_id)
+    return PaymentStatus.PENDING, state in _WAITING and (payment.link is not None or not payment.by_link)
 
 
 def _reference(payment: Payment) -> str:

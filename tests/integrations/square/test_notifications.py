@@ -54,7 +54,7 @@ def test_a_payment_is_read() -> None:
     told = verified(json.dumps(event()).encode())
     assert told.event_id == "6a8f5f28-54a1-4eb0-a98a-3111513fd4fc"
     assert (told.mode, told.account, told.reference) == (Mode.TEST, "ML1", REFERENCE)
-    assert told.ids == ProviderIds(intent_id="ORD1")
+    assert told.ids == ProviderIds(page_id="ORD1", intent_id="PAY1")
     assert told.object_ids == ("PAY1", "ORD1")
     assert told.created_at == datetime(2026, 11, 26, 10, 0, 0, 123000, UTC)
     assert told.relevant
@@ -77,7 +77,8 @@ def test_squares_own_test_event_is_accepted_and_changes_nothing() -> None:
 def test_a_note_from_a_link_is_our_reference() -> None:
     payment = {"id": "PAY1", "order_id": "ORD1", "note": REFERENCE}
     told = event(data={"type": "payment", "id": "PAY1", "object": {"payment": payment}})
-    assert verified(json.dumps(told).encode()).reference == REFERENCE
+    read = verified(json.dumps(told).encode())
+    assert (read.reference, read.ids) == (REFERENCE, ProviderIds(intent_id="ORD1"))
     payment["note"] = "Thanks a lot"
     assert verified(json.dumps(told).encode()).reference == ""
 
