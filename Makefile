@@ -34,8 +34,8 @@ demo: runtime  ## set up and run everything: shop, admin, workers, sandbox provi
 test: development  ## set up and run the tests, those in the browser last
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not (browser or faults or bench or erp)"
 	@if $(PY) tools/chromium.py; then \
-		echo '$(BIN)/pytest -m browser'; \
-		exec $(BIN)/pytest -m browser; \
+		echo '$(BIN)/pytest $(SIDE_BY_SIDE) -m browser'; \
+		exec $(BIN)/pytest $(SIDE_BY_SIDE) -m browser; \
 	fi
 
 faults: development  ## random histories with kills; N=10000 for the full run

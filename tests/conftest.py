@@ -74,6 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every database test both connections, so that flushing goes through the owner."""
     for item in items:
+        if item.get_closest_marker("django_db") is None and "db" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.django_db)  # asked for by fixture; a run of such tests alone needs both too
         for marker in item.iter_markers("django_db"):
             marker.kwargs.update({"databases": ["default", "owner"]})  # type: ignore[attr-defined]
 
