@@ -11,6 +11,10 @@ PAY_PAGES: dict[str, dict[str, tuple[str, ...]]] = {
         "https://connect.squareup.com": ("https://square.link", "https://checkout.square.site"),
         "https://connect.squareupsandbox.com": ("https://sandbox.square.link", "https://connect.squareupsandbox.com"),
     },
+    "paypal": {
+        "https://api-m.paypal.com": ("https://www.paypal.com",),
+        "https://api-m.sandbox.paypal.com": ("https://www.sandbox.paypal.com",),
+    },
 }
 """Where a provider's hosted page is, by the official address of its API. One that has none of its own is not here."""
 

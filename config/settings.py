@@ -194,15 +194,6 @@ STRIPE_API_BASE = _env.stripe.api_base
 STRIPE_THREE_D_SECURE = _env.stripe.three_d_secure
 STRIPE_CONNECT_TIMEOUT_SECONDS = _env.stripe.connect_timeout_seconds
 STRIPE_READ_TIMEOUT_SECONDS = _env.stripe.read_timeout_seconds
-SQUARE_ACCESS_TOKEN = _env.square.access_token
-SQUARE_LOCATION_ID = _env.square.location_id
-SQUARE_APPLICATION_ID = _env.square.application_id
-SQUARE_WEBHOOK_SIGNATURE_KEYS = _env.square.webhook_signature_keys
-SQUARE_WEBHOOK_URL = _env.square.webhook_url
-SQUARE_CURRENCY = _env.square.currency
-SQUARE_API_BASE = _env.square.api_base
-SQUARE_CONNECT_TIMEOUT_SECONDS = _env.square.connect_timeout_seconds
-SQUARE_READ_TIMEOUT_SECONDS = _env.square.read_timeout_seconds
 globals().update(_env.other_providers)
 
 # --- alerts and suspicious patterns ------------------------------------------------------------------------

@@ -288,7 +288,16 @@ PROVIDERS = (
     Variable("PAYPAL_CLIENT_ID", "PayPal's client id."),
     Variable("PAYPAL_CLIENT_SECRET", "PayPal's client secret.", secret=True),
     Variable("PAYPAL_WEBHOOK_ID", "The id of our webhook at PayPal."),
-    Variable("PAYPAL_API_BASE", "PayPal's API.", "empty: `https://api-m.paypal.com`"),
+    Variable(
+        "PAYPAL_API_BASE",
+        "PayPal's API. Outside production `https://api-m.sandbox.paypal.com`: only the host tells test from live.",
+        "empty: `https://api-m.paypal.com`",
+    ),
+    Variable(
+        "PAYPAL_WEBHOOK_ROOTS",
+        "PEM file of the root that vouches for the webhooks of a stand-in on this machine. Never in production.",
+        "empty: the public roots",
+    ),
     Variable("SQUARE_ACCESS_TOKEN", "Square's access token.", secret=True),
     Variable("SQUARE_LOCATION_ID", "The location that takes the money."),
     Variable(
@@ -296,6 +305,11 @@ PROVIDERS = (
         "The application's id, `sandbox-sq0idb-…` or live `sq0idp-…`; every shopper's browser gets it.",
     ),
     Variable("SQUARE_CURRENCY", "The location's currency: orders in another are not offered Square."),
+    Variable(
+        "SQUARE_PRESENTATION",
+        "Where the card is typed: `hosted`, on Square's page, or `embedded`, in Square's frame on a page of ours.",
+        "`hosted`",
+    ),
     Variable(
         "SQUARE_WEBHOOK_SIGNATURE_KEYS",
         "Comma list of signature keys; each is tried, so that a new one can be put beside the old.",

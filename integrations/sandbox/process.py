@@ -10,6 +10,7 @@ from typing import Protocol
 
 from integrations.sandbox import webhooks
 from integrations.sandbox.control_api import ControlApi, ControlledProvider
+from integrations.sandbox.paypal.provider import PayPalProvider
 from integrations.sandbox.server import Provider, SandboxServer
 from integrations.sandbox.square.provider import SquareProvider
 from integrations.sandbox.store import Store, Transaction
@@ -29,7 +30,11 @@ class StandIn(Provider, ControlledProvider, Protocol):
         """Does what the clock has made due, when no request comes by."""
 
 
-PROVIDERS: dict[str, Callable[..., StandIn]] = {"stripe": StripeProvider, "square": SquareProvider}
+PROVIDERS: dict[str, Callable[..., StandIn]] = {
+    "stripe": StripeProvider,
+    "paypal": PayPalProvider,
+    "square": SquareProvider,
+}
 DEFAULT_RETRY_SECONDS = (1.0, 5.0, 30.0)
 
 

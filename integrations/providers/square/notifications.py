@@ -9,10 +9,10 @@ for nothing.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
 
 from square.utils.webhooks_helper import verify_signature
@@ -40,6 +40,7 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,120}")
 _REFERENCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
+_MAX_EXPONENT = 308  # beyond it other readers see infinity
 _MODES = {"production": Mode.LIVE, "sandbox": Mode.TEST}
 
 
@@ -99,7 +100,7 @@ def _parse(text: str) -> dict[str, Any]:
     """Read JSON in the narrow sense. What Python reads otherwise than other readers do is refused."""
     try:
         event = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
-    except (ValueError, RecursionError) as error:
+    except (ValueError, InvalidOperation, RecursionError) as error:
         raise NotificationRejected("the body is no JSON we accept") from error
     if not isinstance(event, dict):
         raise NotificationRejected("the body is no JSON object")
@@ -117,9 +118,9 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
+def _finite(digits: str) -> Decimal:
+    value = Decimal(digits)
+    if value.adjusted() > _MAX_EXPONENT:
         raise ValueError("a number beyond all bounds")
     return value
 

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any
 
 from django.conf import settings
 
-from integrations.contract import Mode, Provider, ProviderMisconfigured, SettingProblem
+from integrations.contract import Mode, Presentation, Provider, ProviderMisconfigured, SettingProblem
 from integrations.decryptions import Purpose
 from integrations.providers.square import credentials, loopback
 from integrations.providers.wiring import Kind, Wiring
 
 NAME = "square"
+
+_set: Any = settings
+"""The same, for names that config/env.py reads from its table and the type checker does not know."""
 
 
 def _make() -> Provider:
@@ -24,33 +28,34 @@ def _make() -> Provider:
     return SquareProvider(
         environment=settings.ENVIRONMENT,
         access_token=next((value.clear for value in in_use.of(NAME, "access_token")), ""),
-        location_id=settings.SQUARE_LOCATION_ID,
-        application_id=settings.SQUARE_APPLICATION_ID,
+        location_id=_set.SQUARE_LOCATION_ID,
+        application_id=_set.SQUARE_APPLICATION_ID,
         webhook_signature_keys=[value.clear for value in in_use.of(NAME, "webhook_signature_key")],
-        webhook_url=settings.SQUARE_WEBHOOK_URL,
-        currency=settings.SQUARE_CURRENCY,
-        api_base=settings.SQUARE_API_BASE,
+        webhook_url=_set.SQUARE_WEBHOOK_URL,
+        currency=_set.SQUARE_CURRENCY,
+        presentation=Presentation(_set.SQUARE_PRESENTATION),
+        api_base=_set.SQUARE_API_BASE,
         on_use=credentials_in_use.noting(NAME),
-        connect_timeout_seconds=settings.SQUARE_CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=settings.SQUARE_READ_TIMEOUT_SECONDS,
+        connect_timeout_seconds=_set.SQUARE_CONNECT_TIMEOUT_SECONDS,
+        read_timeout_seconds=_set.SQUARE_READ_TIMEOUT_SECONDS,
     )
 
 
 def _problems() -> list[SettingProblem]:
     return credentials.check_credentials(
         environment=settings.ENVIRONMENT,
-        access_token=settings.SQUARE_ACCESS_TOKEN,
-        location_id=settings.SQUARE_LOCATION_ID,
-        application_id=settings.SQUARE_APPLICATION_ID,
-        webhook_signature_keys=settings.SQUARE_WEBHOOK_SIGNATURE_KEYS,
-        webhook_url=settings.SQUARE_WEBHOOK_URL,
-        currency=settings.SQUARE_CURRENCY,
-        api_base=settings.SQUARE_API_BASE,
+        access_token=_set.SQUARE_ACCESS_TOKEN,
+        location_id=_set.SQUARE_LOCATION_ID,
+        application_id=_set.SQUARE_APPLICATION_ID,
+        webhook_signature_keys=_set.SQUARE_WEBHOOK_SIGNATURE_KEYS,
+        webhook_url=_set.SQUARE_WEBHOOK_URL,
+        currency=_set.SQUARE_CURRENCY,
+        api_base=_set.SQUARE_API_BASE,
     )
 
 
 def _signed_event(*, secret: str, event_id: str, mode: Mode, now: datetime) -> tuple[dict[str, str], bytes]:
-    return loopback.signed_event(secret=secret, url=settings.SQUARE_WEBHOOK_URL, event_id=event_id, mode=mode, now=now)
+    return loopback.signed_event(secret=secret, url=_set.SQUARE_WEBHOOK_URL, event_id=event_id, mode=mode, now=now)
 
 
 WIRING = Wiring(
@@ -63,6 +68,7 @@ WIRING = Wiring(
         "SQUARE_WEBHOOK_SIGNATURE_KEYS",
         "SQUARE_WEBHOOK_URL",
         "SQUARE_CURRENCY",
+        "SQUARE_PRESENTATION",
         "SQUARE_API_BASE",
         "SQUARE_CONNECT_TIMEOUT_SECONDS",
         "SQUARE_READ_TIMEOUT_SECONDS",
@@ -80,7 +86,7 @@ WIRING = Wiring(
     },
     make=_make,
     problems=_problems,
-    is_official=lambda: credentials.mode_of(settings.SQUARE_API_BASE) is Mode.LIVE,
+    is_official=lambda: credentials.mode_of(_set.SQUARE_API_BASE) is Mode.LIVE,
     mixed_modes=frozenset(
         {
             "square.test_host_in_production",
