@@ -25,6 +25,7 @@ from config.readers import (
     TrustedProxies,
     email_settings,
     encryption_keys,
+    presentations,
     trusted_proxies,
     webhook_allowlists,
 )
@@ -82,6 +83,7 @@ class Env:
     watching: WatchingEnv
     reconciling: dict[str, int | bool]
     payments_providers: tuple[str, ...]
+    payments_presentation: dict[str, str]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
     stripe: StripeEnv
     other_providers: dict[str, str | int | tuple[str, ...]]
@@ -140,6 +142,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         watching=watching_env(read),
         reconciling=reconciling_env(read, environment=environment),
         payments_providers=_providers(read, stripe),
+        payments_presentation=presentations(read),
         webhook_ip_allowlists=webhook_allowlists(read),
         stripe=stripe,
         other_providers=_other_providers(read) | square_settings(read, public_base_url=public_base_url),
