@@ -13,6 +13,7 @@ from integrations.sandbox.control_api import ControlApi, ControlledProvider
 from integrations.sandbox.nmi.provider import NmiProvider
 from integrations.sandbox.paypal.provider import PayPalProvider
 from integrations.sandbox.server import Provider, SandboxServer
+from integrations.sandbox.square.provider import SquareProvider
 from integrations.sandbox.store import Store, Transaction
 from integrations.sandbox.stripe.provider import StripeProvider
 from integrations.sandbox.webhooks import WebhookSender
@@ -33,6 +34,7 @@ class StandIn(Provider, ControlledProvider, Protocol):
 PROVIDERS: dict[str, Callable[..., StandIn]] = {
     "stripe": StripeProvider,
     "paypal": PayPalProvider,
+    "square": SquareProvider,
     "nmi": NmiProvider,
 }
 DEFAULT_RETRY_SECONDS = (1.0, 5.0, 30.0)
