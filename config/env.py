@@ -82,6 +82,7 @@ class Env:
     reconciling: dict[str, int | bool]
     payments_providers: tuple[str, ...]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
+    outgoing_addresses: tuple[Network, ...]
     stripe: StripeEnv
     other_providers: dict[str, str | tuple[str, ...]]
     """The variables of providers without an adapter here, by name."""
@@ -140,6 +141,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         reconciling=reconciling_env(read, environment=environment),
         payments_providers=_providers(read, stripe),
         webhook_ip_allowlists=webhook_allowlists(read),
+        outgoing_addresses=read.networks("OUTGOING_ADDRESSES", read.items("OUTGOING_ADDRESSES")),
         stripe=stripe,
         other_providers=_other_providers(read),
         secret_values=frozenset(_secret_values(read)) | frozenset(kept.values),

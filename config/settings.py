@@ -186,6 +186,7 @@ REFUND_LIMITS = _env.refund_limits
 
 PAYMENTS_PROVIDERS = _env.payments_providers
 WEBHOOK_IP_ALLOWLISTS = _env.webhook_ip_allowlists
+OUTGOING_ADDRESSES = _env.outgoing_addresses
 WEBHOOK_MAX_BODY_BYTES = 1024 * 1024
 
 STRIPE_API_KEY = _env.stripe.api_key
