@@ -25,6 +25,7 @@ from config.readers import (
     TrustedProxies,
     email_settings,
     encryption_keys,
+    presentations,
     trusted_proxies,
     webhook_allowlists,
 )
@@ -81,6 +82,7 @@ class Env:
     watching: WatchingEnv
     reconciling: dict[str, int | bool]
     payments_providers: tuple[str, ...]
+    payments_presentation: dict[str, str]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
     outgoing_addresses: tuple[Network, ...]
     stripe: StripeEnv
@@ -140,6 +142,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         watching=watching_env(read),
         reconciling=reconciling_env(read, environment=environment),
         payments_providers=_providers(read, stripe),
+        payments_presentation=presentations(read),
         webhook_ip_allowlists=webhook_allowlists(read),
         outgoing_addresses=read.networks("OUTGOING_ADDRESSES", read.items("OUTGOING_ADDRESSES")),
         stripe=stripe,

@@ -271,6 +271,12 @@ PROVIDERS = (
         "those whose keys are set",
     ),
     Variable(
+        "PAYMENTS_PRESENTATION",
+        "Where shoppers pay: `hosted` (the provider's page) or `embedded` (its frame on ours), for all or by provider: "
+        "`hosted,square=embedded`. One that does not offer it is shown as it offers.",
+        "as is usual for each provider",
+    ),
+    Variable(
         "WEBHOOK_IP_ALLOWLISTS",
         "Addresses that may post webhooks, e.g. `stripe=3.18.12.63,3.130.192.0/24;paypal=64.4.240.0/21`. A provider "
         "that is not named may post from anywhere; signatures are checked in any case.",
