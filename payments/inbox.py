@@ -181,7 +181,8 @@ def claim(*, at: datetime, most: int) -> list[Claim]:
 
 
 def match(event: ProviderEvent) -> PaymentAttempt | None:
-    """Return the attempt an event speaks of: by our reference, else by the provider's ids."""
+    """Return the attempt an event speaks of: by our reference, by the provider's ids, else by money we hold of it (some
+    providers' refunds and disputes name nothing but the capture)."""
     attempts = PaymentAttempt.objects.filter(provider=event.provider)
     if event.reference:
         return attempts.filter(reference=event.reference).first()
@@ -190,7 +191,9 @@ def match(event: ProviderEvent) -> PaymentAttempt | None:
         found = attempts.filter(**{key: value}).first() if value else None
         if found is not None:
             return found
-    return None
+    if not event.object_ids:
+        return None
+    return attempts.filter(captures__provider=event.provider, captures__capture_id__in=event.object_ids).first()
 
 
 def attach(event: ProviderEvent, attempt: PaymentAttempt) -> None:
