@@ -188,7 +188,10 @@ PAYMENTS_PROVIDERS, PAYMENTS_PRESENTATION = _env.payments_providers, _env.paymen
 WEBHOOK_IP_ALLOWLISTS, OUTGOING_ADDRESSES = _env.webhook_ip_allowlists, _env.outgoing_addresses
 WEBHOOK_MAX_BODY_BYTES = 1024 * 1024
 
-globals().update({f"STRIPE_{_name.upper()}": getattr(_env.stripe, _name) for _name in _env.stripe.__slots__})
+STRIPE_API_KEY, STRIPE_API_BASE = _env.stripe.api_key, _env.stripe.api_base
+STRIPE_WEBHOOK_SECRETS, STRIPE_THREE_D_SECURE = _env.stripe.webhook_secrets, _env.stripe.three_d_secure
+STRIPE_CONNECT_TIMEOUT_SECONDS = _env.stripe.connect_timeout_seconds
+STRIPE_READ_TIMEOUT_SECONDS = _env.stripe.read_timeout_seconds
 globals().update(_env.other_providers)
 
 # --- alerts and suspicious patterns ------------------------------------------------------------------------
