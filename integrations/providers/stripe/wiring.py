@@ -1,4 +1,4 @@
-"""Stripe's wiring: from settings and integration keys to the adapter, and what forbids them."""
+"""Stripe's wiring: from settings and integration keys to its adapter, and what forbids them."""
 
 from __future__ import annotations
 
