@@ -54,6 +54,12 @@ class Shopper:
         form = page.form(method="card")
         return self.browser.submit(form, {"number": number, "expiry": EXPIRY, "cvc": SECURITY_CODE})
 
+    def approve_at_paypal(self, page: Page, *, outcome: str = "completed") -> Page:
+        """Approve the payment on PayPal's page; `outcome`: what the shop's capture comes to. Return the redirect."""
+        return self.browser.submit(
+            page.form(method="paypal"), {"outcome": outcome}, button=("press", "approve")
+        ).expect(303)
+
     def pay_by_bank_debit(self, page: Page) -> Page:
         """Choose the bank debit on the provider's page; return the redirect."""
         return self.browser.submit(page.form(method="debit")).expect(303)
