@@ -7,6 +7,10 @@ from urllib.parse import urlsplit
 
 PAY_PAGES: dict[str, dict[str, tuple[str, ...]]] = {
     "stripe": {"https://api.stripe.com": ("https://checkout.stripe.com",)},
+    "square": {
+        "https://connect.squareup.com": ("https://square.link", "https://checkout.square.site"),
+        "https://connect.squareupsandbox.com": ("https://sandbox.square.link", "https://connect.squareupsandbox.com"),
+    },
     "paypal": {
         "https://api-m.paypal.com": ("https://www.paypal.com",),
         "https://api-m.sandbox.paypal.com": ("https://www.sandbox.paypal.com",),

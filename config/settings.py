@@ -184,7 +184,7 @@ SHOPPER_ASKS_A_MINUTE = 60 if DEPLOYED else 0
 """How often one address may have a provider asked from the shop's pages, as the API's own limit. 0: no limit."""
 REFUND_LIMITS = _env.refund_limits
 
-PAYMENTS_PROVIDERS = _env.payments_providers
+PAYMENTS_PROVIDERS, PAYMENTS_PRESENTATION = _env.payments_providers, _env.payments_presentation
 WEBHOOK_IP_ALLOWLISTS = _env.webhook_ip_allowlists
 WEBHOOK_MAX_BODY_BYTES = 1024 * 1024
 

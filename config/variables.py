@@ -271,6 +271,12 @@ PROVIDERS = (
         "those whose keys are set",
     ),
     Variable(
+        "PAYMENTS_PRESENTATION",
+        "Where shoppers pay: `hosted` (the provider's page) or `embedded` (its frame on ours), for all or by provider: "
+        "`hosted,square=embedded`. One that does not offer it is shown as it offers.",
+        "as is usual for each provider",
+    ),
+    Variable(
         "WEBHOOK_IP_ALLOWLISTS",
         "Addresses that may post webhooks, e.g. `stripe=3.18.12.63,3.130.192.0/24;paypal=64.4.240.0/21`. A provider "
         "that is not named may post from anywhere; signatures are checked in any case.",
@@ -299,10 +305,35 @@ PROVIDERS = (
         "empty: the public roots",
     ),
     Variable("SQUARE_ACCESS_TOKEN", "Square's access token.", secret=True),
-    Variable("SQUARE_LOCATION_ID", "Square's location."),
-    Variable("SQUARE_WEBHOOK_SIGNATURE_KEYS", "Comma list of Square's signature keys.", secret=True),
-    Variable("SQUARE_WEBHOOK_URL", "The notification URL exactly as set at Square; it is part of what is signed."),
-    Variable("SQUARE_API_BASE", "Square's API.", "empty: `https://connect.squareup.com`"),
+    Variable("SQUARE_LOCATION_ID", "The location that takes the money."),
+    Variable(
+        "SQUARE_APPLICATION_ID",
+        "The application's id, `sandbox-sq0idb-…` or live `sq0idp-…`; every shopper's browser gets it.",
+    ),
+    Variable("SQUARE_CURRENCY", "The location's currency: orders in another are not offered Square."),
+    Variable(
+        "SQUARE_PRESENTATION",
+        "Where the card is typed: `hosted`, on Square's page, or `embedded`, in Square's frame on a page of ours.",
+        "`hosted`",
+    ),
+    Variable(
+        "SQUARE_WEBHOOK_SIGNATURE_KEYS",
+        "Comma list of signature keys; each is tried, so that a new one can be put beside the old.",
+        secret=True,
+    ),
+    Variable(
+        "SQUARE_WEBHOOK_URL",
+        "The notification URL exactly as set at Square; it is part of what is signed.",
+        "`PUBLIC_BASE_URL` and `/webhooks/square/`",
+    ),
+    Variable(
+        "SQUARE_API_BASE",
+        "Square's API. Its tokens carry no mark of test or live, so this decides: outside production it must be "
+        "`https://connect.squareupsandbox.com`, or the sandbox of the demo.",
+        "`https://connect.squareup.com`",
+    ),
+    Variable("SQUARE_CONNECT_TIMEOUT_SECONDS", "1 to 10.", "`3`"),
+    Variable("SQUARE_READ_TIMEOUT_SECONDS", "1 to 12: a look ends within 15 s.", "`10`"),
     Variable("NMI_SECURITY_KEY", "NMI's security key.", secret=True),
     Variable("NMI_WEBHOOK_SIGNING_KEYS", "Comma list of NMI's signing keys.", secret=True),
     Variable("NMI_API_BASE", "NMI's API.", "empty: `https://secure.nmi.com`"),
@@ -315,11 +346,17 @@ TABLE = {
 PROVIDER_KEYS = {
     "stripe": ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRETS"),
     "paypal": ("PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID"),
-    "square": ("SQUARE_ACCESS_TOKEN", "SQUARE_LOCATION_ID", "SQUARE_WEBHOOK_SIGNATURE_KEYS"),
+    "square": (
+        "SQUARE_ACCESS_TOKEN",
+        "SQUARE_LOCATION_ID",
+        "SQUARE_APPLICATION_ID",
+        "SQUARE_CURRENCY",
+        "SQUARE_WEBHOOK_SIGNATURE_KEYS",
+    ),
     "nmi": ("NMI_SECURITY_KEY", "NMI_WEBHOOK_SIGNING_KEYS"),
 }
 """The variables that make a provider usable. Setting any of them ends the silent demo (DESIGN.md, ENVIRONMENT)."""
 
-KEYS_MAY_BE_ROWS = ("stripe",)
+KEYS_MAY_BE_ROWS = ("stripe", "square")
 """Providers whose keys may stand as integration keys instead (integrations/credentials.py): name them in
 PAYMENTS_PROVIDERS."""

@@ -21,7 +21,7 @@ from integrations.contract import Notification
 from integrations.failpoints import failpoint
 from payments import event_watermarks, payout_watch
 from payments.cases import open_case
-from payments.models import Capture, PaymentAttempt, ProviderEvent
+from payments.models import PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
 from payments.models.inbox import EventSource
 from payments.retrying import made_again
@@ -181,8 +181,8 @@ def claim(*, at: datetime, most: int) -> list[Claim]:
 
 
 def match(event: ProviderEvent) -> PaymentAttempt | None:
-    """Return the attempt an event speaks of: by our reference, else by the provider's ids of the payment, else by that
-    of its money: what PayPal tells of a refund names the capture only."""
+    """Return the attempt an event speaks of: by our reference, by the provider's ids, else by money we hold of it (some
+    providers' refunds and disputes name nothing but the capture)."""
     attempts = PaymentAttempt.objects.filter(provider=event.provider)
     if event.reference:
         return attempts.filter(reference=event.reference).first()
@@ -191,8 +191,9 @@ def match(event: ProviderEvent) -> PaymentAttempt | None:
         found = attempts.filter(**{key: value}).first() if value else None
         if found is not None:
             return found
-    capture = Capture.objects.filter(provider=event.provider, capture_id__in=event.object_ids).first()
-    return capture.attempt if capture is not None else None
+    if not event.object_ids:
+        return None
+    return attempts.filter(captures__provider=event.provider, captures__capture_id__in=event.object_ids).first()
 
 
 def attach(event: ProviderEvent, attempt: PaymentAttempt) -> None:

@@ -14,12 +14,12 @@ from django.db import connections
 from integrations import credentials_in_use, decryptions
 from orders.models import Order
 from tests.chromium import chromium
-from tests.conformance.option import pytest_addoption, pytest_terminal_summary
+from tests.conformance.option import pytest_addoption, pytest_sessionstart, pytest_terminal_summary
 from tests.factories import make_order
 from tests.fake_provider import FakeProvider
 from tests.flushing import Flusher
 
-__all__ = ["chromium", "pytest_addoption", "pytest_terminal_summary"]
+__all__ = ["chromium", "pytest_addoption", "pytest_sessionstart", "pytest_terminal_summary"]
 
 # How long one example takes says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("shop", deadline=None)

@@ -42,13 +42,6 @@ def known() -> tuple[str, ...]:
     return tuple(sorted({*enabled(), *FACTORIES}))
 
 
-def offered() -> tuple[str, ...]:
-    """Return those of the enabled providers at which a new payment may begin: without what a person has paused."""
-    from integrations import breaker  # noqa: PLC0415 - as in get()
-
-    return tuple(name for name in enabled() if not breaker.is_paused(name))
-
-
 def get(name: str) -> Provider:
     """Return the adapter of this name, behind the guard. One that is no longer offered still answers for old payments.
 

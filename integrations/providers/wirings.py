@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from integrations.providers.paypal.wiring import WIRING as PAYPAL
+from integrations.providers.square.wiring import WIRING as SQUARE
 from integrations.providers.stripe.wiring import WIRING as STRIPE
 from integrations.providers.wiring import Wiring
 
-WIRINGS: dict[str, Wiring] = {wiring.name: wiring for wiring in (STRIPE, PAYPAL)}
+WIRINGS: dict[str, Wiring] = {wiring.name: wiring for wiring in (STRIPE, PAYPAL, SQUARE)}

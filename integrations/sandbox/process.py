@@ -12,6 +12,7 @@ from integrations.sandbox import webhooks
 from integrations.sandbox.control_api import ControlApi, ControlledProvider
 from integrations.sandbox.paypal.provider import PayPalProvider
 from integrations.sandbox.server import Provider, SandboxServer
+from integrations.sandbox.square.provider import SquareProvider
 from integrations.sandbox.store import Store, Transaction
 from integrations.sandbox.stripe.provider import StripeProvider
 from integrations.sandbox.webhooks import WebhookSender
@@ -29,7 +30,11 @@ class StandIn(Provider, ControlledProvider, Protocol):
         """Does what the clock has made due, when no request comes by."""
 
 
-PROVIDERS: dict[str, Callable[..., StandIn]] = {"stripe": StripeProvider, "paypal": PayPalProvider}
+PROVIDERS: dict[str, Callable[..., StandIn]] = {
+    "stripe": StripeProvider,
+    "paypal": PayPalProvider,
+    "square": SquareProvider,
+}
 DEFAULT_RETRY_SECONDS = (1.0, 5.0, 30.0)
 
 

@@ -10,11 +10,11 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from integrations.sandbox import journal
 from integrations.sandbox.objects import Stored
+from integrations.sandbox.page import STYLE, STYLE_HASH
 from integrations.sandbox.paypal import orders
 from integrations.sandbox.paypal.scope import Scope
 from integrations.sandbox.paypal.web_sdk import SCRIPT
 from integrations.sandbox.store import Store, Transaction
-from integrations.sandbox.stripe.html import STYLE, STYLE_HASH
 from integrations.sandbox.wire import Json, Request, Response
 
 PAGE_PATH = "/checkoutnow"

@@ -58,6 +58,14 @@ def new_paypal_webhook_id() -> str:
     return secrets.token_hex(9).upper()[:17]
 
 
+def new_square_secret() -> str:
+    """Return a token or signature key that Square could have issued. It opens nothing but the sandbox."""
+    return "EAAA" + secrets.token_hex(24)
+
+
+SQUARE_LOCATION, SQUARE_CURRENCY = "LSANDBOX00001", "USD"
+"""The currency of the shop's first prices: Square takes one currency a location."""
+
 STAND_INS: dict[str, StandIn] = {
     "stripe": StandIn(
         port=4010,
@@ -85,5 +93,20 @@ STAND_INS: dict[str, StandIn] = {
             "PAYPAL_WEBHOOK_ROOTS": str(where.state_dir / "paypal-root.pem"),
         },
         pay=lambda shopper, page: shopper.approve_at_paypal(page),
+    ),
+    "square": StandIn(
+        port=4012,
+        secrets={"square_token": new_square_secret, "square_signature_key": new_square_secret},
+        signing="square_signature_key",
+        variables=lambda where: {
+            "SQUARE_ACCESS_TOKEN": where.secrets["square_token"],
+            "SQUARE_LOCATION_ID": SQUARE_LOCATION,
+            "SQUARE_APPLICATION_ID": "sandbox-sq0idb-sandbox",
+            "SQUARE_CURRENCY": SQUARE_CURRENCY,
+            "SQUARE_WEBHOOK_SIGNATURE_KEYS": where.secrets["square_signature_key"],
+            "SQUARE_WEBHOOK_URL": f"{where.shop}/webhooks/square/",
+            "SQUARE_API_BASE": where.sandbox,
+        },
+        arguments=lambda _: ("--account", f"{SQUARE_LOCATION}:{SQUARE_CURRENCY}"),
     ),
 }
