@@ -66,6 +66,20 @@ def new_square_secret() -> str:
 SQUARE_LOCATION, SQUARE_CURRENCY = "LSANDBOX00001", "USD"
 """The currency of the shop's first prices: Square takes one currency a location."""
 
+
+def new_nmi_key() -> str:
+    """Return a security or tokenization key that NMI's sandbox of ours takes, and nobody else."""
+    return "sandbox_token_" + secrets.token_hex(16)
+
+
+def new_nmi_signing_key() -> str:
+    """Return a signing key in the form of NMI's."""
+    return secrets.token_hex(32)
+
+
+NMI_MERCHANT = "100001"
+
+
 STAND_INS: dict[str, StandIn] = {
     "stripe": StandIn(
         port=4010,
@@ -108,5 +122,23 @@ STAND_INS: dict[str, StandIn] = {
             "SQUARE_API_BASE": where.sandbox,
         },
         arguments=lambda _: ("--account", f"{SQUARE_LOCATION}:{SQUARE_CURRENCY}"),
+    ),
+    "nmi": StandIn(
+        port=4013,
+        secrets={
+            "nmi_security_key": new_nmi_key,
+            "nmi_tokenization_key": new_nmi_key,
+            "nmi_signing_key": new_nmi_signing_key,
+        },
+        signing="nmi_signing_key",
+        variables=lambda where: {
+            "NMI_SECURITY_KEY": where.secrets["nmi_security_key"],
+            "NMI_TOKENIZATION_KEY": where.secrets["nmi_tokenization_key"],
+            "NMI_WEBHOOK_SIGNING_KEYS": where.secrets["nmi_signing_key"],
+            "NMI_MERCHANT_ID": NMI_MERCHANT,
+            "NMI_API_BASE": where.sandbox,
+        },
+        arguments=lambda _: ("--account", NMI_MERCHANT),
+        pay=lambda shopper, page: shopper.pay_in_frame(page),
     ),
 }
