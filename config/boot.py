@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import CommandParser, handle_default_options
 
 from config.postgres import EmbeddedPostgresError, ensure_running
-from integrations.providers.stripe.credentials import check_credentials
+from integrations.providers.wirings import WIRINGS
 
 EXIT_CRASH = 1
 EXIT_USAGE = 2
@@ -27,15 +27,6 @@ WITHOUT_DATABASE = frozenset(
 
 LOOKING_ONLY = WITHOUT_DATABASE | {"doctor"}
 """Commands that only tell what is wrong: the live guard leaves it to them to say it."""
-
-MIXED_MODES = frozenset(
-    (
-        "stripe.test_key_in_production",
-        "stripe.live_key_outside_production",
-        "stripe.live_key_unofficial_host",
-        "stripe.unofficial_host_in_production",
-    )
-)
 
 
 def needs_database(arguments: Sequence[str]) -> bool:
@@ -78,15 +69,16 @@ def _heed_settings_option(arguments: Sequence[str]) -> None:
 
 def _mixed_modes(arguments: Sequence[str]) -> str:
     """Return the remedies where test and live would mix, empty if nothing does (DESIGN.md, invariant 10)."""
-    if not arguments or arguments[0] in LOOKING_ONLY or "stripe" not in settings.PAYMENTS_PROVIDERS:
+    if not arguments or arguments[0] in LOOKING_ONLY:
         return ""
-    problems = check_credentials(
-        environment=settings.ENVIRONMENT,
-        api_key=settings.STRIPE_API_KEY,
-        webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
-        api_base=settings.STRIPE_API_BASE,
-    )
-    return "\n".join(problem.remedy for problem in problems if problem.code in MIXED_MODES)
+    found = [
+        problem.remedy
+        for name, wiring in WIRINGS.items()
+        if name in settings.PAYMENTS_PROVIDERS
+        for problem in wiring.problems()
+        if problem.code in wiring.mixed_modes
+    ]
+    return "\n".join(found)
 
 
 def _say(error: Exception, code: int) -> int:

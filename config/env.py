@@ -25,11 +25,13 @@ from config.readers import (
     TrustedProxies,
     email_settings,
     encryption_keys,
+    presentations,
     trusted_proxies,
     webhook_allowlists,
 )
 from config.reconciling import reconciling_env
 from config.sources import Source, secret_sources
+from config.square import square_settings
 from config.variables import DEPLOYED, KEYS_MAY_BE_ROWS, PROVIDER_KEYS, TABLE
 from config.watching import WatchingEnv, watching_env
 
@@ -81,10 +83,12 @@ class Env:
     watching: WatchingEnv
     reconciling: dict[str, int | bool]
     payments_providers: tuple[str, ...]
+    payments_presentation: dict[str, str]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
+    outgoing_addresses: tuple[Network, ...]
     stripe: StripeEnv
-    other_providers: dict[str, str | tuple[str, ...]]
-    """The variables of providers without an adapter here, by name."""
+    other_providers: dict[str, str | int | tuple[str, ...]]
+    """The settings of the providers beside Stripe, by name."""
     secret_values: frozenset[str]
     """Every secret, for the log's scrubber."""
     secret_sources: dict[str, Source] = field(compare=False)
@@ -139,9 +143,11 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         watching=watching_env(read),
         reconciling=reconciling_env(read, environment=environment),
         payments_providers=_providers(read, stripe),
+        payments_presentation=presentations(read),
         webhook_ip_allowlists=webhook_allowlists(read),
+        outgoing_addresses=read.networks("OUTGOING_ADDRESSES", read.items("OUTGOING_ADDRESSES")),
         stripe=stripe,
-        other_providers=_other_providers(read),
+        other_providers=_other_providers(read) | square_settings(read, public_base_url=public_base_url),
         secret_values=frozenset(_secret_values(read)) | frozenset(kept.values),
         secret_sources=secret_sources(environ, demo=demo, demo_file=_demo_file(base_dir), kept=kept.files),
     )
@@ -155,7 +161,7 @@ def _of_the_demo(environ: Mapping[str, str], base_dir: Path) -> dict[str, str]:
 
     They do not mix with keys or an address of somebody else's choice.
     """
-    if any(value for name, value in environ.items() if name.startswith("STRIPE_")):
+    if any(value for name, value in environ.items() if name.startswith(("STRIPE_", "PAYPAL_", "SQUARE_", "NMI_"))):
         return {}
     try:
         kept: dict[str, str] = json.loads(_demo_file(base_dir).read_text(encoding="utf-8"))
@@ -293,9 +299,9 @@ def _providers(read: Reader, stripe: StripeEnv) -> tuple[str, ...]:
     return asked or with_keys
 
 
-def _other_providers(read: Reader) -> dict[str, str | tuple[str, ...]]:
-    """The variables of PayPal, Square and NMI; `…_KEYS` are comma lists."""
-    names = [name for name in TABLE if name.startswith(("PAYPAL_", "SQUARE_", "NMI_"))]
+def _other_providers(read: Reader) -> dict[str, str | int | tuple[str, ...]]:
+    """The variables of PayPal and NMI; `…_KEYS` are comma lists."""
+    names = [name for name in TABLE if name.startswith(("PAYPAL_", "NMI_"))]
     return {name: read.items(name) if name.endswith("_KEYS") else read.text(name) for name in names}
 
 

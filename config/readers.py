@@ -221,6 +221,19 @@ def webhook_allowlists(read: Reader) -> dict[str, tuple[Network, ...]]:
     return lists
 
 
+def presentations(read: Reader) -> dict[str, str]:
+    """Parse PAYMENTS_PRESENTATION, `hosted,square=embedded`, by provider; under the empty name for all others."""
+    name = "PAYMENTS_PRESENTATION"
+    chosen: dict[str, str] = {}
+    for member in read.items(name):
+        before, _, after = (piece.strip() for piece in member.rpartition("="))
+        if after not in ("hosted", "embedded") or before in chosen or not re.fullmatch(r"[a-z][a-z0-9_]*|", before):
+            read.problem(name, f"cannot be understood near {member[:40]!r}", "Write e.g. hosted,square=embedded.")
+            continue
+        chosen[before] = after
+    return chosen
+
+
 def encryption_keys(read: Reader, text: str) -> dict[str, bytes]:
     """Parse ENCRYPTION_KEYS, a comma list of `id:base64`, into key id → 32 bytes, the writing key first."""
     name = "ENCRYPTION_KEYS"

@@ -184,14 +184,12 @@ SHOPPER_ASKS_A_MINUTE = 60 if DEPLOYED else 0
 """How often one address may have a provider asked from the shop's pages, as the API's own limit. 0: no limit."""
 REFUND_LIMITS = _env.refund_limits
 
-PAYMENTS_PROVIDERS = _env.payments_providers
-WEBHOOK_IP_ALLOWLISTS = _env.webhook_ip_allowlists
+PAYMENTS_PROVIDERS, PAYMENTS_PRESENTATION = _env.payments_providers, _env.payments_presentation
+WEBHOOK_IP_ALLOWLISTS, OUTGOING_ADDRESSES = _env.webhook_ip_allowlists, _env.outgoing_addresses
 WEBHOOK_MAX_BODY_BYTES = 1024 * 1024
 
-STRIPE_API_KEY = _env.stripe.api_key
-STRIPE_WEBHOOK_SECRETS = _env.stripe.webhook_secrets
-STRIPE_API_BASE = _env.stripe.api_base
-STRIPE_THREE_D_SECURE = _env.stripe.three_d_secure
+STRIPE_API_KEY, STRIPE_API_BASE = _env.stripe.api_key, _env.stripe.api_base
+STRIPE_WEBHOOK_SECRETS, STRIPE_THREE_D_SECURE = _env.stripe.webhook_secrets, _env.stripe.three_d_secure
 STRIPE_CONNECT_TIMEOUT_SECONDS = _env.stripe.connect_timeout_seconds
 STRIPE_READ_TIMEOUT_SECONDS = _env.stripe.read_timeout_seconds
 globals().update(_env.other_providers)
@@ -271,6 +269,8 @@ CSRF_FAILURE_VIEW = "config.errors.csrf_failure"
 LANGUAGE_COOKIE_SECURE = DEPLOYED
 LANGUAGE_COOKIE_SAMESITE = "Lax"
 
+_API_BASES: dict[str, str] = {name: globals().get(f"{name.upper()}_API_BASE", "") for name in PAYMENTS_PROVIDERS}
+
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [NONE],
@@ -281,7 +281,7 @@ CONTENT_SECURITY_POLICY = {
         "connect-src": [SELF],
         "manifest-src": [SELF],
         # A form's redirect counts too: "pay" posts to us and ends on the provider's page.
-        "form-action": [SELF, *pay_page_origins(PAYMENTS_PROVIDERS, stripe_api_base=STRIPE_API_BASE)],
+        "form-action": [SELF, *pay_page_origins(PAYMENTS_PROVIDERS, api_bases=_API_BASES)],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
         **({"upgrade-insecure-requests": True} if DEPLOYED else {}),

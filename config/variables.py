@@ -271,9 +271,20 @@ PROVIDERS = (
         "those whose keys are set",
     ),
     Variable(
+        "PAYMENTS_PRESENTATION",
+        "Where shoppers pay: `hosted` (the provider's page) or `embedded` (its frame on ours), for all or by provider: "
+        "`hosted,square=embedded`. One that does not offer it is shown as it offers.",
+        "as is usual for each provider",
+    ),
+    Variable(
         "WEBHOOK_IP_ALLOWLISTS",
         "Addresses that may post webhooks, e.g. `stripe=3.18.12.63,3.130.192.0/24;paypal=64.4.240.0/21`. A provider "
         "that is not named may post from anywhere; signatures are checked in any case.",
+    ),
+    Variable(
+        "OUTGOING_ADDRESSES",
+        "Comma list of the public addresses and networks that our calls to providers leave from. `doctor` lists them "
+        "beside what each provider offers to restrict its key to them.",
     ),
     Variable("STRIPE_API_KEY", "`sk_…` or a restricted `rk_…`.", secret=True),
     Variable(
@@ -288,15 +299,60 @@ PROVIDERS = (
     Variable("PAYPAL_CLIENT_ID", "PayPal's client id."),
     Variable("PAYPAL_CLIENT_SECRET", "PayPal's client secret.", secret=True),
     Variable("PAYPAL_WEBHOOK_ID", "The id of our webhook at PayPal."),
-    Variable("PAYPAL_API_BASE", "PayPal's API.", "empty: `https://api-m.paypal.com`"),
+    Variable(
+        "PAYPAL_API_BASE",
+        "PayPal's API. Outside production `https://api-m.sandbox.paypal.com`: only the host tells test from live.",
+        "empty: `https://api-m.paypal.com`",
+    ),
+    Variable(
+        "PAYPAL_WEBHOOK_ROOTS",
+        "PEM file of the root that vouches for the webhooks of a stand-in on this machine. Never in production.",
+        "empty: the public roots",
+    ),
     Variable("SQUARE_ACCESS_TOKEN", "Square's access token.", secret=True),
-    Variable("SQUARE_LOCATION_ID", "Square's location."),
-    Variable("SQUARE_WEBHOOK_SIGNATURE_KEYS", "Comma list of Square's signature keys.", secret=True),
-    Variable("SQUARE_WEBHOOK_URL", "The notification URL exactly as set at Square; it is part of what is signed."),
-    Variable("SQUARE_API_BASE", "Square's API.", "empty: `https://connect.squareup.com`"),
-    Variable("NMI_SECURITY_KEY", "NMI's security key.", secret=True),
-    Variable("NMI_WEBHOOK_SIGNING_KEYS", "Comma list of NMI's signing keys.", secret=True),
-    Variable("NMI_API_BASE", "NMI's API.", "empty: `https://secure.nmi.com`"),
+    Variable("SQUARE_LOCATION_ID", "The location that takes the money."),
+    Variable(
+        "SQUARE_APPLICATION_ID",
+        "The application's id, `sandbox-sq0idb-…` or live `sq0idp-…`; every shopper's browser gets it.",
+    ),
+    Variable("SQUARE_CURRENCY", "The location's currency: orders in another are not offered Square."),
+    Variable(
+        "SQUARE_PRESENTATION",
+        "Where the card is typed: `hosted`, on Square's page, or `embedded`, in Square's frame on a page of ours.",
+        "`hosted`",
+    ),
+    Variable(
+        "SQUARE_WEBHOOK_SIGNATURE_KEYS",
+        "Comma list of signature keys; each is tried, so that a new one can be put beside the old.",
+        secret=True,
+    ),
+    Variable(
+        "SQUARE_WEBHOOK_URL",
+        "The notification URL exactly as set at Square; it is part of what is signed.",
+        "`PUBLIC_BASE_URL` and `/webhooks/square/`",
+    ),
+    Variable(
+        "SQUARE_API_BASE",
+        "Square's API. Its tokens carry no mark of test or live, so this decides: outside production it must be "
+        "`https://connect.squareupsandbox.com`, or the sandbox of the demo.",
+        "`https://connect.squareup.com`",
+    ),
+    Variable("SQUARE_CONNECT_TIMEOUT_SECONDS", "1 to 10.", "`3`"),
+    Variable("SQUARE_READ_TIMEOUT_SECONDS", "1 to 12: a look ends within 15 s.", "`10`"),
+    Variable("NMI_SECURITY_KEY", "NMI's private security key.", secret=True),
+    Variable("NMI_TOKENIZATION_KEY", "NMI's public key for Collect.js; every shopper's browser gets it."),
+    Variable(
+        "NMI_WEBHOOK_SIGNING_KEYS",
+        "Comma list of NMI's signing keys; each is tried, so that a new one can be put beside the old.",
+        secret=True,
+    ),
+    Variable("NMI_MERCHANT_ID", "The account's number, as webhooks name it (`event_body.merchant.id`)."),
+    Variable(
+        "NMI_API_BASE",
+        "NMI's gateway. Its keys carry no mark of test or live, so this decides: outside production it must be "
+        "`https://sandbox.nmi.com`, or the sandbox of the demo.",
+        "empty: `https://secure.nmi.com`",
+    ),
 )
 
 TABLE = {
@@ -306,11 +362,17 @@ TABLE = {
 PROVIDER_KEYS = {
     "stripe": ("STRIPE_API_KEY", "STRIPE_WEBHOOK_SECRETS"),
     "paypal": ("PAYPAL_CLIENT_ID", "PAYPAL_CLIENT_SECRET", "PAYPAL_WEBHOOK_ID"),
-    "square": ("SQUARE_ACCESS_TOKEN", "SQUARE_LOCATION_ID", "SQUARE_WEBHOOK_SIGNATURE_KEYS"),
-    "nmi": ("NMI_SECURITY_KEY", "NMI_WEBHOOK_SIGNING_KEYS"),
+    "square": (
+        "SQUARE_ACCESS_TOKEN",
+        "SQUARE_LOCATION_ID",
+        "SQUARE_APPLICATION_ID",
+        "SQUARE_CURRENCY",
+        "SQUARE_WEBHOOK_SIGNATURE_KEYS",
+    ),
+    "nmi": ("NMI_SECURITY_KEY", "NMI_TOKENIZATION_KEY", "NMI_WEBHOOK_SIGNING_KEYS", "NMI_MERCHANT_ID"),
 }
 """The variables that make a provider usable. Setting any of them ends the silent demo (DESIGN.md, ENVIRONMENT)."""
 
-KEYS_MAY_BE_ROWS = ("stripe",)
+KEYS_MAY_BE_ROWS = ("stripe", "square")
 """Providers whose keys may stand as integration keys instead (integrations/credentials.py): name them in
 PAYMENTS_PROVIDERS."""

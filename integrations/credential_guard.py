@@ -14,7 +14,7 @@ from django.db import DatabaseError
 from integrations.contract import Mode
 from integrations.credentials import KINDS, environment_values, environments_mode
 from integrations.models.keys import Credential
-from integrations.providers.stripe.credentials import is_official
+from integrations.providers.wirings import WIRINGS
 
 log = structlog.get_logger(__name__)
 
@@ -35,13 +35,18 @@ def forbids_start(providers: Iterable[str]) -> list[str]:
 def _of_other_mode(rows: list[Credential]) -> list[str]:
     here = environments_mode()
     wrong = [row for row in rows if row.mode != here]
-    if here is Mode.LIVE and not is_official(settings.STRIPE_API_BASE):
-        wrong += [row for row in rows if row.provider == "stripe" and row.mode == Mode.LIVE]
+    if here is Mode.LIVE:
+        unofficial = {name for name, wiring in WIRINGS.items() if not wiring.is_official()}
+        wrong += [row for row in rows if row.provider in unofficial and row.mode == Mode.LIVE]
     return [
-        f"Integration key {row} is a {row.mode} key, and ENVIRONMENT is {settings.ENVIRONMENT}"
-        f" with {settings.STRIPE_API_BASE}: `manage.py keys revoke {row.uid}` here, where it does not belong."
+        f"Integration key {row} is a {row.mode} key, and ENVIRONMENT is {settings.ENVIRONMENT} with"
+        f" {_address(row.provider)}: `manage.py keys revoke {row.uid}` here, where it does not belong."
         for row in wrong
     ]
+
+
+def _address(provider: str) -> str:
+    return getattr(settings, f"{provider.upper()}_API_BASE", "") or "the provider's own address"
 
 
 def _missing(rows: list[Credential], providers: Iterable[str]) -> list[str]:

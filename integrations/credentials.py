@@ -11,8 +11,7 @@ from __future__ import annotations
 import hashlib
 import re
 import uuid
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -20,10 +19,12 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
-from integrations.contract import Mode, SettingProblem
+from integrations.contract import Mode
 from integrations.encryption import Purpose, seal, unseal
 from integrations.models.keys import Credential
-from integrations.providers.stripe import credentials as stripe
+from integrations.providers.stripe.credentials import mode_of
+from integrations.providers.wiring import Kind
+from integrations.providers.wirings import WIRINGS
 
 MIN_CHARACTERS = 16
 MAX_CHARACTERS = 500
@@ -42,48 +43,10 @@ class CredentialRefused(Exception):
     """This cannot be done with integration keys; the sentence says what to do. It never holds a value."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Kind:
-    """One name of a provider: which setting holds it otherwise, and what forbids a value.
-
-    `setting`: of a list, all members count, each for itself; otherwise the newest. `check` takes the value and returns
-    what forbids it here; `mode_of` reads the mode a value says it is of, None where it says none.
-    """
-
-    setting: str
-    several: bool
-    purpose: Purpose
-    check: Callable[[str], list[SettingProblem]]
-    mode_of: Callable[[str], Mode | None]
-
-
-def _check_stripe_key(value: str) -> list[SettingProblem]:
-    return stripe.check_key(
-        environment=settings.ENVIRONMENT, api_key=value, api_base=settings.STRIPE_API_BASE, called="This"
-    )
-
-
-def _check_stripe_secret(value: str) -> list[SettingProblem]:
-    return stripe.check_secrets(environment=settings.ENVIRONMENT, webhook_secrets=[value], called="these")
-
-
 KINDS: dict[tuple[str, str], Kind] = {
-    ("stripe", "api_key"): Kind(
-        setting="STRIPE_API_KEY",
-        several=False,
-        purpose=Purpose.CALL,
-        check=_check_stripe_key,
-        mode_of=stripe.mode_of,
-    ),
-    ("stripe", "webhook_secret"): Kind(
-        setting="STRIPE_WEBHOOK_SECRETS",
-        several=True,
-        purpose=Purpose.VERIFY,
-        check=_check_stripe_secret,
-        mode_of=lambda _: None,
-    ),
+    (provider, name): kind for provider, wiring in WIRINGS.items() for name, kind in wiring.keys.items()
 }
-"""What may be kept as an integration key. An adapter that is to take its keys from here gets its lines."""
+"""What may be kept as an integration key, by provider and name: what each provider's wiring says."""
 
 
 def environments_mode() -> Mode:
@@ -101,7 +64,7 @@ def hint(value: str) -> str:
 
     Four of its hundred random characters help nobody to guess it. Of a signing secret Stripe shows none, nor do we.
     """
-    if stripe.mode_of(value) is None or len(value) < 24:
+    if mode_of(value) is None or len(value) < 24:
         return ""
     return f"{'_'.join(value.split('_')[:2])}_…{value[-4:]}"
 

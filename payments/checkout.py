@@ -9,13 +9,14 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from integrations import breaker, providers
-from integrations.contract import PageLine, Presentation, ProviderError, StartRequest
+from integrations import providers
+from integrations.contract import PageLine, Presentation, StartRequest
 from integrations.failpoints import failpoint
+from integrations.http import total_deadline
 from orders.facts import pay_url
 from orders.models import Order
 from orders.states import OrderState
-from payments import call_requests, calls, expiry, money_calls, preparing
+from payments import call_requests, calls, expiry, money_calls, preparing, ways_to_pay
 from payments.clock import Clock
 from payments.keyed_hashes import client_key
 from payments.models import PaymentAttempt, ProviderCall
@@ -26,6 +27,9 @@ from payments.states import LIVE_STATES, AttemptState, CallState
 
 ANOTHER_TABS_ANSWER_SECONDS = 5
 FRESH_SECONDS = 5
+PAID_LOOKS_FOR_SECONDS = 5
+"""So long the look after a payment by token may take, while the shopper waits; what is not known by then, a worker
+finds out."""
 STUCK_AFTER_TRIES = 3
 """So often without an answer that can be believed: the failure may be what the provider keeps under the key (Stripe
 replays a 500 for 24 hours), and only another key gets past it."""
@@ -68,14 +72,13 @@ def open_attempt(
     page is wanted. What `bind` raises undoes the attempt and is passed on. `client`: the shopper's network address,
     where it is theirs; only a keyed hash is kept. Raises CannotPay; opens its own transactions, never inside one.
     """
-    if provider not in providers.offered():
-        raise CannotPay("unknown_provider", "Please choose one of the offered ways to pay.", http_status=400)
-    try:
-        providers.get(provider)
-    except ProviderError as unusable:
-        raise _refused() from unusable
+    may_begin = _may_begin(order_id, provider, at=clock())
+    earlier = live_attempt(order_id)
+    begins = earlier is None or anew or earlier.provider != provider
+    if begins and not may_begin:  # before an earlier one is closed for it
+        raise _refused()
     _settle_earlier(order_id, provider=provider, anew=anew, clock=clock, actor=actor)
-    if breaker.wait_seconds(provider, begins=True, now=clock()) is not None and live_attempt(order_id) is None:
+    if not may_begin and live_attempt(order_id) is None:
         raise _refused()
     attempt, call = _write_down(order_id, provider=provider, at=clock(), client=client, bind=bind)
     failpoint("attempt.committed")
@@ -88,6 +91,15 @@ def open_attempt(
     if not opening.attempt.is_live:
         raise CannotPay("attempt_ended", "This payment has just ended. Please start again.")
     return opening
+
+
+def _may_begin(order_id: int, provider: str, *, at: datetime) -> bool:
+    """Say whether a payment may begin there now. Raises CannotPay where it is no way to pay this order at all."""
+    order = Order.objects.get(pk=order_id)
+    for way in ways_to_pay.ways_to_pay(order.currency, at=at):
+        if way.provider == provider:
+            return way.available
+    raise CannotPay("unknown_provider", "Please choose one of the offered ways to pay.", http_status=400)
 
 
 def resume(*, attempt_id: int, clock: Clock) -> Opening:
@@ -120,7 +132,8 @@ def pay_with_token(
     call = _write_payment_down(order_id, reference=reference, token=token, proof=proof, at=clock())
     failpoint("payment.committed")
     _await_other_tab(calls.send(call.pk, clock=clock))
-    return look(call.attempt_id, clock=clock, actor=actor).attempt
+    with total_deadline(PAID_LOOKS_FOR_SECONDS):
+        return look(call.attempt_id, clock=clock, actor=actor).attempt
 
 
 @made_again
@@ -211,7 +224,7 @@ def _new_attempt(order: Order, *, provider: str, at: datetime, client: str) -> t
     attempt = PaymentAttempt.objects.create(
         order=order,
         provider=provider,
-        presentation=providers.get(provider).capabilities.presentations[0],
+        presentation=ways_to_pay.presentation_for(provider),
         amount_minor=order.total_minor,
         currency=order.currency,
         created_at=at,

@@ -19,7 +19,8 @@ from django_q.models import Failure, OrmQ, Schedule, Success
 
 from integrations import providers
 from integrations.contract import ProviderMisconfigured
-from integrations.providers.stripe.credentials import check_credentials
+from integrations.providers.wiring import Wiring
+from integrations.providers.wirings import WIRINGS
 from payments.grants import missing_tables
 
 SHARED_CACHES = (
@@ -43,47 +44,27 @@ def _production() -> bool:
 # --- providers ---------------------------------------------------------------------------------------------
 
 
-_STRIPE_NUMBERS = {
-    "stripe.key_shape": "E001",
-    "stripe.test_key_in_production": "E001",
-    "stripe.live_key_outside_production": "E001",
-    "stripe.live_key_unofficial_host": "E002",
-    "stripe.unofficial_host_in_production": "E002",
-    "stripe.host_shape": "E002",
-    "stripe.webhook_secret_shape": "E003",
-    "stripe.webhook_secret_weak": "E003",
-    "stripe.three_d_secure": "E004",
-}
-
-_MAY_BE_ROWS = ("stripe.key_missing", "stripe.webhook_secret_missing")
+def _wired() -> list[Wiring]:
+    """Return the wiring of those of our providers that are offered."""
+    return [wiring for name, wiring in WIRINGS.items() if name in settings.PAYMENTS_PROVIDERS]
 
 
 @register("payments")
-def check_stripe(**_: Any) -> list[CheckMessage]:
-    """E001, E002, E003, E004: Stripe's key fits the environment, its host is official, its secrets are set."""
-    if "stripe" not in settings.PAYMENTS_PROVIDERS:
-        return []
-    problems = check_credentials(
-        environment=settings.ENVIRONMENT,
-        api_key=settings.STRIPE_API_KEY,
-        webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
-        api_base=settings.STRIPE_API_BASE,
-        three_d_secure=settings.STRIPE_THREE_D_SECURE,
-    )
+def check_credentials(**_: Any) -> list[CheckMessage]:
+    """E001, E002, E003, E004: each provider's key fits the environment, its host is official, its secrets are set."""
     return [
-        _error(_STRIPE_NUMBERS[problem.code], f"{problem.code}.", problem.remedy)
-        for problem in problems
-        if problem.code not in _MAY_BE_ROWS
+        _error(wiring.numbers[problem.code], f"{problem.code}.", problem.remedy)
+        for wiring in _wired()
+        for problem in wiring.problems()
+        if problem.code not in wiring.missing
     ]
 
 
 @register("payments")
 def check_keys_in_environment(**_: Any) -> list[CheckMessage]:
     """W023: what the environment does not hold must be an integration key; the processes ask for it when they start."""
-    if "stripe" not in settings.PAYMENTS_PROVIDERS:
-        return []
-    wanted = {"STRIPE_API_KEY": settings.STRIPE_API_KEY, "STRIPE_WEBHOOK_SECRETS": settings.STRIPE_WEBHOOK_SECRETS}
-    missing = [name for name, value in wanted.items() if not value]
+    wanted = {kind.setting for wiring in _wired() for kind in wiring.keys.values()}
+    missing = sorted(name for name in wanted if not getattr(settings, name, ""))
     if not missing:
         return []
     hint = "Set them, or add an integration key (docs/keys.md) and silence this check: `doctor` proves the key."
@@ -95,7 +76,7 @@ def check_adapters(**_: Any) -> list[CheckMessage]:
     """E021: every provider that is offered can be made (an adapter's constructor is the guard's second place)."""
     found: list[CheckMessage] = []
     for name in settings.PAYMENTS_PROVIDERS:
-        if name == "stripe":  # check_stripe says it better; integration keys are rows, doctor asks for them
+        if name in WIRINGS:  # check_credentials says it better; integration keys are rows, doctor asks for them
             continue
         try:
             providers.get(name)
@@ -246,11 +227,14 @@ def check_time_limits(**_: Any) -> list[CheckMessage]:
 @register("payments")
 def check_provider_timeouts(**_: Any) -> list[CheckMessage]:
     """E015: connecting and reading together must fit into one look."""
-    seconds = settings.STRIPE_CONNECT_TIMEOUT_SECONDS + settings.STRIPE_READ_TIMEOUT_SECONDS
-    if "stripe" not in settings.PAYMENTS_PROVIDERS or seconds <= settings.LOOK_SECONDS:
-        return []
-    hint = f"Lower STRIPE_CONNECT_TIMEOUT_SECONDS or STRIPE_READ_TIMEOUT_SECONDS: {settings.LOOK_SECONDS} s together."
-    return [_error("E015", f"Stripe's timeouts add up to {seconds} s.", hint)]
+    found: list[CheckMessage] = []
+    for wiring in _wired():
+        names = [f"{wiring.name.upper()}_{what}_TIMEOUT_SECONDS" for what in ("CONNECT", "READ")]
+        seconds = sum(getattr(settings, name, 0) for name in names)
+        if seconds > settings.LOOK_SECONDS:
+            hint = f"Lower {' or '.join(names)}: {settings.LOOK_SECONDS} s together."
+            found.append(_error("E015", f"{wiring.label}'s timeouts add up to {seconds} s.", hint))
+    return found
 
 
 @register("payments")

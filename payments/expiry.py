@@ -30,6 +30,8 @@ def retire(attempt_id: int, *, clock: Clock, actor: str) -> LookResult:
     result = look(attempt_id, clock=clock, actor=actor)
     if result.outcome is Outcome.NOTHING_TO_ASK:
         return _give_up_unopened(attempt_id, at=clock(), actor=actor)
+    if result.outcome is Outcome.UNREACHABLE:
+        return _end_ours(result, actor=actor, at=clock())
     told = result.outcome in (Outcome.SETTLED, Outcome.NOTHING_THERE)
     if not told or not result.attempt.page_open:
         return result
@@ -88,9 +90,12 @@ def _prepare_close(attempt_id: int, *, at: datetime) -> ProviderCall | None:
 
 
 def _end_ours(result: LookResult, *, actor: str, at: datetime) -> LookResult:
-    """Call a payment over that the provider leaves open, where money moves only by a call of ours, and none is out."""
-    told = result.outcome in (Outcome.SETTLED, Outcome.NOTHING_THERE)
-    if not told or not result.attempt.is_live or not money_calls.moved_by_us(result.attempt):
+    """Call a payment over that the provider leaves open, where money moves only by a call of ours, and none is out.
+
+    Even one of which it does not answer now: that is how a shopper leaves a provider that is away for another.
+    """
+    overtaken = result.outcome in (Outcome.OVERTAKEN, Outcome.NOTHING_TO_ASK)
+    if overtaken or not result.attempt.is_live or not money_calls.moved_by_us(result.attempt):
         return result
     return LookResult(Outcome.SETTLED, _cancel_ours(result.attempt.pk, actor=actor, at=at), snapshot=result.snapshot)
 

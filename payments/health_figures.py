@@ -254,9 +254,10 @@ def key_expiries() -> tuple[KeyExpiry, ...]:
 
 
 def last_event(provider: str) -> datetime | None:
-    """Return when the newest webhook of a provider arrived."""
-    rows = ProviderEvent.objects.filter(provider=provider, source=EventSource.WEBHOOK).order_by("-received_at")
-    return rows.values_list("received_at", flat=True).first()
+    """Return when the newest webhook of a provider arrived that was proved."""
+    rows = ProviderEvent.objects.filter(provider=provider, source=EventSource.WEBHOOK)
+    proved = rows.exclude(state__in=[EventState.UNVERIFIED, EventState.REJECTED]).order_by("-received_at")
+    return proved.values_list("received_at", flat=True).first()
 
 
 def events_fetched(provider: str, *, begin: datetime, most: int) -> int:

@@ -1,6 +1,7 @@
 """The inbox: insert or recognise, claim, match, park. An event is a hint; looking and settling is settlement's.
 
-received → processed | ignored | parked | failed; failed → received | dead; parked → received | ignored.
+received → processed | ignored | parked | failed; failed → received | dead; parked → received | ignored. Those whose
+proof is still to be checked: payments/unverified.py.
 """
 
 from __future__ import annotations
@@ -79,20 +80,25 @@ def receive(
         finished_at=None if notification.relevant else at,
     )
     failpoint("inbox.before_commit")
-    inserted = _insert(event)
+    inserted = insert(event)
     if inserted is None:
         return False
     failpoint("inbox.after_commit")
     if notification.relevant and not inserted.nudge_waits:
         wakeups.nudge("look")
+    tell_of(notification, at=at)
+    return True
+
+
+def tell_of(notification: Notification, *, at: datetime) -> None:
+    """Pass on what a verified event says beside what it hints at: of payouts, and that events were lost."""
     if notification.of_payouts:
         payout_watch.hint(notification.provider, at=at)
     if notification.events_lost:
         event_watermarks.hasten(notification.provider, at=at)
-    return True
 
 
-def _insert(event: ProviderEvent) -> Inserted | None:
+def insert(event: ProviderEvent) -> Inserted | None:
     """Insert an event that is not known yet; None when it was known.
 
     One statement, committed by itself: a provider waits for it, and save() with its transaction takes three. For the
@@ -141,6 +147,8 @@ def raw_body(event: ProviderEvent, *, purpose: encryption.Purpose, actor: str, r
 
     Raises CannotDecrypt; for REVEAL, TransactionOpen inside a transaction.
     """
+    if event.state == EventState.REJECTED:
+        raise encryption.CannotDecrypt("Nothing of it is kept but its digest: its proof was wrong.")
     return encryption.unseal(
         bytes(event.body_sealed),
         table=TABLE,
@@ -173,7 +181,8 @@ def claim(*, at: datetime, most: int) -> list[Claim]:
 
 
 def match(event: ProviderEvent) -> PaymentAttempt | None:
-    """Return the attempt an event speaks of: by our reference, else by the provider's ids."""
+    """Return the attempt an event speaks of: by our reference, by the provider's ids, else by money we hold of it (some
+    providers' refunds and disputes name nothing but the capture)."""
     attempts = PaymentAttempt.objects.filter(provider=event.provider)
     if event.reference:
         return attempts.filter(reference=event.reference).first()
@@ -182,7 +191,9 @@ def match(event: ProviderEvent) -> PaymentAttempt | None:
         found = attempts.filter(**{key: value}).first() if value else None
         if found is not None:
             return found
-    return None
+    if not event.object_ids:
+        return None
+    return attempts.filter(captures__provider=event.provider, captures__capture_id__in=event.object_ids).first()
 
 
 def attach(event: ProviderEvent, attempt: PaymentAttempt) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+from payments.models.call import Operation
 from payments.shop.decline_texts import decline_text
 from payments.shop.pages import DO_NOT_PAY_AGAIN, NO_MONEY
 from payments.shop.pages import when as told_when
@@ -90,6 +91,8 @@ def _page_open(it: Situation) -> str:
 
 
 def _capture_on_its_way(it: Situation) -> str:
+    if it.call is not None and it.call.operation == Operation.PAY:
+        return f"Your payment is on its way; your bank's answer has not reached us. {DO_NOT_PAY_AGAIN} {WE_WILL_MAIL}"
     return f"Your bank has agreed to the payment, and we are completing it. {DO_NOT_PAY_AGAIN} {WE_WILL_MAIL}"
 
 

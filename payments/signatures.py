@@ -12,6 +12,7 @@ from django.core.cache import cache
 from django.db import transaction
 
 from payments.models import ProviderEvent, SignatureTrouble
+from payments.states import EventState
 
 NOTED_EVERY_SECONDS = 5
 NOTES_FOR_TROUBLE = 3
@@ -43,6 +44,7 @@ def trouble_since(provider: str, *, at: datetime) -> datetime | None:
 
 def _is_over(row: SignatureTrouble, *, at: datetime) -> bool:
     """A verified event has come since it began, or nothing at all for a day."""
-    verified = ProviderEvent.objects.filter(provider=row.provider).order_by("-pk").values_list("received_at", flat=True)
-    last = verified.first()
+    of_provider = ProviderEvent.objects.filter(provider=row.provider)
+    verified = of_provider.exclude(state__in=[EventState.UNVERIFIED, EventState.REJECTED]).order_by("-pk")
+    last = verified.values_list("received_at", flat=True).first()
     return (last is not None and last >= row.since) or at - row.last_at > FORGOTTEN_AFTER

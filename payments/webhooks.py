@@ -4,7 +4,7 @@ Threats: forged, mutated, replayed and foreign events (proved by the provider's 
 secrets while
 rotating; an event only makes us look), floods (size cap before reading; after many bad signatures from one address 429,
 which a verified event never meets), and answers that lose events (2xx only after the commit; 503 when the database
-is away).
+is away). What could not be proved yet is kept within limits and makes nobody look (payments/unverified.py).
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from integrations import providers
-from integrations.contract import NotificationRejected, ProviderMisconfigured
-from payments import inbox, signatures
+from integrations import flood, providers
+from integrations.contract import NotificationRejected, NotificationUnverified, ProviderMisconfigured
+from payments import inbox, signatures, unverified
 
 log = structlog.get_logger(__name__)
 
 MAX_BYTES = 1024 * 1024
 BAD_SIGNATURES_A_MINUTE = 60
+UNVERIFIED_A_MINUTE = 300
+"""From one address, of what could not be proved inside its request."""
 
 
 class AlwaysJSON(BaseContentNegotiation):
@@ -64,6 +66,8 @@ class WebhookView(APIView):
             event = providers.get(provider).verify(headers=request.headers, body=body, now=timezone.now())
         except NotificationRejected as error:
             return _refuse(request, provider, str(error))
+        except NotificationUnverified as unproved:
+            return _keep_unverified(request, unproved, body=body)
         except ProviderMisconfigured:
             log.exception("webhook_not_verifiable", provider=provider)  # the provider sends it again
             return Response({"error": "try again later"}, status=503, headers={"Retry-After": "60"})
@@ -71,6 +75,19 @@ class WebhookView(APIView):
         # Into the request's one line: a line of its own would cost a tenth of the whole.
         structlog.contextvars.bind_contextvars(provider=provider, event_id=event.event_id, type=event.type, new=new)
         return Response({"received": True})
+
+
+def _keep_unverified(request: Request, unproved: NotificationUnverified, *, body: bytes) -> Response:
+    """Keep what a worker will prove; within limits, for anybody may send it. Whoever meets one is to send it again."""
+    provider = unproved.notification.provider
+    most = getattr(settings, "WEBHOOK_UNVERIFIED_A_MINUTE", UNVERIFIED_A_MINUTE)
+    if flood.too_many(request._request, f"unverified:{provider}", most_a_minute=most) or not unverified.has_room(  # noqa: SLF001
+        provider
+    ):
+        return Response({"error": "too many unproved events"}, status=429, headers={"Retry-After": "60"})
+    new = unverified.receive(unproved.notification, headers=request.headers, body=body, at=timezone.now())
+    structlog.contextvars.bind_contextvars(provider=provider, type=unproved.notification.type, new=new, proved=False)
+    return Response({"received": True})
 
 
 def _not_acceptable(request: Request, provider: str) -> Response | None:

@@ -33,6 +33,7 @@ from payments import (
     payout_watch,
     sealing,
     sweeping,
+    unverified,
     watch,
 )
 from payments.cases import open_case
@@ -117,6 +118,7 @@ def looks_due(now: datetime) -> bool:
     """Say whether the cluster `look` has something to do at `now`."""
     return (
         ProviderEvent.objects.filter(inbox.due(now)).exists()
+        or ProviderEvent.objects.filter(unverified.due(now)).exists()
         or PaymentAttempt.objects.filter(sweeping.due(now)).exists()
         or ProviderCall.objects.filter(calls.due(now)).exists()
     )
@@ -201,10 +203,12 @@ def _look_jobs(clock: Clock) -> list[Job]:
     events = ProviderEvent.objects.filter(inbox.due(now)).values_list("pk", flat=True)[:BATCH]
     attempts = PaymentAttempt.objects.filter(sweeping.due(now)).values_list("pk", flat=True)[:BATCH]
     due = ProviderCall.objects.filter(calls.due(now)).order_by("next_try_at").values_list("pk", flat=True)[:BATCH]
+    unproved = ProviderEvent.objects.filter(unverified.due(now)).values_list("pk", flat=True)[:BATCH]
     kinds: list[list[Job]] = [
         [_next_event_job(clock) for _ in events],
         [_next_attempt_job(clock) for _ in attempts],
         [_call_job(pk, clock) for pk in due],
+        [_next_proof_job(clock) for _ in unproved],
     ]
     return [job for jobs in zip_longest(*kinds) for job in jobs if job is not None]
 
@@ -221,6 +225,18 @@ def _next_attempt_job(clock: Clock) -> Job:
     def job() -> None:
         for attempt_id in sweeping.claim(at=clock(), most=1):
             _attempt_job(attempt_id, clock)()
+
+    return job
+
+
+def _next_proof_job(clock: Clock) -> Job:
+    def job() -> None:
+        for held in unverified.claim(at=clock(), most=1):
+            try:
+                unverified.prove(held, clock=clock)
+            except Exception as error:
+                log.exception("proof_failed", inbox_row=held.event_id)
+                unverified.put_off(held, at=clock(), why=_defect(error))
 
     return job
 

@@ -14,12 +14,12 @@ from django.db import connections
 from integrations import credentials_in_use, decryptions
 from orders.models import Order
 from tests.chromium import chromium
-from tests.conformance.option import pytest_addoption, pytest_terminal_summary
+from tests.conformance.option import pytest_addoption, pytest_sessionstart, pytest_terminal_summary
 from tests.factories import make_order
 from tests.fake_provider import FakeProvider
 from tests.flushing import Flusher
 
-__all__ = ["chromium", "pytest_addoption", "pytest_terminal_summary"]
+__all__ = ["chromium", "pytest_addoption", "pytest_sessionstart", "pytest_terminal_summary"]
 
 # How long one example takes says more of what else the machine does than of the code.
 hypothesis.settings.register_profile("shop", deadline=None)
@@ -74,6 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Give every database test both connections, so that flushing goes through the owner."""
     for item in items:
+        if item.get_closest_marker("django_db") is None and "db" in getattr(item, "fixturenames", ()):
+            item.add_marker(pytest.mark.django_db)  # asked for by fixture; a run of such tests alone needs both too
         for marker in item.iter_markers("django_db"):
             marker.kwargs.update({"databases": ["default", "owner"]})  # type: ignore[attr-defined]
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -18,7 +16,6 @@ from integrations.contract import (
     InvalidRequest,
     Mode,
     Notification,
-    NotificationRejected,
     PaymentSnapshot,
     PaymentStatus,
     Presentation,
@@ -36,6 +33,7 @@ from tests.fake_disputes import FakeDisputes
 from tests.fake_forms import FakeForms
 from tests.fake_lists import FakeLists
 from tests.fake_payouts import FakePayouts
+from tests.fake_proofs import FakeProofs
 
 MOMENT = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 
@@ -57,7 +55,7 @@ class Payment:
     overrides: dict[str, Any] = field(default_factory=dict)
 
 
-class FakeProvider(FakeDisputes, FakeForms, FakeLists, FakePayouts):
+class FakeProvider(FakeDisputes, FakeForms, FakeLists, FakeProofs, FakePayouts):
     """Implements integrations.contract.Provider; `calls` records every verb in order."""
 
     name = "stripe"
@@ -74,6 +72,7 @@ class FakeProvider(FakeDisputes, FakeForms, FakeLists, FakePayouts):
         events_backfill_days=30,
         lists_payments=True,
         payouts=True,
+        proof_headers=("signature",),
     )
 
     def __init__(self) -> None:
@@ -170,14 +169,6 @@ class FakeProvider(FakeDisputes, FakeForms, FakeLists, FakePayouts):
             self.by_key[idempotency_key] = made.refund_id
         self._lose_answer()
         return next(made for made in payment.refunds if made.refund_id == self.by_key[idempotency_key])
-
-    def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
-        if headers.get("Signature") != "good":
-            raise NotificationRejected("bad signature")
-        told = json.loads(body)
-        return self.notification(**told)
-
-    prove = verify
 
     # --- what the test makes true ----------------------------------------------------------------------------
 

@@ -5,6 +5,7 @@ Who asks looks at the capabilities first, and says "not offered by NMI"; these a
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 
 from integrations.contract.disputes import EvidenceTexts
@@ -12,6 +13,7 @@ from integrations.contract.errors import NotOffered
 from integrations.contract.forms import CaptureRequest, PayForm, PayRequest
 from integrations.contract.ids import ProviderIds
 from integrations.contract.listing import ListedCapture, ListedEvent, ListedRefund
+from integrations.contract.notifications import Notification
 from integrations.contract.paging import Page
 from integrations.contract.payouts import BalanceEntry, PayoutSnapshot
 
@@ -95,3 +97,22 @@ class WithoutBalanceList(_Named):
 
     def list_balance_entries(self, *, since: datetime, until: datetime, cursor: str = "") -> Page[BalanceEntry]:
         raise self._not_offered("a list of balance entries")
+
+
+class WithoutExtras(
+    WithoutForm,
+    WithoutTokens,
+    WithoutCapture,
+    WithoutDisputes,
+    WithoutPaymentLists,
+    WithoutEventList,
+    WithoutPayouts,
+    WithoutBalanceList,
+):
+    """A hosted page, refunds, and webhooks that `verify` proves alone; nothing beyond. Where an adapter begins."""
+
+    def verify(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
+        raise NotImplementedError
+
+    def prove(self, *, headers: Mapping[str, str], body: bytes, now: datetime) -> Notification:
+        return self.verify(headers=headers, body=body, now=now)

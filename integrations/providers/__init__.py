@@ -8,14 +8,15 @@ is one of ours when its integration keys change (integrations/credentials_in_use
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from importlib.metadata import entry_points
 
 from django.conf import settings
 from django.utils import timezone
 
-from integrations.contract import Provider, ProviderMisconfigured
+from integrations.contract import Provider
 from integrations.guard import GuardedProvider
+from integrations.providers.wirings import WIRINGS
 
 ENTRY_POINT_GROUP = "shop_payments.providers"
 
@@ -26,38 +27,7 @@ class UnknownProvider(KeyError):
     """No adapter has this name. A webhook for it is answered 404."""
 
 
-def _stripe() -> Provider:
-    from integrations import credentials_in_use  # noqa: PLC0415 - models: this package is imported before them
-    from integrations.providers.stripe import StripeProvider  # noqa: PLC0415 - an SDK is loaded when it is used
-
-    in_use = credentials_in_use.current()
-    if problems := in_use.problems("stripe"):
-        raise ProviderMisconfigured("stripe", tuple(problems))
-    return StripeProvider(
-        environment=settings.ENVIRONMENT,
-        api_key=next((value.clear for value in in_use.of("stripe", "api_key")), ""),
-        webhook_secrets=[value.clear for value in in_use.of("stripe", "webhook_secret")],
-        on_use=credentials_in_use.noting("stripe"),
-        api_base=settings.STRIPE_API_BASE,
-        three_d_secure=settings.STRIPE_THREE_D_SECURE,
-        connect_timeout_seconds=settings.STRIPE_CONNECT_TIMEOUT_SECONDS,
-        read_timeout_seconds=settings.STRIPE_READ_TIMEOUT_SECONDS,
-    )
-
-
-FACTORIES: dict[str, Factory] = {"stripe": _stripe}
-
-# Of ours, the names stand here, since looking through all settings would cost each webhook something.
-OWN_SETTINGS = {
-    "stripe": (
-        "STRIPE_API_KEY",
-        "STRIPE_WEBHOOK_SECRETS",
-        "STRIPE_API_BASE",
-        "STRIPE_THREE_D_SECURE",
-        "STRIPE_CONNECT_TIMEOUT_SECONDS",
-        "STRIPE_READ_TIMEOUT_SECONDS",
-    ),
-}
+FACTORIES: dict[str, Factory] = {name: wiring.make for name, wiring in WIRINGS.items()}
 
 _made: dict[str, tuple[object, GuardedProvider]] = {}
 
@@ -70,13 +40,6 @@ def enabled() -> tuple[str, ...]:
 def known() -> tuple[str, ...]:
     """Return the providers whose rows there may be: those offered, and those we have an adapter for."""
     return tuple(sorted({*enabled(), *FACTORIES}))
-
-
-def offered() -> tuple[str, ...]:
-    """Return those of the enabled providers at which a new payment may begin: without what a person has paused."""
-    from integrations import breaker  # noqa: PLC0415 - as in get()
-
-    return tuple(name for name in enabled() if not breaker.is_paused(name))
 
 
 def get(name: str) -> Provider:
@@ -108,8 +71,12 @@ def _factory(name: str) -> Factory:
 
 def _fingerprint(name: str) -> object:
     """Return what an adapter is made from: its settings, and the process (kept connections do not survive a fork)."""
-    prefix = f"{name.upper()}_"
-    names = OWN_SETTINGS.get(name) or [key for key in dir(settings) if key.startswith(prefix) and key.isupper()]
+    names: Iterable[str]
+    if name in WIRINGS:  # looking through all settings would cost each webhook something
+        names = WIRINGS[name].settings
+    else:
+        prefix = f"{name.upper()}_"
+        names = [key for key in dir(settings) if key.startswith(prefix) and key.isupper()]
     from integrations import credentials_in_use  # noqa: PLC0415 - models: this package is imported before them
 
     keys = credentials_in_use.current() if name in FACTORIES else None

@@ -63,11 +63,12 @@ def insert(
     data: Json,
     private: Json | None = None,
     links: Mapping[str, object] | None = None,
+    created: int | None = None,
 ) -> Stored:
-    """Stores a new object; `data` must hold `id` and `created` (seconds)."""
+    """Stores a new object; `data` must hold `id`, and `created` (seconds) where it is not given."""
     cursor = tx.run(
         "INSERT INTO objects (id, kind, created, data, private) VALUES (?, ?, ?, ?, ?)",
-        data["id"], kind, data["created"], json.dumps(data), json.dumps(private or {}),
+        data["id"], kind, data["created"] if created is None else created, json.dumps(data), json.dumps(private or {}),
     )  # fmt: skip
     _write_links(tx, int(cursor.lastrowid or 0), links or {})
     return Stored(data, private or {})

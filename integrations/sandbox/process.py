@@ -3,18 +3,40 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 from integrations.sandbox import webhooks
-from integrations.sandbox.control_api import ControlApi
-from integrations.sandbox.server import SandboxServer
-from integrations.sandbox.store import Store
+from integrations.sandbox.control_api import ControlApi, ControlledProvider
+from integrations.sandbox.nmi.provider import NmiProvider
+from integrations.sandbox.paypal.provider import PayPalProvider
+from integrations.sandbox.server import Provider, SandboxServer
+from integrations.sandbox.square.provider import SquareProvider
+from integrations.sandbox.store import Store, Transaction
 from integrations.sandbox.stripe.provider import StripeProvider
 from integrations.sandbox.webhooks import WebhookSender
 
-PROVIDERS = {"stripe": StripeProvider}
+
+class StandIn(Provider, ControlledProvider, Protocol):
+    """A provider's stand-in, as this process drives it."""
+
+    base_url: str
+
+    def sign(self, tx: Transaction, event_id: str) -> tuple[bytes, dict[str, str]] | None:
+        """Body and headers of one delivery attempt."""
+
+    def tick(self) -> None:
+        """Does what the clock has made due, when no request comes by."""
+
+
+PROVIDERS: dict[str, Callable[..., StandIn]] = {
+    "stripe": StripeProvider,
+    "paypal": PayPalProvider,
+    "square": SquareProvider,
+    "nmi": NmiProvider,
+}
 DEFAULT_RETRY_SECONDS = (1.0, 5.0, 30.0)
 
 
@@ -41,7 +63,11 @@ class Sandbox:
         self._remember(options)
         provider = PROVIDERS[options.provider](store=self._store, nudge=self._nudge, account=options.account)
         self._sender = WebhookSender(
-            store=self._store, signer=provider.sign, workers=options.webhook_workers, on_idle=provider.tick
+            store=self._store,
+            signer=provider.sign,
+            workers=options.webhook_workers,
+            on_idle=provider.tick,
+            accepts=getattr(provider, "accepts", webhooks.any_success),
         )
         control = ControlApi(store=self._store, provider=provider, sender=self._sender)
         self._server = SandboxServer(port=options.port, store=self._store, provider=provider, control=control)

@@ -93,7 +93,7 @@ class OrderView(ApiView):
     @api_schema.READ_ORDER
     def get(self, request: Request, token: str) -> Response:
         """Tell how the order stands, as far as we have heard. Asks no provider."""
-        return Response(api_operations.order_read(_order(token)))
+        return Response(api_operations.order_read(_order(token), at=timezone.now()))
 
 
 class AttemptsView(ApiView):

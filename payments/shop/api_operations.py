@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import structlog
@@ -16,7 +17,8 @@ from integrations.failpoints import failpoint
 from orders import facts
 from orders.models import Order
 from orders.operations import place_order_from_lines
-from payments import checkout
+from orders.states import OrderState
+from payments import checkout, ways_to_pay
 from payments.clock import Clock
 from payments.idempotency import Answer, Held
 from payments.models import PaymentAttempt
@@ -91,13 +93,14 @@ def attempt_made(opening: checkout.Opening) -> dict[str, Any]:
     }
 
 
-def order_read(order: Order) -> dict[str, Any]:
+def order_read(order: Order, *, at: datetime) -> dict[str, Any]:
     """Return how an order stands, as far as we have heard (OrderRead). Asks our database only."""
     attempts = order.attempts.order_by("-pk")[:ATTEMPTS_SHOWN]
     return {
         **order_made(order),
         "expires_at": order.expires_at.isoformat(),
         "paid_at": order.paid_at.isoformat() if order.paid_at else None,
+        "providers": list(ways_to_pay.available(order.currency, at=at)) if order.state == OrderState.PLACED else [],
         "attempts": [
             {
                 "attempt": attempt.reference,

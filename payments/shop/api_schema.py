@@ -186,6 +186,7 @@ READ_ORDER = extend_schema(
                 "state": "paid",
                 "expires_at": "2026-11-21T13:00:00+00:00",
                 "paid_at": "2026-11-21T12:04:31+00:00",
+                "providers": [],
                 "attempts": [
                     {
                         "attempt": _ATTEMPT,
@@ -205,8 +206,9 @@ OPEN_ATTEMPT = extend_schema(
     operation_id="open_attempt",
     summary="Open an attempt to pay",
     description=(
-        "Opens the provider's page for the order, or goes on with the one that stands open: an order has one live "
-        "attempt at most. Send the shopper to `redirect_url`. That they come back says nothing; read the order.\n\n"
+        "Opens the provider's page for the order (or the shop's own page with the provider's card form), or goes on "
+        "with the one that stands open: an order has one live attempt at most. Send the shopper to `redirect_url`. "
+        "That they come back says nothing; read the order.\n\n"
         "202: the provider has not answered. Send the same request with the same key again in a few seconds; it goes "
         "on with this attempt and never opens a second one."
     ),

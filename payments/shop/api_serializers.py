@@ -120,6 +120,11 @@ class OrderRead(OrderMade):
 
     expires_at = serializers.DateTimeField(help_text="Until then it can be paid.")
     paid_at = serializers.DateTimeField(allow_null=True, help_text="When the money moved; null while it has not.")
+    providers = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="Where a payment of it may begin now, in the shop's order: without those that are away, or do not "
+        "take its currency. Empty once it needs no payment.",
+    )
     attempts = AttemptSummary(many=True, help_text="The latest attempts to pay, newest first; 20 at most.")
 
 

@@ -8,7 +8,6 @@ from datetime import datetime
 
 from django.urls import reverse
 
-from integrations import providers
 from orders.models import Order, Transition
 from orders.money import Money
 from orders.states import OrderState
@@ -18,6 +17,7 @@ from payments.models.capture import Disposition
 from payments.refund_arrival import arrives_by
 from payments.shop.page_data import AttemptView, MoneyBack, OrderView
 from payments.states import DisputeState, RefundState
+from payments.ways_to_pay import ways_to_pay
 
 PROVIDER_NAMES = {"stripe": "Card or bank (Stripe)", "paypal": "PayPal", "square": "Card (Square)", "nmi": "Card (NMI)"}
 
@@ -35,6 +35,7 @@ def view_of(order: Order, *, now: datetime, paying: bool = False, choosing: bool
     of_payment = [each for each in refunds if each.capture.disposition == Disposition.APPLIED]
     paid_by = order.captures.filter(disposition=Disposition.APPLIED).select_related("attempt").first()
     dispute = _dispute_to_show(order)
+    ways = ways_to_pay(order.currency, at=now)
     return OrderView(
         now=now,
         order_number=order.number,
@@ -60,7 +61,8 @@ def view_of(order: Order, *, now: datetime, paying: bool = False, choosing: bool
         disputed_at=dispute.opened_at if dispute else None,
         disputed_display=dispute.amount.format(locale=order.locale) if dispute else "",
         dispute_lost_at=dispute.closed_at if dispute else None,
-        provider_count=len(providers.offered()),
+        provider_count=sum(way.available for way in ways),
+        ways_away=tuple(provider_name(way.provider) for way in ways if not way.available),
     )
 
 

@@ -84,7 +84,8 @@ class OrderView:
     ones, oldest first; `extra_refunds`: those of money beyond what the order owed. Addresses: `pay_url` /pay/<token>/
     (GET shows, POST opens or continues), `order_url` /orders/<token>/, `check_url` what *Check again* follows
     (/pay/<token>/return/: it looks, then comes back), `again_url` (POST) makes a new basket of the same goods.
-    `provider_count`: how many methods can be chosen. `zone`: in which times are told.
+    `provider_count`: how many methods can be chosen; `ways_away`: the names of those that could be, and are not
+    available just now. `zone`: in which times are told.
     """
 
     now: datetime
@@ -112,4 +113,5 @@ class OrderView:
     disputed_display: str = ""
     dispute_lost_at: datetime | None = None
     provider_count: int = 1
+    ways_away: tuple[str, ...] = ()
     zone: tzinfo = UTC

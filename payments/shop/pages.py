@@ -152,6 +152,8 @@ def _pending(view: OrderView, *, since: datetime | None) -> Page:
 
 def _not_started(view: OrderView) -> Page:
     attempt = view.attempt
+    if view.paying and not view.provider_count:
+        return _no_way(view)
     closed = attempt is not None and attempt.state in (AttemptState.CANCELLED, AttemptState.FAILED)
     earlier: tuple[str, ...] = ()
     if attempt is not None and closed and _ended_unpaid(attempt):
@@ -163,6 +165,25 @@ def _not_started(view: OrderView) -> Page:
         text=(f"Total: {view.total_display}", *earlier),
         buttons=() if view.paying else (Button("Pay", "link", view.pay_url, primary=True),),
         pay_action=ACTION_START if view.paying else "",
+    )
+
+
+def _no_way(view: OrderView) -> Page:
+    """Nobody can take the money now, or ever in this currency: say so, and what to do."""
+    if not view.ways_away:
+        return _page(
+            view,
+            "not_started",
+            "This order can't be paid online",
+            text=(f"No way to pay takes the currency of {view.total_display}. Please order in another one.",),
+        )
+    until = when(view.expires_at, zone=view.zone)
+    return _page(
+        view,
+        "not_started",
+        "Paying is not possible at this moment",
+        text=(f"{NO_MONEY} Your order of {view.total_display} is kept until {until}.", "Please try again in a minute."),
+        buttons=(Button("Try again", "link", view.pay_url, primary=True),),
     )
 
 

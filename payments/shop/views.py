@@ -21,7 +21,7 @@ from django.views.decorators.http import require_GET, require_safe
 from integrations import flood, providers
 from integrations.http import total_deadline
 from orders.models import Order
-from payments import checkout
+from payments import checkout, ways_to_pay
 from payments.models import PaymentAttempt
 from payments.settlement import look
 from payments.shop import order_view
@@ -98,8 +98,7 @@ def status(request: HttpRequest, token: str) -> HttpResponseBase:
 def _start(request: HttpRequest, order: Order) -> HttpResponseBase:
     if _asks_too_often(request):
         return _render_pay(request, order, problem=TOO_OFTEN, status=429)
-    offered = providers.offered()
-    provider = request.POST.get("provider") or _current_provider(order) or (offered[0] if offered else "")
+    provider = request.POST.get("provider") or _usual_provider(order)
     try:
         opening = checkout.open_attempt(
             order_id=order.pk,
@@ -121,7 +120,8 @@ def _start(request: HttpRequest, order: Order) -> HttpResponseBase:
 
 
 def _render_pay(request: HttpRequest, order: Order, *, problem: str = "", status: int = 200) -> HttpResponse:
-    view = order_view.view_of(order, now=timezone.now(), paying=True, choosing="other" in request.GET)
+    now = timezone.now()
+    view = order_view.view_of(order, now=now, paying=True, choosing="other" in request.GET)
     page = page_for(view)
     context = {
         "page": page,
@@ -129,16 +129,25 @@ def _render_pay(request: HttpRequest, order: Order, *, problem: str = "", status
         "lines": order_view.lines_of(order),
         "total_display": view.total_display,
         "receipt": receipt_for(view) if page.show_receipt else (),
-        "providers": [{"name": name, "label": order_view.provider_name(name)} for name in providers.offered()],
+        "providers": [
+            {"name": name, "label": order_view.provider_name(name)}
+            for name in ways_to_pay.available(order.currency, at=now)
+        ],
+        "away": view.ways_away,
         "problem": problem,
         "status_version": order_view.version_of(order),
     }
     return render(request, "payments/pay.html", context, status=status)
 
 
-def _current_provider(order: Order) -> str:
-    attempt = checkout.live_attempt(order.pk)
-    return attempt.provider if attempt else ""
+def _usual_provider(order: Order) -> str:
+    """Return where a button without a choice goes: on with the live attempt, back to the last one's, else to the first
+    that is available."""
+    if live := checkout.live_attempt(order.pk):
+        return live.provider
+    available = ways_to_pay.available(order.currency, at=timezone.now())
+    last = order.attempts.order_by("-pk").values_list("provider", flat=True).first()
+    return last if last in available else next(iter(available or providers.enabled()), "")
 
 
 def _may_have_news(attempt: PaymentAttempt) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 
 from payments.models.call import Operation
-from payments.situation import Attempt, Situation
+from payments.situation import Attempt, Call, Situation
 from payments.states import AttemptState, EventState
 from payments.why.answer import Why, decline, ended, is_placed, lag, moment, tries, when
 
@@ -75,20 +75,31 @@ def page_open(it: Situation) -> Why | None:
 
 
 def capture_on_its_way(it: Situation) -> Why | None:
-    """Money is reserved; taking it is ours."""
+    """Taking the money is ours: it is reserved or approved, or was given by the card form on our page."""
     attempt, call = it.attempt, it.call
-    sending = call is not None and call.operation == Operation.CAPTURE
+    sending = call is not None and call.operation in (Operation.CAPTURE, Operation.PAY)
     authorized = attempt is not None and attempt.state == AttemptState.AUTHORIZED and not attempt.in_review
     if not is_placed(it) or attempt is None or not (sending or authorized):
         return None
     error = f" Last error: {ended(call.error)}" if call and call.error else ""
+    again = call is None or call.next_try_at is not None
     return Why(
         "capture_on_its_way",
         "wait",
-        f"The money is reserved at {attempt.label}, and our capture is on its way.{error}",
-        "It is sent, under one key however often, and we look",
+        f"{_ours_to_take(attempt, call, authorized=authorized)} is on its way.{error}",
+        "It is sent, under one key however often, and we look"
+        if again
+        else "It is not sent again, since that could take the money twice; we look for what became of it",
         call.next_try_at if call and call.next_try_at else attempt.next_look_at,
     )
+
+
+def _ours_to_take(attempt: Attempt, call: Call | None, *, authorized: bool) -> str:
+    if call is not None and call.operation == Operation.PAY:
+        return f"The shopper gave a card in {attempt.label}'s form, and our request to take the money"
+    if authorized:
+        return f"The money is reserved at {attempt.label}, and our capture"
+    return f"The shopper has approved the payment at {attempt.label}, and our capture"
 
 
 def notice_queued(it: Situation) -> Why | None:

@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 from django.db import connection
 
-from payments.management.demo.place import new_stripe_webhook_secret
+from payments.management.demo.stand_ins import new_stripe_webhook_secret
 from payments.models import ProviderEvent
 from tests.benchmarks.figures import Figure, figure, missed, print_table
 from tests.benchmarks.load import Outcome

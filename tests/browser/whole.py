@@ -36,7 +36,7 @@ class WholeShop:
     def __init__(self, running: Running) -> None:
         self._running = running
         self.url = running.addresses.shop
-        self.provider_url = running.addresses.sandbox
+        self.provider_url = running.addresses.sandboxes["stripe"]
         self.provider = SandboxControl(self.provider_url)
         self.staff_cookies: dict[str, list[SetCookieParam]] = {}
         """Of sessions of staff that stand open, by name (tests/browser/staff_sign_in.py)."""

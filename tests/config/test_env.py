@@ -194,6 +194,7 @@ REFUSED = [
     ("WEBHOOK_IP_ALLOWLISTS", "stripe=", "cannot be understood"),
     ("WEBHOOK_IP_ALLOWLISTS", "stripe=1.2.3.4;stripe=1.2.3.5", "cannot be understood"),
     ("WEBHOOK_IP_ALLOWLISTS", "stripe=1.2.3", "no address or network"),
+    ("OUTGOING_ADDRESSES", "9.9.9", "no address or network"),
     ("EMAIL_URL", "smtp://mail.example?tls=maybe", "cannot be understood"),
     ("EMAIL_URL", "smtps://mail.example?tls=none", "cannot be understood"),
     ("EMAIL_URL", "smtp://", "cannot be understood"),
@@ -214,6 +215,8 @@ REFUSED = [
     ("STRIPE_WEBHOOK_SECRETS", "secret-secret-secret", "of no known form"),
     ("STRIPE_THREE_D_SECURE", "never", "Use one of automatic, any, challenge"),
     ("PAYMENTS_PROVIDERS", "stripe,paypal", "offers paypal without its keys. Set PAYPAL_CLIENT_ID"),
+    ("PAYMENTS_PRESENTATION", "framed", "cannot be understood near 'framed'. Write e.g. hosted,square=embedded"),
+    ("PAYMENTS_PRESENTATION", "hosted,square=embedded,square=hosted", "cannot be understood near 'square=hosted'"),
     ("LOG_LEVEL", "chatty", "Use one of DEBUG"),
 ]
 

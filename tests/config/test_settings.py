@@ -37,10 +37,10 @@ def test_every_answer_is_guarded(client: Client, path: str) -> None:
 
 
 def test_the_pay_pages_are_the_only_foreign_hosts_a_form_may_end_on() -> None:
-    official = pay_page_origins(["stripe"], stripe_api_base="https://api.stripe.com")
+    official = pay_page_origins(["stripe"], api_bases={"stripe": "https://api.stripe.com"})
     assert official == ["https://checkout.stripe.com"]
-    assert pay_page_origins(["stripe"], stripe_api_base="http://127.0.0.1:8001/x") == ["http://127.0.0.1:8001"]
-    assert pay_page_origins([], stripe_api_base="https://api.stripe.com") == []
+    assert pay_page_origins(["stripe"], api_bases={"stripe": "http://127.0.0.1:8001/x"}) == ["http://127.0.0.1:8001"]
+    assert pay_page_origins([], api_bases={"stripe": "https://api.stripe.com"}) == []
 
 
 @pytest.mark.django_db  # closing an answer looks at the connections

@@ -23,6 +23,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
+def pytest_sessionstart(session: pytest.Session) -> None:
+    """Refuse a stand that cannot be found before anything is collected."""
+    if session.config.getoption("--conformance-stand", default=None):
+        chosen(session.config)
+
+
 def chosen(config: pytest.Config) -> list[type[Stand]]:
     """Return the stands of this run. Raises UsageError for one that cannot be found."""
     named = config.getoption("--conformance-stand", default=None)

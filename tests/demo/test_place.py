@@ -12,8 +12,14 @@ from config import env
 from payments.management.demo import parts
 from payments.management.demo.mails import MailWatch
 from payments.management.demo.place import Addresses, Place
+from payments.management.demo.stand_ins import STAND_INS
 
-ADDRESSES = Addresses("http://127.0.0.1:8123", "http://127.0.0.1:4123", "http://127.0.0.1:4124")
+ADDRESSES = Addresses(
+    shop="http://127.0.0.1:8123",
+    receiver="http://127.0.0.1:4124",
+    sandboxes={name: f"http://127.0.0.1:{4200 + number}" for number, name in enumerate(STAND_INS)},
+)
+SANDBOX = ADDRESSES.sandboxes["stripe"]
 
 
 @pytest.fixture
@@ -58,7 +64,7 @@ def test_what_a_killed_one_said_counts_for_nothing(place: Place) -> None:
 def test_nobody_else_can_read_what_it_keeps(place: Place, taken: int) -> None:
     place.say_running(ADDRESSES, pid=1, ready=True)
     known = parts.secrets_of(place)
-    place.keep_environment(parts.shared_environment(ADDRESSES, known, environment="demo"))
+    place.keep_environment(parts.shared_environment(place, ADDRESSES, known, environment="demo"))
     files = [place.home, *place.home.rglob("*")]
     assert len(files) > 8
     assert [file for file in files if file.stat().st_mode & 0o077] == []
@@ -70,11 +76,11 @@ def test_secrets_are_made_once(place: Place) -> None:
 
 def test_commands_beside_it_meet_the_same_sandbox(place: Place) -> None:
     known = parts.secrets_of(place)
-    place.keep_environment(parts.shared_environment(ADDRESSES, known, environment="demo"))
+    place.keep_environment(parts.shared_environment(place, ADDRESSES, known, environment="demo"))
     read = env.load({}, base_dir=place.base_dir)
     assert (read.environment, read.public_base_url) == ("demo", ADDRESSES.shop)
-    assert (read.stripe.api_base, read.stripe.api_key) == (ADDRESSES.sandbox, known.stripe_key)
-    assert read.stripe.webhook_secrets == (known.stripe_webhook_secret,)
+    assert (read.stripe.api_base, read.stripe.api_key) == (SANDBOX, known.of_providers["stripe"]["stripe_key"])
+    assert read.stripe.webhook_secrets == (known.of_providers["stripe"]["stripe_webhook_secret"],)
 
 
 @pytest.mark.parametrize(
@@ -87,9 +93,9 @@ def test_commands_beside_it_meet_the_same_sandbox(place: Place) -> None:
     ids=["not the demo", "own key", "own address"],
 )
 def test_its_variables_mix_with_nobody_elses(place: Place, environ: dict[str, str]) -> None:
-    place.keep_environment(parts.shared_environment(ADDRESSES, parts.secrets_of(place), environment="demo"))
+    place.keep_environment(parts.shared_environment(place, ADDRESSES, parts.secrets_of(place), environment="demo"))
     read = env.load(environ, base_dir=place.base_dir)
-    assert ADDRESSES.sandbox != read.stripe.api_base
+    assert read.stripe.api_base != SANDBOX
     assert read.public_base_url != ADDRESSES.shop
 
 
@@ -102,19 +108,22 @@ def test_programs_get_the_demos_keys_whatever_the_shell_has(place: Place) -> Non
         "DATABASE_URL": "postgresql://a@b/c",
     }
     known = parts.secrets_of(place)
+    key = known.of_providers["stripe"]["stripe_key"]
     for program in parts.programs(place, ADDRESSES, known, environment="demo", inherited=shell):
-        assert program.environment["STRIPE_API_KEY"] == known.stripe_key
+        assert program.environment["STRIPE_API_KEY"] == key
         assert program.environment["EMAIL_URL"] == "console:"
         assert program.environment["DATABASE_URL"] == "postgresql://a@b/c"
-        assert not {"STRIPE_API_KEY_FILE", "PAYPAL_CLIENT_ID"} & program.environment.keys()
-        assert known.stripe_key not in repr(program)
+        assert "STRIPE_API_KEY_FILE" not in program.environment
+        assert program.environment.get("PAYPAL_CLIENT_ID") != "mine"
+        assert key not in repr(program)
 
 
 def test_the_web_goes_before_the_workers_and_the_stand_ins_go_last(place: Place) -> None:
     programs = parts.programs(place, ADDRESSES, parts.secrets_of(place), environment="demo")
     waves = {program.name: program.wave for program in programs}
     assert waves["web"] == waves["tick"] > waves["look"] == waves["deliver"] == waves["keep"]
-    assert waves["keep"] > waves["sandbox"] == waves["receiver"]
+    assert waves["keep"] > waves["sandbox-stripe"] == waves["receiver"]
+    assert {f"sandbox-{provider}" for provider in STAND_INS} <= set(waves)
 
 
 class TestMails:

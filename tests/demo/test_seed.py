@@ -22,11 +22,10 @@ from payments.roles import roles_of
 from tests.fake_provider import FakeProvider
 from tests.world import World
 
-ADDRESSES = Addresses("http://127.0.0.1:8000", "http://127.0.0.1:4010", "http://127.0.0.1:4020")
-MOVED = Addresses("http://127.0.0.1:8000", "http://127.0.0.1:4010", "http://127.0.0.1:5020")
+ADDRESSES = Addresses(shop="http://127.0.0.1:8000", receiver="http://127.0.0.1:4020", sandboxes={})
+MOVED = Addresses(shop="http://127.0.0.1:8000", receiver="http://127.0.0.1:5020", sandboxes={})
 KNOWN = Secrets(
-    stripe_key="sk_" + "test_x",
-    stripe_webhook_secret="whsec_" + "x" * 24,
+    of_providers={},
     receiver_secret="whsec_" + "eA" * 22,
     staff={name: SignIn("abcde-fghjk-mnpqr-stuvw", "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP") for name in PEOPLE},
 )

@@ -10,7 +10,7 @@ import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test.utils import CaptureQueriesContext
 
-from integrations import breaker, delivery, providers
+from integrations import breaker, delivery
 from integrations.breaker import BreakerRefused, ProviderGate, Seen, Sign, Subject
 from integrations.connectors.contract import Verdict
 from integrations.contract import (
@@ -413,12 +413,3 @@ class TestProviders:
         monkeypatch.setattr(Breaker.objects, "filter", away)
         stripe.fetch(IDS)
         assert calls == ["asked"]
-
-    def test_a_paused_one_is_not_offered(self, now: datetime, settings: Any) -> None:
-        settings.PAYMENTS_PROVIDERS = ("stripe", "other")
-        assert providers.offered() == ("stripe", "other")
-        breaker.pause(STRIPE, actor="user:7", reason="x", now=now)
-        assert providers.offered() == ("other",)
-        assert providers.enabled() == ("stripe", "other"), "its webhooks are still taken"
-        breaker.resume(STRIPE, actor="user:7", reason="x", now=now)
-        assert providers.offered() == ("stripe", "other")

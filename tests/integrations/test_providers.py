@@ -10,9 +10,11 @@ from typing import Any
 
 import pytest
 
-from integrations import credentials, providers
+from config.variables import TABLE
+from integrations import providers
 from integrations.contract import Mode, ProviderMisconfigured
 from integrations.guard import GuardedProvider
+from integrations.providers.wirings import WIRINGS
 
 SECRET = "whsec_test_of_thirty_eight_characters_"
 
@@ -61,9 +63,27 @@ def test_it_is_made_anew_when_one_of_its_settings_changes(settings: Any, name: s
 
 
 def test_every_setting_it_reads_is_watched() -> None:
-    read = {name for name in providers._stripe.__code__.co_names if name.startswith("STRIPE_")}
-    read |= {kind.setting for (provider, _), kind in credentials.KINDS.items() if provider == "stripe"}
-    assert read == set(providers.OWN_SETTINGS["stripe"])
+    for name, wiring in WIRINGS.items():
+        read = {used for used in wiring.make.__code__.co_names if used.startswith(f"{name.upper()}_")}
+        read |= {kind.setting for kind in wiring.keys.values()}
+        assert read == set(wiring.settings), name
+
+
+def test_each_wiring_is_whole() -> None:
+    """What the rest of the service reads of a provider, said without gaps."""
+    for name, wiring in WIRINGS.items():
+        assert wiring.name == name
+        assert wiring.label
+        assert wiring.mixed_modes, "test and live must be told apart (DESIGN.md, invariant 10)"
+        assert wiring.mixed_modes <= set(wiring.numbers), "what stops the start is a numbered check too"
+        assert set(wiring.numbers.values()) <= {"E001", "E002", "E003", "E004"}
+        assert not wiring.missing & set(wiring.numbers)
+        for code in (*wiring.numbers, *wiring.missing):
+            assert code.startswith(f"{name}.")
+        for kind in wiring.keys.values():
+            assert kind.setting in TABLE
+            assert TABLE[kind.setting].secret, "an integration key is a secret"
+        assert set(wiring.settings) <= set(TABLE)
 
 
 def test_a_forked_worker_makes_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime
 from threading import Barrier
 from time import sleep
@@ -14,12 +15,13 @@ import pytest
 from django.db import OperationalError, connections, transaction
 from psycopg.errors import DeadlockDetected, SerializationFailure
 
-from integrations.contract import ProviderIds
+from integrations.contract import Presentation, ProviderIds
 from integrations.models import OutboxEvent
 from orders.models import Order
-from payments import inbox, settlement, working
+from payments import checkout, inbox, settlement, working
 from payments.models import Capture, LedgerTransaction, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.settlement import lock, look
+from tests.fake_forms import without_keys
 from tests.fake_provider import FakeProvider
 from tests.world import World
 
@@ -96,6 +98,36 @@ def test_32_different_events_of_one_payment_are_used_by_few_looks(world: World) 
     assert set(ProviderEvent.objects.values_list("state", flat=True)) == {"processed"}
     assert world.order.state == "paid"
     assert OutboxEvent.objects.filter(fact="order.paid").count() == 1
+
+
+def test_32_forms_posted_at_once_pay_once(world: World) -> None:
+    world.provider.capabilities = replace(world.provider.capabilities, **without_keys())
+    world.provider.tells_of_unpaid = False
+    world.press_pay()
+    reference = world.attempt.reference
+
+    def pay(number: int) -> PaymentAttempt:
+        return checkout.pay_with_token(
+            order_id=world.order_id, reference=reference, token=f"tok-{number}", clock=world.clock, actor="shopper"
+        )
+
+    assert [each for each in at_once(pay) if isinstance(each, Exception)] == []
+    assert len(world.provider.tokens) == ProviderCall.objects.filter(operation="pay").count() == 1
+    assert Capture.objects.count() == 1
+    assert world.order.state == "paid"
+
+
+def test_32_looks_at_an_approval_and_4_workers_capture_once(world: World) -> None:
+    world.provider.capabilities = replace(world.provider.capabilities, moved_by_us=frozenset({Presentation.HOSTED}))
+    world.press_pay()
+    world.provider.approve(world.provider.the_payment())
+    attempt_id = world.attempt.pk
+    results = at_once(lambda number: look(attempt_id, clock=world.clock, actor=f"t{number}"))
+    assert [result for result in results if isinstance(result, Exception)] == []
+    at_once(lambda _: working.drain_looks(clock=world.clock), count=4)
+    assert [verb for verb, _ in world.provider.calls if verb == "capture"] == ["capture"]
+    assert Capture.objects.count() == ProviderCall.objects.filter(operation="capture").count() == 1
+    assert world.order.state == "paid"
 
 
 def test_two_providers_chosen_in_two_tabs_leave_one_live_attempt(world: World) -> None:

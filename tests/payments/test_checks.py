@@ -69,7 +69,7 @@ def test_stripe(settings: Any, environment: str, changes: dict[str, Any], wanted
     secrets = {"STRIPE_WEBHOOK_SECRETS": ("whsec_" + "a" * 32,)}
     for name, value in {"ENVIRONMENT": environment, **secrets, **changes}.items():
         setattr(settings, name, value)
-    assert numbers(checks.check_stripe()) == wanted
+    assert numbers(checks.check_credentials()) == wanted
 
 
 def test_adapters(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:

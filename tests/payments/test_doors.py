@@ -68,7 +68,6 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> None:
     guarded = GuardedProvider(adapter)
     monkeypatch.setattr(providers, "get", lambda name: guarded)
     monkeypatch.setattr(providers, "enabled", lambda: ("stripe",))
-    monkeypatch.setattr(providers, "offered", lambda: ("stripe",))
 
 
 @pytest.fixture

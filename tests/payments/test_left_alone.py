@@ -45,7 +45,7 @@ def test_at_a_paused_provider_no_payment_begins(world: World) -> None:
     breaker.pause(STRIPE, actor="user:7", reason="double charges", now=world.now)
     with pytest.raises(checkout.CannotPay) as refused:
         world.press_pay()
-    assert refused.value.code == "unknown_provider"
+    assert refused.value.code == "provider_refused"
     assert world.press_pay("other").redirect_url, "another one is still offered"
 
 

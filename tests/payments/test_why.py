@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.states import OrderState
+from payments.models.call import Operation
 from payments.models.case import CaseKind
 from payments.situation import Situation
 from payments.states import AttemptState
@@ -200,7 +201,26 @@ def test_a_rule_says_this(rule: str) -> None:
 
 
 # Variants within a rule: what it is about, the situation, what must be read.
+OUR_CAPTURE = SITUATIONS["capture_on_its_way"].call or pytest.fail("the situation has a call")
+
 VARIANTS: dict[str, tuple[Situation, str]] = {
+    "a payment by token whose answer was lost": (
+        replace(
+            SITUATIONS["capture_on_its_way"],
+            attempt=attempt(page_open=False),
+            call=replace(OUR_CAPTURE, operation=Operation.PAY, next_try_at=None),
+        ),
+        (
+            "The shopper gave a card in Stripe's form, and our request to take the money is on its way. "
+            "Last error: No answer in time."
+        ),
+    ),
+    "approved, not captured": (
+        replace(
+            SITUATIONS["capture_on_its_way"], attempt=attempt(page_open=False), call=replace(OUR_CAPTURE, error="")
+        ),
+        "The shopper has approved the payment at Stripe, and our capture is on its way.",
+    ),
     "never answered": (
         placed(attempt=attempt(looked_at=None, said="", look_failures=1, look_error="unavailable: away")),
         "Cannot ask Stripe; it has told us nothing since the payment began at 14:01 UTC (1 try since).",

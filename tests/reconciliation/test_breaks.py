@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from payments.management.demo.place import new_stripe_webhook_secret
+from payments.management.demo.stand_ins import new_stripe_webhook_secret
 from payments.models import ReconciliationFinding, ReconciliationRun
 from payments.models.reconciliation import Difference
 from tests.processes import Process, Processes, eventually, running

@@ -6,15 +6,17 @@ says. One made at the provider is found by a look and recorded all the same.
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
-from integrations.contract import InvalidRequest, Unavailable
+from integrations.contract import ConfigurationError, InvalidRequest, Unavailable
 from payments import call_answers, call_requests, calls
 from payments.models import Capture, Case, Refund
 from payments.refund_requests import CannotRefund, left_of
 from payments.settlement import look
+from tests.fake_forms import without_keys
 from tests.fake_provider import Payment
 from tests.world import World
 
@@ -230,3 +232,52 @@ def test_a_refund_of_theirs_that_fails_ends_its_case(world: World, payment: Paym
     world.provider.decide_refund(made.refund_id, "failed")
     world.sweep_until(lambda: world.refund_states() == ["failed"], limit_minutes=60)
     assert (states(world), world.balance(), world.cases()) == (("paid", "paid"), PAID, [])
+
+
+# --- at a provider that knows no idempotency keys ----------------------------------------------------------------
+
+
+@pytest.fixture
+def without(world: World, payment: Payment) -> World:
+    world.provider.capabilities = replace(world.provider.capabilities, **without_keys())
+    return world
+
+
+def refunds_sent(world: World) -> int:
+    return [verb for verb, _ in world.provider.calls].count("refund")
+
+
+def test_without_keys_a_lost_answer_is_found_by_a_look(without: World) -> None:
+    world = without
+    refund = world.ask_refund()
+    world.provider.lose_answer_once = True
+    call = calls.send(refund.calls.get().pk, clock=world.clock)
+    assert (call.state, call.next_try_at) == ("unknown", None)
+    world.wait(seconds=1)
+    world.work()
+    assert (world.refund_states(), refunds_sent(world)) == (["succeeded"], 1)
+    assert refund.calls.get().state == "answered"
+
+
+def test_without_keys_a_refund_that_never_was_fails_after_the_lag_and_is_not_sent_again(without: World) -> None:
+    world = without
+    refund = world.ask_refund()
+    world.provider.fail_next = [Unavailable("the connection broke")]
+    calls.send(refund.calls.get().pk, clock=world.clock)
+    world.wait(seconds=60)
+    world.work()
+    assert world.refund_states() == ["requested"], "“not found” may still be too early"
+    world.sweep_until(lambda: world.refund_states() == ["failed"], limit_minutes=20)
+    assert world.refund_states() == ["failed"]
+    assert (refunds_sent(world), world.cases()) == (1, ["refund_failed"])
+
+
+def test_without_keys_what_was_refused_for_our_key_goes_on_once_it_is_mended(without: World) -> None:
+    world = without
+    refund = world.ask_refund()
+    world.provider.fail_next = [ConfigurationError("this key may not refund")]
+    calls.send(refund.calls.get().pk, clock=world.clock)
+    assert world.cases() == ["provider_configuration"]
+    world.wait(minutes=5)
+    world.work()
+    assert (world.refund_states(), refunds_sent(world)) == (["succeeded"], 2)

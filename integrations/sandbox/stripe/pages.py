@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
 from integrations.sandbox import journal
 from integrations.sandbox.objects import Stored
+from integrations.sandbox.page import STYLE_HASH
 from integrations.sandbox.store import Store, Transaction
 from integrations.sandbox.stripe import cards, html, payments, sessions
 from integrations.sandbox.stripe.html import Filled, FormError
@@ -223,6 +224,6 @@ def _policy(targets: tuple[str | None, ...]) -> str:
     """No script at all. Browsers hold `form-action` against redirects too, so the shop's own origins stand in it."""
     origins = sorted({"{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in targets if url})
     return (
-        f"default-src 'none'; style-src 'sha256-{html.STYLE_HASH}'; base-uri 'none'; frame-ancestors"
+        f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; frame-ancestors"
         " 'none'; form-action 'self'" + "".join(f" {origin}" for origin in origins)
     )

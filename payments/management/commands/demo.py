@@ -12,11 +12,11 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 from django.utils import timezone
 
-from integrations.sandbox.process import PROVIDERS
 from payments.management.demo import once, tour
 from payments.management.demo.mails import MailWatch
 from payments.management.demo.place import DemoRuns, Place
 from payments.management.demo.run import Demo, DemoFailed, bring_up
+from payments.management.demo.stand_ins import STAND_INS
 from payments.management.reporting import Exit, ReportingCommand, refused
 
 ENVIRONMENTS = ("demo", "test")
@@ -38,7 +38,7 @@ class Command(ReportingCommand):
             action="store_true",
             help="one order from basket to delivered fact, in the running demo or in one started for it; prints JSON",
         )
-        parser.add_argument("--provider", choices=sorted(PROVIDERS), default="stripe", help="who is paid; with --once")
+        parser.add_argument("--provider", choices=sorted(STAND_INS), default="stripe", help="who is paid; with --once")
 
     def handle(self, *_: Any, once: bool, provider: str, **__: Any) -> None:
         if settings.ENVIRONMENT not in ENVIRONMENTS:

@@ -42,7 +42,7 @@ class Stage:
 
     @cached_property
     def sandbox(self) -> SandboxControl:
-        return SandboxControl(self.addresses.sandbox)
+        return SandboxControl(self.addresses.sandboxes["stripe"])
 
     @cached_property
     def receiver(self) -> ReceiverControl:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from integrations.sandbox.loopback import HOST, free_port
 from payments.management.demo import people
 from payments.management.demo.people import SignIn
-from payments.management.demo.place import Addresses, Place, new_stripe_key, new_stripe_webhook_secret
+from payments.management.demo.place import Addresses, Place
 from payments.management.demo.processes import Program
+from payments.management.demo.stand_ins import STAND_INS, Where
 
-SHOP_PORT, SANDBOX_PORT, RECEIVER_PORT = 8000, 4010, 4020
+SHOP_PORT, RECEIVER_PORT = 8000, 4020
 CLUSTERS = ("look", "deliver", "keep")
 WORKING = (*CLUSTERS, "tick")
 """The programs that say themselves that they work (integrations/heartbeat.py)."""
@@ -31,8 +32,8 @@ _OUR_OWN = {"PAYMENTS_PROVIDERS", "PUBLIC_BASE_URL", "ALLOWED_HOSTS", "TRUSTED_P
 class Secrets:
     """What the demo makes up for itself, once."""
 
-    stripe_key: str
-    stripe_webhook_secret: str
+    of_providers: Mapping[str, Mapping[str, str]]
+    """By provider and name (stand_ins.py)."""
     receiver_secret: str
     staff: Mapping[str, SignIn]
 
@@ -40,8 +41,10 @@ class Secrets:
 def secrets_of(place: Place) -> Secrets:
     """Return the demo's secrets, making them the first time."""
     return Secrets(
-        stripe_key=place.secret("stripe_key", new_stripe_key),
-        stripe_webhook_secret=place.secret("stripe_webhook_secret", new_stripe_webhook_secret),
+        of_providers={
+            provider: {name: place.secret(name, make) for name, make in stand_in.secrets.items()}
+            for provider, stand_in in STAND_INS.items()
+        },
         receiver_secret=place.secret("receiver_secret", _new_receiver_secret),
         staff=people.sign_ins_of(place),
     )
@@ -49,21 +52,37 @@ def secrets_of(place: Place) -> Secrets:
 
 def choose_addresses() -> Addresses:
     """Return where the demo's servers shall listen: their usual ports, or free ones where those are taken."""
-    shop, sandbox, receiver = (free_port(port) for port in (SHOP_PORT, SANDBOX_PORT, RECEIVER_PORT))
-    return Addresses(f"http://{HOST}:{shop}", f"http://{HOST}:{sandbox}", f"http://{HOST}:{receiver}")
+    return Addresses(
+        shop=_address(SHOP_PORT),
+        receiver=_address(RECEIVER_PORT),
+        sandboxes={provider: _address(stand_in.port) for provider, stand_in in STAND_INS.items()},
+    )
 
 
-def shared_environment(addresses: Addresses, known: Secrets, *, environment: str) -> dict[str, str]:
+def _address(port: int) -> str:
+    return f"http://{HOST}:{free_port(port)}"
+
+
+def shared_environment(place: Place, addresses: Addresses, known: Secrets, *, environment: str) -> dict[str, str]:
     """Return the variables that make a process part of this demo."""
-    return {
+    common = {
         "ENVIRONMENT": environment,
         "PUBLIC_BASE_URL": addresses.shop,
-        "PAYMENTS_PROVIDERS": "stripe",
-        "STRIPE_API_KEY": known.stripe_key,
-        "STRIPE_API_BASE": addresses.sandbox,
-        "STRIPE_WEBHOOK_SECRETS": known.stripe_webhook_secret,
+        "PAYMENTS_PROVIDERS": ",".join(STAND_INS),
         "EMAIL_URL": "console:",
     }
+    for provider, stand_in in STAND_INS.items():
+        common |= stand_in.variables(_where(provider, place, addresses, known))
+    return common
+
+
+def _where(provider: str, place: Place, addresses: Addresses, known: Secrets) -> Where:
+    return Where(
+        sandbox=addresses.sandboxes[provider],
+        shop=addresses.shop,
+        secrets=known.of_providers[provider],
+        state_dir=place.sandbox_state,
+    )
 
 
 def programs(
@@ -72,7 +91,7 @@ def programs(
     """Return every program of the demo, in the order to start them."""
     common = {
         **_without_our_own(inherited),
-        **shared_environment(addresses, known, environment=environment),
+        **shared_environment(place, addresses, known, environment=environment),
         "DJANGO_SETTINGS_MODULE": "config.settings",
         "PYTHONUNBUFFERED": "1",
     }
@@ -90,21 +109,39 @@ def programs(
 
 
 def stand_ins(place: Place, addresses: Addresses, known: Secrets, environment: Mapping[str, str]) -> list[Program]:
-    """Return the programs that play other companies: the provider's sandbox, and the receiver of our facts."""
-    sandbox = (
-        *_module("integrations.sandbox"),
-        *("--provider", "stripe", "--port", _port(addresses.sandbox), "--state-dir", str(place.sandbox_state)),
-        *("--webhook-url", f"{addresses.shop}/webhooks/stripe/", "--webhook-secret", known.stripe_webhook_secret),
-    )
+    """Return the programs that play other companies: the providers' sandboxes, and the receiver of our facts."""
     receiver = (
         *_module("integrations.sandbox.receiver"),
         *("--port", _port(addresses.receiver), "--state-dir", str(place.receiver_state)),
         *("--secret", known.receiver_secret),
     )
     return [
-        Program(name="sandbox", command=sandbox, environment=environment),
+        *(
+            Program(
+                name=f"sandbox-{provider}",
+                command=_sandbox(provider, _where(provider, place, addresses, known)),
+                environment=environment,
+            )
+            for provider in STAND_INS
+        ),
         Program(name="receiver", command=receiver, environment=environment),
     ]
+
+
+def is_stand_in(program: Program) -> bool:
+    """Return whether it plays another company, and so never asks the database."""
+    return program.name == "receiver" or program.name.startswith("sandbox-")
+
+
+def _sandbox(provider: str, where: Where) -> tuple[str, ...]:
+    stand_in = STAND_INS[provider]
+    signing = ("--webhook-secret", where.secrets[stand_in.signing]) if stand_in.signing else ()
+    return (
+        *_module("integrations.sandbox"),
+        *("--provider", provider, "--port", _port(where.sandbox), "--state-dir", str(where.state_dir)),
+        *("--webhook-url", f"{where.shop}/webhooks/{provider}/", *signing),
+        *stand_in.arguments(where),
+    )
 
 
 def _without_our_own(inherited: Mapping[str, str]) -> dict[str, str]:

@@ -16,13 +16,14 @@ class DemoRuns(Exception):
     """Another process keeps this demo running. Use it, or stop it first; the message says where it is."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Addresses:
     """Where the demo's servers answer, without a slash at the end."""
 
     shop: str
-    sandbox: str
     receiver: str
+    sandboxes: Mapping[str, str]
+    """By provider."""
 
 
 class Place:
@@ -73,7 +74,9 @@ class Place:
     def running(self) -> Addresses | None:
         """Return where the demo answers; None unless one runs and is ready."""
         told = self._told()
-        return Addresses(told["shop"], told["sandbox"], told["receiver"]) if told.get("ready") else None
+        if not told.get("ready"):
+            return None
+        return Addresses(shop=told["shop"], receiver=told["receiver"], sandboxes=told["sandboxes"])
 
     def refusal(self) -> DemoRuns:
         """Return what to say to somebody who wants to start it a second time."""
@@ -103,16 +106,6 @@ class Place:
         if not file.exists():
             _write_text(file, make())
         return file.read_text(encoding="ascii")
-
-
-def new_stripe_key() -> str:
-    """Return a key in the form of Stripe's test keys. It opens nothing but the sandbox."""
-    return "sk_" + "test_" + secrets.token_hex(24)
-
-
-def new_stripe_webhook_secret() -> str:
-    """Return a secret in the form of Stripe's signing secrets."""
-    return "whsec_" + secrets.token_hex(24)
 
 
 def new_password() -> str:

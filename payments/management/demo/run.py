@@ -84,19 +84,19 @@ def bring_up(place: Place, *, environment: str, clock: Clock, say: Say, stop_ask
 
 def _come_up(demo: Demo, *, environment: str, clock: Clock, say: Say, stop_asked: Callable[[], bool]) -> bool:
     place, addresses = demo.place, demo.addresses
-    place.keep_environment(parts.shared_environment(addresses, demo.known, environment=environment))
+    place.keep_environment(parts.shared_environment(place, addresses, demo.known, environment=environment))
     place.say_running(addresses, pid=os.getpid(), ready=False)
     began = clock()
     programs = parts.programs(place, addresses, demo.known, environment=environment)
     if migrations := _pending_migrations():
         # Those that ask the database come after its tables.
         say(f"Making the database's tables ({migrations} migrations)")
-        _start(demo, [program for program in programs if program.name in ("sandbox", "receiver")])
+        _start(demo, [program for program in programs if parts.is_stand_in(program)])
         call_command("migrate", verbosity=0, interactive=False)
-        _start(demo, [program for program in programs if program.name not in ("sandbox", "receiver")])
+        _start(demo, [program for program in programs if not parts.is_stand_in(program)])
     else:
         _start(demo, programs)
-    say("Starting shop, workers, sandbox and receiver")
+    say("Starting shop, workers, sandboxes and receiver")
     seed.rows(addresses, demo.known, now=clock())
     if not _wait_until(demo, lambda: _servers_answer(addresses), what="servers", stop_asked=stop_asked):
         return False
@@ -161,7 +161,7 @@ def _wait_until(demo: Demo, ready: Callable[[], bool], *, what: str, stop_asked:
 def _servers_answer(addresses: Addresses) -> bool:
     return (
         status_of(f"{addresses.shop}/readyz") == 200
-        and status_of(f"{addresses.sandbox}/") is not None
+        and all(status_of(f"{sandbox}/") is not None for sandbox in addresses.sandboxes.values())
         and status_of(f"{addresses.receiver}/") == 200
     )
 

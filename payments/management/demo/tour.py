@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.urls import NoReverseMatch, reverse
 
+from integrations.providers.wirings import WIRINGS
 from payments.management.demo.parts import Secrets
 from payments.management.demo.place import Addresses, Place
 from payments.management.demo.seed import DECLINED_CARD
@@ -19,7 +20,7 @@ _TOUR = """\
 {staff}{api}   Receiver   {receiver}/   what a CRM or an ERP was told
    Mail       a line here for each; whole in {deliver_log}
    Logs       {logs}/
-   Provider   a stand-in for Stripe on {sandbox}: no account, no network, no money
+{sandboxes}
 
  A TOUR. Commands go into a second terminal, in {base_dir}
  Where it says new, an order is placed first; the number of any order that is not paid yet does as well.
@@ -63,7 +64,7 @@ def text(addresses: Addresses, known: Secrets, place: Place, *, seconds: float) 
         rule="-" * 100,
         seconds=seconds,
         shop=addresses.shop,
-        sandbox=addresses.sandbox,
+        sandboxes=_sandboxes(addresses),
         receiver=addresses.receiver,
         staff=_staff(known),
         api=_api(addresses),
@@ -73,6 +74,13 @@ def text(addresses: Addresses, known: Secrets, place: Place, *, seconds: float) 
         declined=" ".join(DECLINED_CARD[start : start + 4] for start in range(0, 16, 4)),
         manage=MANAGE,
     )
+
+
+def _sandboxes(addresses: Addresses) -> str:
+    """Return a line for each provider's stand-in."""
+    told = [f"{WIRINGS[provider].label} on {address}" for provider, address in addresses.sandboxes.items()]
+    lines = [f"   Providers  stand-ins, without an account, a network or money: {told[0]}", *told[1:]]
+    return ("\n" + " " * 14).join(lines)
 
 
 def _staff(known: Secrets) -> str:

@@ -9,15 +9,14 @@ from django.conf import settings
 
 from integrations import credentials, credentials_in_use, probes, providers
 from integrations.contract import ConfigurationError, ProviderError, ProviderMisconfigured
-from integrations.providers.stripe.loopback import signed_event
+from integrations.providers.wiring import SignsEvent, Wiring
+from integrations.providers.wirings import WIRINGS
 from payments.management.doctor.examination import Place, Skipped, Unchecked, examination
 from payments.models import ProviderEvent
 from payments.states import EventState
 
 SKEW_SECONDS = 30
 """A provider refuses, and we refuse, a signature that is 300 s off; its Date header is exact to the second."""
-SIGNERS = {"stripe": signed_event}
-"""Providers whose webhooks we can sign as they do."""
 
 
 @examination(
@@ -67,11 +66,12 @@ def provider_clocks(place: Place) -> list[str]:
 def loopback(place: Place) -> list[str]:
     found: list[str] = []
     for name in _offered():
-        if name not in SIGNERS:
-            continue
+        wiring = WIRINGS.get(name)
+        if wiring is None or wiring.signed_event is None:
+            continue  # nobody but the provider signs its webhooks
         if settings.WEBHOOK_IP_ALLOWLISTS.get(name):
             raise Skipped("WEBHOOK_IP_ALLOWLISTS lets the provider's addresses in only, so this host cannot prove it.")
-        found += _prove(name, place)
+        found += _prove(wiring, wiring.signed_event, place)
     return found
 
 
@@ -82,16 +82,17 @@ def _offered() -> tuple[str, ...]:
     return offered
 
 
-def _prove(name: str, place: Place) -> list[str]:
+def _prove(wiring: Wiring, sign: SignsEvent, place: Place) -> list[str]:
     """Send one event for each secret in use, and see it in the inbox."""
+    name = wiring.name
     try:
         mode = providers.get(name).mode
     except ProviderMisconfigured as error:
         return [error.message]
     found = []
-    for value in credentials_in_use.current().of(name, "webhook_secret"):
+    for value in credentials_in_use.current().of(name, wiring.signing_key):
         event_id = f"evt_doctor_{uuid.uuid4().hex}"
-        headers, body = SIGNERS[name](secret=value.clear, event_id=event_id, mode=mode, now=place.clock())
+        headers, body = sign(secret=value.clear, event_id=event_id, mode=mode, now=place.clock())
         answer = probes.ask("POST", f"{place.url}/webhooks/{name}/", headers=headers, body=body)
         secret = f"{name}, secret {credentials.fingerprint(value.clear)}"
         if answer.status != 200:

@@ -20,6 +20,9 @@ from tests.conformance.features import Feature
 from tests.conformance.kit.shop import Shop, new_key
 from tests.conformance.stand import Stand
 
+STRANGE = ("..", "../x", "x/../y", "x/y", "x?y=1", "x#y", "x y", "x\ny", "x\x00", "%2e%2e", "\u0661", "x" * 1000)
+"""What no provider has for an id; in a path, it would lead elsewhere."""
+
 
 def test_a_payment_begins_where_it_can_be_paid(shop: Shop) -> None:
     payment = shop.start()
@@ -115,7 +118,8 @@ def test_closing_a_page_nobody_knows(stand: Stand, provider: GuardedProvider) ->
 def test_an_id_that_would_change_the_path_is_not_sent(stand: Stand, provider: GuardedProvider) -> None:
     """Ids come back from outside: from webhooks, lists, and people's fingers."""
     assert stand.hostile_ids, "name some ids that must not reach a path"
-    for ids in (*stand.hostile_ids, ProviderIds()):
+    strange = [ProviderIds(page_id=text) for text in STRANGE] + [ProviderIds(intent_id=text) for text in STRANGE]
+    for ids in (*stand.hostile_ids, *strange, ProviderIds()):
         for ask in (provider.fetch, lambda ids: provider.close(ids, idempotency_key=new_key())):
             with pytest.raises(InvalidRequest):
                 ask(ids)

@@ -206,9 +206,7 @@ def test_one_line_a_verb_and_nothing_of_the_shopper_in_it(shop: Shop) -> None:
         payment = shop.start()
         with pytest.raises(InvalidRequest):
             shop.start(shop.request(amount_minor=1))
-    assert [(line["event"], line["verb"], line["outcome"]) for line in lines] == [
-        ("provider_call", "start", "ok"),
-        ("provider_call", "start", "invalid_request"),
-    ]
+    of_verbs = [(line["verb"], line["outcome"]) for line in lines if line["event"] == "provider_call"]
+    assert of_verbs == [("start", "ok"), ("start", "invalid_request")]
     for secret in ("shopper@", payment.request.reference, payment.key):
         assert secret not in repr(lines)

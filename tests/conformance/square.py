@@ -1,0 +1,76 @@
+"""A Square sandbox in its own process, and the adapter in front of it."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from integrations.contract import PageLine, StartRequest
+from integrations.providers.square import SquareProvider
+from tests.sandbox.process import SandboxProcess
+
+TOKEN = "EAAAsandbox-token-of-nobody"
+LOCATION = "LSANDBOX00001"
+APPLICATION = "sandbox-sq0idb-sandbox"
+SIGNATURE_KEY = "square-signature-key-of-tests"
+WEBHOOK_URL = "http://127.0.0.1:9/webhooks/square/"
+
+
+def running(state_dir: Path, *, currency: str = "EUR", webhook_url: str = "") -> Iterator[SandboxProcess]:
+    """Yields a running sandbox of one location."""
+    process = SandboxProcess(
+        state_dir,
+        provider="square",
+        webhook_url=webhook_url or None,
+        webhook_secret=SIGNATURE_KEY,
+        arguments=("--account", f"{LOCATION}:{currency}"),
+    ).start()
+    yield process
+    process.stop()
+
+
+def settings(base: str, **changes: Any) -> dict[str, Any]:
+    """What the adapter is made from, aimed at `base`."""
+    wanted: dict[str, Any] = {
+        "environment": "test",
+        "access_token": TOKEN,
+        "location_id": LOCATION,
+        "application_id": APPLICATION,
+        "webhook_signature_keys": (SIGNATURE_KEY,),
+        "webhook_url": WEBHOOK_URL,
+        "currency": "EUR",
+        "api_base": base,
+    }
+    return wanted | changes
+
+
+def adapter(base: str, **changes: Any) -> SquareProvider:
+    """The adapter without its guard."""
+    return SquareProvider(**settings(base, **changes))
+
+
+def start_request(**changes: Any) -> StartRequest:
+    """A request for 49.90 EUR in two lines."""
+    wanted: dict[str, Any] = {
+        "reference": "pa_" + os.urandom(18).hex(),
+        "amount_minor": 4990,
+        "currency": "EUR",
+        "order_number": "S-1001",
+        "lines": (
+            PageLine(name="Teapot", quantity=1, unit_amount_minor=3990),
+            PageLine(name="Cup", quantity=2, unit_amount_minor=500),
+        ),
+        "email": "shopper@example.org",
+        "return_url": "https://shop.example/pay/t/return/",
+        "cancel_url": "https://shop.example/pay/t/",
+        "expires_at": datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1),
+    }
+    return StartRequest(**(wanted | changes))
+
+
+def new_key() -> str:
+    """An idempotency key as calls have them."""
+    return os.urandom(16).hex()
