@@ -108,7 +108,7 @@ ACTS: Sequence[tuple[str, ...]] = (
     ("our_refund", "refund_fails", "our_refund"), ("dispute",), ("dispute", "dispute_won"), ("dispute", "dispute_lost"),
     ("our_refund", "dispute", "dispute_lost"), ("dispute", "dispute_won", "our_refund"), ("payout",),
     ("our_refund", "payout"), ("their_refund", "refund_fails", "payout"), ("their_refund", "payout", "payout_fails"),
-    ("dispute", "dispute_lost", "payout"), ("our_refund", "payout", "refund_fails", "payout"),
+    ("dispute", "dispute_won", "payout"), ("our_refund", "payout", "refund_fails", "payout"),
 )  # fmt: skip
 
 
