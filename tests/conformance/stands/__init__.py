@@ -6,4 +6,6 @@ from __future__ import annotations
 STANDS = (
     "tests.conformance.stands.stripe:StripeStand",
     "tests.conformance.stands.stripe:StripeTestModeStand",
+    "tests.conformance.stands.square:SquareStand",
+    "tests.conformance.stands.square:SquareFrameStand",
 )
