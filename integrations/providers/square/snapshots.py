@@ -35,8 +35,8 @@ _LONGEST_METHOD = 40
 class Payment:
     """Square's objects of one payment. `payments` are those of the order, `refused` such as it does not name.
 
-    `link` is None where there is none (any more); `by_link`: whether it is paid by one. `ids` are ours of it (looking.py
-    says what they mean).
+    `link` is None where there is none (any more); `by_link`: whether it is paid by one. `ids` are ours of it:
+    looking.py says what they mean.
     """
 
     order: Answer
