@@ -281,6 +281,11 @@ PROVIDERS = (
         "Addresses that may post webhooks, e.g. `stripe=3.18.12.63,3.130.192.0/24;paypal=64.4.240.0/21`. A provider "
         "that is not named may post from anywhere; signatures are checked in any case.",
     ),
+    Variable(
+        "OUTGOING_ADDRESSES",
+        "Comma list of the public addresses and networks that our calls to providers leave from. `doctor` lists them "
+        "beside what each provider offers to restrict its key to them.",
+    ),
     Variable("STRIPE_API_KEY", "`sk_…` or a restricted `rk_…`.", secret=True),
     Variable(
         "STRIPE_WEBHOOK_SECRETS",
@@ -334,9 +339,20 @@ PROVIDERS = (
     ),
     Variable("SQUARE_CONNECT_TIMEOUT_SECONDS", "1 to 10.", "`3`"),
     Variable("SQUARE_READ_TIMEOUT_SECONDS", "1 to 12: a look ends within 15 s.", "`10`"),
-    Variable("NMI_SECURITY_KEY", "NMI's security key.", secret=True),
-    Variable("NMI_WEBHOOK_SIGNING_KEYS", "Comma list of NMI's signing keys.", secret=True),
-    Variable("NMI_API_BASE", "NMI's API.", "empty: `https://secure.nmi.com`"),
+    Variable("NMI_SECURITY_KEY", "NMI's private security key.", secret=True),
+    Variable("NMI_TOKENIZATION_KEY", "NMI's public key for Collect.js; every shopper's browser gets it."),
+    Variable(
+        "NMI_WEBHOOK_SIGNING_KEYS",
+        "Comma list of NMI's signing keys; each is tried, so that a new one can be put beside the old.",
+        secret=True,
+    ),
+    Variable("NMI_MERCHANT_ID", "The account's number, as webhooks name it (`event_body.merchant.id`)."),
+    Variable(
+        "NMI_API_BASE",
+        "NMI's gateway. Its keys carry no mark of test or live, so this decides: outside production it must be "
+        "`https://sandbox.nmi.com`, or the sandbox of the demo.",
+        "empty: `https://secure.nmi.com`",
+    ),
 )
 
 TABLE = {
@@ -353,7 +369,7 @@ PROVIDER_KEYS = {
         "SQUARE_CURRENCY",
         "SQUARE_WEBHOOK_SIGNATURE_KEYS",
     ),
-    "nmi": ("NMI_SECURITY_KEY", "NMI_WEBHOOK_SIGNING_KEYS"),
+    "nmi": ("NMI_SECURITY_KEY", "NMI_TOKENIZATION_KEY", "NMI_WEBHOOK_SIGNING_KEYS", "NMI_MERCHANT_ID"),
 }
 """The variables that make a provider usable. Setting any of them ends the silent demo (DESIGN.md, ENVIRONMENT)."""
 

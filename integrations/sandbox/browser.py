@@ -7,6 +7,7 @@ one hop at a time, so that each can be looked at.
 from __future__ import annotations
 
 import http.client
+import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
@@ -31,12 +32,16 @@ class NotOnThisMachine(ValueError):
 
 @dataclass(frozen=True)
 class Form:
-    """A form as it stands in a page: where it goes, its fields with their present values, its named buttons."""
+    """A form as it stands in a page: where it goes, its fields with their present values, its named buttons.
+
+    `data` is what its data attributes say, by name without `data-`.
+    """
 
     url: str
     method: str
     fields: Mapping[str, str]
     buttons: tuple[tuple[str, str], ...] = ()
+    data: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -113,6 +118,17 @@ class Browser:
         }
         body = urlencode(pairs).encode()
         return self._send(urllib.request.Request(form.url, data=body, headers=headers, method="POST"))
+
+    def post_json(self, url: str, message: Mapping[str, str]) -> dict[str, Any]:
+        """Send JSON as a script of that very server would, and return its JSON. Raises Surprise."""
+        parts = urlsplit(_local(url))
+        headers = {"Content-Type": "application/json", "Origin": f"{parts.scheme}://{parts.netloc}"}
+        page = self._send(urllib.request.Request(url, data=json.dumps(message).encode(), headers=headers))
+        try:
+            answer: dict[str, Any] = json.loads(page.expect(200).html)
+        except ValueError as error:
+            raise Surprise(f"{url} answers no JSON") from error
+        return answer
 
     def hop(self, page: Page) -> Page:
         """Follow one redirect. Raises Surprise where the page is none."""
@@ -221,7 +237,8 @@ class _Reader(HTMLParser):
     def _open_form(self, has: dict[str, str]) -> None:
         self._in_form, self._fields, self._buttons = True, {}, []
         url = urljoin(self._url, has.get("action") or self._url)
-        self.forms.append(Form(url=url, method=has.get("method", "get").upper(), fields={}))
+        data = {name.removeprefix("data-"): value for name, value in has.items() if name.startswith("data-")}
+        self.forms.append(Form(url=url, method=has.get("method", "get").upper(), fields={}, data=data))
 
     def _field(self, tag: str, has: dict[str, str]) -> None:
         name, value, kind = has.get("name", ""), has.get("value", ""), has.get("type", "")

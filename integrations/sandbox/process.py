@@ -10,6 +10,7 @@ from typing import Protocol
 
 from integrations.sandbox import webhooks
 from integrations.sandbox.control_api import ControlApi, ControlledProvider
+from integrations.sandbox.nmi.provider import NmiProvider
 from integrations.sandbox.paypal.provider import PayPalProvider
 from integrations.sandbox.server import Provider, SandboxServer
 from integrations.sandbox.square.provider import SquareProvider
@@ -34,6 +35,7 @@ PROVIDERS: dict[str, Callable[..., StandIn]] = {
     "stripe": StripeProvider,
     "paypal": PayPalProvider,
     "square": SquareProvider,
+    "nmi": NmiProvider,
 }
 DEFAULT_RETRY_SECONDS = (1.0, 5.0, 30.0)
 
@@ -61,7 +63,11 @@ class Sandbox:
         self._remember(options)
         provider = PROVIDERS[options.provider](store=self._store, nudge=self._nudge, account=options.account)
         self._sender = WebhookSender(
-            store=self._store, signer=provider.sign, workers=options.webhook_workers, on_idle=provider.tick
+            store=self._store,
+            signer=provider.sign,
+            workers=options.webhook_workers,
+            on_idle=provider.tick,
+            accepts=getattr(provider, "accepts", webhooks.any_success),
         )
         control = ControlApi(store=self._store, provider=provider, sender=self._sender)
         self._server = SandboxServer(port=options.port, store=self._store, provider=provider, control=control)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from urllib.parse import urljoin
 
 from integrations.sandbox.browser import Browser, Page, Surprise
 
@@ -40,12 +41,13 @@ class Shopper:
         return found[1]
 
     def open_provider_page(self, token: str, *, provider: str = "") -> Page:
-        """Press *Pay*, or *Continue*, and return the provider's page."""
+        """Press *Pay*, or *Continue*, and return the provider's page, or ours around its frame."""
         page = self.browser.get(f"{self._shop}/pay/{token}/").expect(200)
         form = page.form(f"/pay/{token}/")
         chosen = {"provider": provider} if provider and "provider" in form.fields else {}
         pressed = self.browser.submit(form, chosen)
-        if pressed.location.startswith(self._shop):
+        own_form = f"{self._shop}/pay/{token}/{provider}/"
+        if pressed.location.startswith(self._shop) and (not provider or pressed.location != own_form):
             raise Surprise(f"Sent to {self.browser.follow(pressed).say()} instead of a payment page")
         return self.browser.follow(pressed.expect(303)).expect(200)
 
@@ -53,6 +55,21 @@ class Shopper:
         """Type a card into the provider's page; return what comes next: a redirect, or the page with a decline."""
         form = page.form(method="card")
         return self.browser.submit(form, {"number": number, "expiry": EXPIRY, "cvc": SECURITY_CODE})
+
+    def approve_at_paypal(self, page: Page, *, outcome: str = "completed") -> Page:
+        """Approve the payment on PayPal's page; `outcome`: what the shop's capture comes to. Return the redirect."""
+        return self.browser.submit(
+            page.form(method="paypal"), {"outcome": outcome}, button=("press", "approve")
+        ).expect(303)
+
+    def pay_in_frame(self, page: Page, *, number: str = GOOD_CARD) -> Page:
+        """Type a card into NMI's frames, which make a token of it, and post the token; return the redirect."""
+        form = page.form(**dict.fromkeys(("token", "proof"), ""))
+        card = {"number": number, "expiry": EXPIRY, "cvv": SECURITY_CODE}
+        made = self.browser.post_json(
+            urljoin(form.data["script"], "/token/create"), {"tokenization_key": form.data["tokenization-key"], **card}
+        )
+        return self.browser.submit(form, {"token": made["token"]}).expect(303)
 
     def pay_by_bank_debit(self, page: Page) -> Page:
         """Choose the bank debit on the provider's page; return the redirect."""

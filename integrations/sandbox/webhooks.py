@@ -157,12 +157,27 @@ def post(*, url: str, body: bytes, headers: dict[str, str]) -> tuple[int | None,
         connection.close()
 
 
+def any_success(status: int) -> bool:
+    """Whether a status is any 2xx, which most providers count as delivered."""
+    return 200 <= status < 300
+
+
 class WebhookSender:
     """The threads that send what is queued. One condition wakes them; rows, not memory, say what is due."""
 
-    def __init__(self, *, store: Store, signer: Signer, workers: int, on_idle: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        signer: Signer,
+        workers: int,
+        on_idle: Callable[[], None],
+        accepts: Callable[[int], bool] = any_success,
+    ) -> None:
+        """`accepts`: which statuses of the shop count as delivered."""
         self._store = store
         self._signer = signer
+        self._accepts = accepts
         self._on_idle = on_idle
         self._wake = threading.Condition()
         self._stopping = False
@@ -257,13 +272,12 @@ class WebhookSender:
             self._mark(tx, delivery_id, attempt)
         return attempt
 
-    @staticmethod
-    def _mark(tx: Transaction, delivery_id: int, attempt: Json) -> None:
+    def _mark(self, tx: Transaction, delivery_id: int, attempt: Json) -> None:
         tx.run(
             "INSERT INTO attempts (delivery_id, at, seconds, status, error) VALUES (?, ?, ?, ?, ?)",
             delivery_id, attempt["at"], attempt["seconds"], attempt["status"], attempt["error"],
         )  # fmt: skip
-        if attempt["status"] is not None and 200 <= attempt["status"] < 300:
+        if attempt["status"] is not None and self._accepts(attempt["status"]):
             tx.run("UPDATE deliveries SET state = 'delivered' WHERE id = ?", delivery_id)
             return
         schedule = tx.setting("webhook_retry_seconds", [])

@@ -14,6 +14,7 @@ import structlog
 from django.conf import settings
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
+from django.utils import timezone
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
@@ -21,6 +22,7 @@ from django.views.decorators.http import require_http_methods
 from integrations import flood, providers
 from integrations.contract import PayForm, ProviderError
 from integrations.http import loopback_allowed
+from integrations.redaction import luhn_valid
 from orders.models import Order
 from payments import checkout
 from payments.models import PaymentAttempt
@@ -28,16 +30,23 @@ from payments.shop import form_policy, order_view
 
 log = structlog.get_logger(__name__)
 
+FIELDS = frozenset({"csrfmiddlewaretoken", "token", "proof"})
+NOT_THIS = "This form takes nothing but the payment provider's token. Nothing was paid or kept. Please try again."
+NOTHING_TO_PAY_WITH = "The card form gave nothing to pay with. Nothing was paid. Please type your card again."
 TOO_OFTEN = "That was very often within a minute. Nothing was paid just now. Please try again in a minute."
 NO_FORM = "The card form does not answer just now. Nothing was paid. Please try again in a moment."
+_TOKEN = re.compile(r"[\x21-\x7e]{1,2000}")
+_PROOF = re.compile(r"[\x21-\x7e]{0,4000}")
+_SEPARATORS = re.compile(r"[ .,_-]")
+_LONG_NUMBER = re.compile(r"(?<![0-9A-Za-z-])[0-9]{12,19}(?![0-9A-Za-z-])")
 _PARAMETER = re.compile(r"[a-z][a-z0-9_]{0,40}")
 
 
 @never_cache
 @sensitive_post_parameters()
-@require_http_methods(["GET", "HEAD"])
+@require_http_methods(["GET", "HEAD", "POST"])
 def form(request: HttpRequest, token: str, provider: str) -> HttpResponseBase:
-    """GET shows the form of the order's live attempt at `provider`, and changes nothing.
+    """GET shows the form of the order's live attempt at `provider`, and changes nothing. POST pays with its token.
 
     Where there is no such attempt any more (paid, ended, another way chosen) the order's page says how it stands.
     """
@@ -51,12 +60,58 @@ def form(request: HttpRequest, token: str, provider: str) -> HttpResponseBase:
         return _see_other("payments:return", token)
     if flood.too_many(request, "ask", most_a_minute=settings.SHOPPER_ASKS_A_MINUTE):
         return _render(request, order, provider, None, problem=TOO_OFTEN, status=429)
+    if request.method == "POST":
+        return _pay(request, order, attempt)
     return _show(request, order, attempt)
+
+
+def _pay(request: HttpRequest, order: Order, attempt: PaymentAttempt) -> HttpResponseBase:
+    """Pay once. However it went, the order's page says so: the answer is a redirect, which a reload cannot repeat."""
+    if refusal := _unlike_a_token(request):
+        log.warning("form_refused", attempt=attempt.pk, provider=attempt.provider, why=refusal)
+        problem = NOTHING_TO_PAY_WITH if refusal == "empty" else NOT_THIS
+        return _render(request, order, attempt.provider, None, problem=problem, status=400)
+    try:
+        checkout.pay_with_token(
+            order_id=order.pk,
+            reference=attempt.reference,
+            token=request.POST["token"],
+            proof=request.POST.get("proof", ""),
+            clock=timezone.now,
+            actor="shopper",
+        )
+    except checkout.CannotPay as refused:
+        log.info("form_not_paid", attempt=attempt.pk, provider=attempt.provider, why=refused.code)
+    return _see_other("payments:return", order.token)
+
+
+def _unlike_a_token(request: HttpRequest) -> str:
+    """Return why this is no post of our form, in a word that holds nothing of it; empty where it is one.
+
+    What looks like a card number is refused even where a token stands: it must not come to rest here.
+    """
+    sent = request.POST
+    if request.content_type != "application/x-www-form-urlencoded" or request.GET:
+        return "content"
+    if set(sent) - FIELDS or any(len(sent.getlist(name)) != 1 for name in sent):
+        return "fields"
+    token, proof = sent.get("token", ""), sent.get("proof", "")
+    if not token:
+        return "empty"
+    if not (_TOKEN.fullmatch(token) and _PROOF.fullmatch(proof)):
+        return "shape"
+    return "card" if _holds_card(token) or _holds_card(proof) else ""
+
+
+def _holds_card(text: str) -> bool:
+    """Say whether this is a card number, with or without separators, or one stands in it by itself."""
+    runs = [_SEPARATORS.sub("", text), *_LONG_NUMBER.findall(text)]
+    return any(run.isdigit() and 12 <= len(run) <= 19 and luhn_valid(run) for run in runs)
 
 
 def _has_form(attempt: PaymentAttempt, provider: str) -> bool:
     """Whether this payment is made on a page of ours, which the shopper was sent to."""
-    return attempt.provider == provider and not attempt.page_url and attempt.url_given_at is not None
+    return attempt.provider == provider and attempt.is_embedded and attempt.url_given_at is not None
 
 
 def _show(request: HttpRequest, order: Order, attempt: PaymentAttempt) -> HttpResponseBase:

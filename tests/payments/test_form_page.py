@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import dataclasses
+from typing import Any
+from urllib.parse import urlencode, urlsplit
 
 import pytest
+import structlog
 from django.test import Client
 from django.utils import timezone
 
 from integrations import providers
-from integrations.contract import PayForm, Presentation, ProviderIds, Started, StartRequest, Unavailable
+from integrations.contract import DeclineReason, PayForm, ProviderIds, Started, StartRequest, Unavailable
 from orders.models import Order
 from payments.models import PaymentAttempt, ProviderCall
 from payments.states import AttemptState
+from tests.fake_forms import without_keys
 from tests.fake_provider import FakeProvider
 from tests.orders import factories
 
@@ -22,9 +26,9 @@ FRAME = "https://secure.frames.example"
 
 
 class FormProvider(FakeProvider):
-    """Shows a frame on our page; its token pays."""
+    """Like NMI: a frame on our page, whose token pays."""
 
-    capabilities = dataclasses.replace(FakeProvider.capabilities, presentations=(Presentation.EMBEDDED,))
+    capabilities = dataclasses.replace(FakeProvider.capabilities, **without_keys())
     policy: dict[str, tuple[str, ...]] = {"script-src": (FRAME,), "frame-src": (FRAME,)}
     parameters: dict[str, str] = {"public_key": 'pk"><script>'}
 
@@ -32,8 +36,9 @@ class FormProvider(FakeProvider):
         return dataclasses.replace(super().start(request, idempotency_key=idempotency_key), redirect_url="")
 
     def form(self, ids: ProviderIds) -> PayForm:
-        self._begin("form", ids.page_id)
-        return PayForm(scripts=(f"{FRAME}/frame.js",), parameters=self.parameters, policy=self.policy, takes_token=True)
+        told = super().form(ids)
+        scripts = (f"{FRAME}/frame.js",)
+        return dataclasses.replace(told, scripts=scripts, parameters=self.parameters, policy=self.policy)
 
 
 @pytest.fixture
@@ -48,11 +53,9 @@ def fake(monkeypatch: pytest.MonkeyPatch) -> FormProvider:
 def attempt(fake: FormProvider) -> PaymentAttempt:
     """An attempt whose shopper was sent to the form."""
     order = factories.order(now=timezone.now())
-    Client().post(f"/pay/{order.token}/", {"provider": "stripe", "action": "start"})
-    attempt = PaymentAttempt.objects.get(order=order)
-    attempt.url_given_at = attempt.created_at
-    attempt.save(update_fields=["url_given_at"])
-    return attempt
+    answer = Client().post(f"/pay/{order.token}/", {"provider": "stripe", "action": "start"})
+    assert urlsplit(answer.headers["Location"]).path == f"/pay/{order.token}/stripe/"
+    return PaymentAttempt.objects.get(order=order)
 
 
 def url(attempt: PaymentAttempt, provider: str = "stripe") -> str:
@@ -92,7 +95,7 @@ def test_opening_it_changes_nothing(attempt: PaymentAttempt, client: Client, fak
     assert [verb for verb, _ in fake.calls] == ["form"] * 3
 
 
-@pytest.mark.parametrize("method", ["put", "patch", "delete", "options"])
+@pytest.mark.parametrize("method", ["put", "patch", "delete", "options", "trace"])
 def test_other_methods_are_refused(method: str, attempt: PaymentAttempt, client: Client) -> None:
     assert getattr(client, method)(url(attempt)).status_code == 405
 
@@ -117,7 +120,7 @@ def test_without_an_attempt_there_the_order_says_how_it_stands(
     assert fake.calls == []
 
 
-@pytest.mark.parametrize("changes", [{"page_url": "https://pay.test/1"}, {"url_given_at": None}])
+@pytest.mark.parametrize("changes", [{"presentation": "hosted"}, {"url_given_at": None}])
 def test_a_payment_that_has_no_form_shows_none(
     changes: dict[str, object], attempt: PaymentAttempt, client: Client
 ) -> None:
@@ -185,3 +188,123 @@ def test_an_attempt_that_has_ended_shows_no_form(attempt: PaymentAttempt, client
     client.get(f"/pay/{attempt.order.token}/return/")
     assert PaymentAttempt.objects.get(pk=attempt.pk).state == AttemptState.CANCELLED
     assert client.get(url(attempt)).headers["Location"] == f"/orders/{attempt.order.token}/"
+
+
+# --- paying ---------------------------------------------------------------------------------------------------
+
+
+def pay(attempt: PaymentAttempt, **fields: str) -> Any:
+    body = urlencode({"token": "tok-1", "proof": "", **fields})
+    return Client().post(url(attempt), body, content_type="application/x-www-form-urlencoded")
+
+
+def test_a_token_pays_once_and_the_order_says_so(attempt: PaymentAttempt, fake: FormProvider) -> None:
+    fake.calls.clear()
+    answer = pay(attempt)
+    assert (answer.status_code, answer.headers["Location"]) == (303, f"/pay/{attempt.order.token}/return/")
+    assert Order.objects.get(pk=attempt.order_id).state == "paid"
+    again = pay(attempt, token="tok-2")
+    assert (again.status_code, again.headers["Location"]) == (303, f"/orders/{attempt.order.token}/")
+    assert [verb for verb, _ in fake.calls].count("pay_with_token") == 1
+    assert not ProviderCall.objects.filter(request__token__in=["tok-1", "tok-2"]).exists(), "a used token is not kept"
+
+
+def test_a_decline_is_told_and_the_next_try_is_another_attempt(attempt: PaymentAttempt, fake: FormProvider) -> None:
+    fake.decline_next = DeclineReason.EXPIRED_CARD
+    assert pay(attempt).status_code == 303
+    page = Client().get(f"/orders/{attempt.order.token}/").content.decode()
+    assert "This card has expired." in page
+    Client().post(f"/pay/{attempt.order.token}/", {"provider": "stripe", "action": "start"})
+    second = PaymentAttempt.objects.exclude(pk=attempt.pk).get()
+    assert pay(second, token="tok-2").status_code == 303
+    assert Order.objects.get(pk=attempt.order_id).state == "paid"
+
+
+def test_an_answer_that_got_lost_is_never_posted_again(attempt: PaymentAttempt, fake: FormProvider) -> None:
+    fake.lose_answer_once = True
+    assert pay(attempt).status_code == 303
+    for token in ("tok-2", "tok-3"):
+        assert pay(attempt, token=token).status_code == 303
+    assert Order.objects.get(pk=attempt.order_id).state == "paid"
+    assert fake.tokens == ["tok-1"]
+    assert len(fake.the_payment().captures) == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"ccnumber": "4111111111111111"},
+        {"card": "5105105105105100"},
+        {"amount": "49.90000001"},
+        {"token": ""},
+        {"token": "4111111111111111"},
+        {"token": "4111 1111 1111 1111"},
+        {"token": "4111-1111-1111-1111"},
+        {"token": "n:4111111111111111;"},
+        {"proof": "5431111111111111"},
+        {"proof": '{"pan":"4111111111111111"}'},
+        {"token": "two words"},
+        {"token": "x" * 2001},
+        {"token": "a\x00b"},
+        {"token": "\u202etok"},
+    ],
+    ids=str,
+)
+def test_anything_but_a_token_is_refused_and_nothing_of_it_kept_or_logged(
+    fields: dict[str, str], attempt: PaymentAttempt, fake: FormProvider, caplog: pytest.LogCaptureFixture
+) -> None:
+    fake.calls.clear()
+    with structlog.testing.capture_logs() as lines:
+        answer = pay(attempt, **fields)
+    assert answer.status_code == 400
+    assert "Nothing was paid" in answer.content.decode()
+    assert fake.calls == []
+    assert not ProviderCall.objects.filter(operation="pay").exists()
+    for value in [value for value in fields.values() if len(value) > 6]:
+        assert value not in repr(lines) + caplog.text + answer.content.decode()
+
+
+@pytest.mark.parametrize(
+    "token", ["00000000-000000-000000-000000000000", "3b1c9d0e-1111-2222-3333-444455556666", "cnon:x"]
+)
+def test_tokens_that_providers_make_are_taken(token: str, attempt: PaymentAttempt, fake: FormProvider) -> None:
+    assert pay(attempt, token=token).status_code == 303
+    assert fake.tokens == [token]
+
+
+@pytest.mark.parametrize("content_type", ["application/json", "multipart/form-data; boundary=x", "text/plain"])
+def test_other_bodies_are_refused(content_type: str, attempt: PaymentAttempt, fake: FormProvider) -> None:
+    fake.calls.clear()
+    answer = Client().post(url(attempt), b'{"token": "tok-1"}', content_type=content_type)
+    assert answer.status_code == 400
+    assert fake.calls == []
+
+
+def test_a_field_that_stands_twice_is_refused(attempt: PaymentAttempt, fake: FormProvider) -> None:
+    body = "token=tok-1&token=tok-2"
+    answer = Client().post(url(attempt), body, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code == 400
+    assert fake.tokens == []
+
+
+def test_a_foreign_form_is_refused(attempt: PaymentAttempt, fake: FormProvider) -> None:
+    strict = Client(enforce_csrf_checks=True)
+    assert strict.post(url(attempt), {"token": "tok-1"}).status_code == 403
+    assert fake.tokens == []
+
+
+def test_a_form_of_an_attempt_that_has_ended_takes_nothing(attempt: PaymentAttempt, fake: FormProvider) -> None:
+    Client().post(f"/pay/{attempt.order.token}/", {"provider": "stripe", "action": "another"})
+    assert PaymentAttempt.objects.get(pk=attempt.pk).state == AttemptState.CANCELLED
+    live = PaymentAttempt.objects.get(order=attempt.order, state=AttemptState.PENDING)
+    assert pay(attempt).status_code == 303, "the form of the attempt that lives now has the same address"
+    assert not ProviderCall.objects.filter(operation="pay", attempt=attempt).exists()
+    assert ProviderCall.objects.filter(operation="pay", attempt=live).count() == 1
+
+
+def test_posts_are_counted_with_the_other_questions(attempt: PaymentAttempt, settings: Any, fake: FormProvider) -> None:
+    settings.SHOPPER_ASKS_A_MINUTE = 1
+    assert pay(attempt, token="").status_code == 400
+    answer = pay(attempt)
+    assert answer.status_code == 429
+    assert fake.tokens == []

@@ -6,15 +6,14 @@ UnicodeDecodeError, TypeError or AttributeError on some malformed input; hence t
 
 from __future__ import annotations
 
-import json
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NoReturn
+from typing import Any
 
 import stripe
 
+from integrations import strict_json
 from integrations.contract import Mode, Notification, NotificationRejected, ProviderIds
 from integrations.providers.stripe.snapshots import REFERENCE_KEY
 
@@ -107,37 +106,11 @@ def _check_signature(header: str, body: bytes, secrets: Sequence[str]) -> str:
 
 
 def _parse(body: bytes) -> dict[str, Any]:
-    """Read JSON in the narrow sense. What Python reads otherwise than other readers do is refused."""
+    """Read JSON in the narrow sense (integrations/strict_json.py)."""
     try:
-        event = json.loads(
-            body.decode("utf-8"),
-            object_pairs_hook=_unique,
-            parse_constant=_refuse_constant,
-            parse_float=_finite,
-        )
-    except (ValueError, RecursionError) as error:
+        return strict_json.read_object(body)
+    except ValueError as error:
         raise NotificationRejected("the body is no JSON we accept") from error
-    if not isinstance(event, dict):
-        raise NotificationRejected("the body is no JSON object")
-    return event
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) != len(pairs):
-        raise ValueError("a key stands twice")
-    return read
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _finite(digits: str) -> float:
-    value = float(digits)
-    if not math.isfinite(value):
-        raise ValueError("a number beyond all bounds")
-    return value
 
 
 def read(event: Mapping[str, Any], *, provider: str = "stripe") -> Notification:

@@ -48,6 +48,16 @@ def new_stripe_webhook_secret() -> str:
     return "whsec_" + secrets.token_hex(24)
 
 
+def new_paypal_secret() -> str:
+    """Return a client id or secret that PayPal could have issued. It opens nothing but the sandbox."""
+    return secrets.token_urlsafe(40)
+
+
+def new_paypal_webhook_id() -> str:
+    """Return an id in the form of PayPal's webhooks."""
+    return secrets.token_hex(9).upper()[:17]
+
+
 def new_square_secret() -> str:
     """Return a token or signature key that Square could have issued. It opens nothing but the sandbox."""
     return "EAAA" + secrets.token_hex(24)
@@ -55,6 +65,20 @@ def new_square_secret() -> str:
 
 SQUARE_LOCATION, SQUARE_CURRENCY = "LSANDBOX00001", "USD"
 """The currency of the shop's first prices: Square takes one currency a location."""
+
+
+def new_nmi_key() -> str:
+    """Return a security or tokenization key that NMI's sandbox of ours takes, and nobody else."""
+    return "sandbox_token_" + secrets.token_hex(16)
+
+
+def new_nmi_signing_key() -> str:
+    """Return a signing key in the form of NMI's."""
+    return secrets.token_hex(32)
+
+
+NMI_MERCHANT = "100001"
+
 
 STAND_INS: dict[str, StandIn] = {
     "stripe": StandIn(
@@ -66,6 +90,23 @@ STAND_INS: dict[str, StandIn] = {
             "STRIPE_API_BASE": where.sandbox,
             "STRIPE_WEBHOOK_SECRETS": where.secrets["stripe_webhook_secret"],
         },
+    ),
+    "paypal": StandIn(
+        port=4011,
+        secrets={
+            "paypal_client_id": new_paypal_secret,
+            "paypal_client_secret": new_paypal_secret,
+            "paypal_webhook_id": new_paypal_webhook_id,
+        },
+        signing="paypal_webhook_id",
+        variables=lambda where: {
+            "PAYPAL_CLIENT_ID": where.secrets["paypal_client_id"],
+            "PAYPAL_CLIENT_SECRET": where.secrets["paypal_client_secret"],
+            "PAYPAL_WEBHOOK_ID": where.secrets["paypal_webhook_id"],
+            "PAYPAL_API_BASE": where.sandbox,
+            "PAYPAL_WEBHOOK_ROOTS": str(where.state_dir / "paypal-root.pem"),
+        },
+        pay=lambda shopper, page: shopper.approve_at_paypal(page),
     ),
     "square": StandIn(
         port=4012,
@@ -81,5 +122,23 @@ STAND_INS: dict[str, StandIn] = {
             "SQUARE_API_BASE": where.sandbox,
         },
         arguments=lambda _: ("--account", f"{SQUARE_LOCATION}:{SQUARE_CURRENCY}"),
+    ),
+    "nmi": StandIn(
+        port=4013,
+        secrets={
+            "nmi_security_key": new_nmi_key,
+            "nmi_tokenization_key": new_nmi_key,
+            "nmi_signing_key": new_nmi_signing_key,
+        },
+        signing="nmi_signing_key",
+        variables=lambda where: {
+            "NMI_SECURITY_KEY": where.secrets["nmi_security_key"],
+            "NMI_TOKENIZATION_KEY": where.secrets["nmi_tokenization_key"],
+            "NMI_WEBHOOK_SIGNING_KEYS": where.secrets["nmi_signing_key"],
+            "NMI_MERCHANT_ID": NMI_MERCHANT,
+            "NMI_API_BASE": where.sandbox,
+        },
+        arguments=lambda _: ("--account", NMI_MERCHANT),
+        pay=lambda shopper, page: shopper.pay_in_frame(page),
     ),
 }
