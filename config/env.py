@@ -85,6 +85,7 @@ class Env:
     payments_providers: tuple[str, ...]
     payments_presentation: dict[str, str]
     webhook_ip_allowlists: dict[str, tuple[Network, ...]]
+    outgoing_addresses: tuple[Network, ...]
     stripe: StripeEnv
     other_providers: dict[str, str | int | tuple[str, ...]]
     """The settings of the providers beside Stripe, by name."""
@@ -144,6 +145,7 @@ def load(environ: Mapping[str, str], *, base_dir: Path) -> Env:
         payments_providers=_providers(read, stripe),
         payments_presentation=presentations(read),
         webhook_ip_allowlists=webhook_allowlists(read),
+        outgoing_addresses=read.networks("OUTGOING_ADDRESSES", read.items("OUTGOING_ADDRESSES")),
         stripe=stripe,
         other_providers=_other_providers(read) | square_settings(read, public_base_url=public_base_url),
         secret_values=frozenset(_secret_values(read)) | frozenset(kept.values),

@@ -185,13 +185,11 @@ SHOPPER_ASKS_A_MINUTE = 60 if DEPLOYED else 0
 REFUND_LIMITS = _env.refund_limits
 
 PAYMENTS_PROVIDERS, PAYMENTS_PRESENTATION = _env.payments_providers, _env.payments_presentation
-WEBHOOK_IP_ALLOWLISTS = _env.webhook_ip_allowlists
+WEBHOOK_IP_ALLOWLISTS, OUTGOING_ADDRESSES = _env.webhook_ip_allowlists, _env.outgoing_addresses
 WEBHOOK_MAX_BODY_BYTES = 1024 * 1024
 
-STRIPE_API_KEY = _env.stripe.api_key
-STRIPE_WEBHOOK_SECRETS = _env.stripe.webhook_secrets
-STRIPE_API_BASE = _env.stripe.api_base
-STRIPE_THREE_D_SECURE = _env.stripe.three_d_secure
+STRIPE_API_KEY, STRIPE_API_BASE = _env.stripe.api_key, _env.stripe.api_base
+STRIPE_WEBHOOK_SECRETS, STRIPE_THREE_D_SECURE = _env.stripe.webhook_secrets, _env.stripe.three_d_secure
 STRIPE_CONNECT_TIMEOUT_SECONDS = _env.stripe.connect_timeout_seconds
 STRIPE_READ_TIMEOUT_SECONDS = _env.stripe.read_timeout_seconds
 globals().update(_env.other_providers)

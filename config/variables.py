@@ -281,6 +281,11 @@ PROVIDERS = (
         "Addresses that may post webhooks, e.g. `stripe=3.18.12.63,3.130.192.0/24;paypal=64.4.240.0/21`. A provider "
         "that is not named may post from anywhere; signatures are checked in any case.",
     ),
+    Variable(
+        "OUTGOING_ADDRESSES",
+        "Comma list of the public addresses and networks that our calls to providers leave from. `doctor` lists them "
+        "beside what each provider offers to restrict its key to them.",
+    ),
     Variable("STRIPE_API_KEY", "`sk_…` or a restricted `rk_…`.", secret=True),
     Variable(
         "STRIPE_WEBHOOK_SECRETS",

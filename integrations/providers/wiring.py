@@ -46,6 +46,7 @@ class Wiring:
     which system check each of the others is (E001: key and mode, E002: host, E003: webhook secrets, E004: the rest).
     `is_official`: whether the address in the settings is the provider's own for live money. `signed_event`: for
     `doctor`, signed with the integration key `signing_key`; None where nobody but the provider can sign.
+    `restrict_key`: where to restrict its key to our outgoing addresses; empty where it offers no such thing.
     """
 
     name: str
@@ -59,4 +60,5 @@ class Wiring:
     missing: frozenset[str] = frozenset()
     numbers: Mapping[str, str] = field(default_factory=dict)
     signing_key: str = "webhook_secret"
+    restrict_key: str = ""
     signed_event: SignsEvent | None = None

@@ -56,6 +56,12 @@ class Shopper:
         form = page.form(method="card")
         return self.browser.submit(form, {"number": number, "expiry": EXPIRY, "cvc": SECURITY_CODE})
 
+    def approve_at_paypal(self, page: Page, *, outcome: str = "completed") -> Page:
+        """Approve the payment on PayPal's page; `outcome`: what the shop's capture comes to. Return the redirect."""
+        return self.browser.submit(
+            page.form(method="paypal"), {"outcome": outcome}, button=("press", "approve")
+        ).expect(303)
+
     def pay_in_frame(self, page: Page, *, number: str = GOOD_CARD) -> Page:
         """Type a card into NMI's frames, which make a token of it, and post the token; return the redirect."""
         form = page.form(**dict.fromkeys(("token", "proof"), ""))

@@ -194,6 +194,7 @@ REFUSED = [
     ("WEBHOOK_IP_ALLOWLISTS", "stripe=", "cannot be understood"),
     ("WEBHOOK_IP_ALLOWLISTS", "stripe=1.2.3.4;stripe=1.2.3.5", "cannot be understood"),
     ("WEBHOOK_IP_ALLOWLISTS", "stripe=1.2.3", "no address or network"),
+    ("OUTGOING_ADDRESSES", "9.9.9", "no address or network"),
     ("EMAIL_URL", "smtp://mail.example?tls=maybe", "cannot be understood"),
     ("EMAIL_URL", "smtps://mail.example?tls=none", "cannot be understood"),
     ("EMAIL_URL", "smtp://", "cannot be understood"),

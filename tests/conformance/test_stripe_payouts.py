@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import timedelta
 
 import pytest
 
 from integrations.contract import (
     BalanceEntry,
     EntryKind,
-    InvalidRequest,
     Page,
     PayoutStatus,
     Unavailable,
-    UnknownObject,
 )
 from integrations.guard import GuardedProvider
 from tests.conformance.conftest import new_key, start_request
@@ -79,45 +76,12 @@ class TestPayouts:
         assert payout.failure_code == ("account_closed" if status is PayoutStatus.FAILED else "")
         assert bool(payout.bank_reference) == (status is PayoutStatus.IN_TRANSIT)
 
-    def test_the_balance_page_by_page(self, provider: GuardedProvider, sandbox: SandboxProcess) -> None:
-        for amount in range(1, 151):
-            sandbox.control.adjust(amount=amount)
-        sandbox.control.pay_out()
-        payout = provider.list_payouts(since=start_request().expires_at - timedelta(days=1)).items[0]
-        since, until = payout.created_at - timedelta(hours=1), payout.created_at + timedelta(hours=1)
-        first = provider.list_balance_entries(since=since, until=until)
-        assert (len(first.items), first.cursor) == (100, first.items[-1].entry_id)
-        found = all_of(lambda cursor: provider.list_balance_entries(since=since, until=until, cursor=cursor))
-        assert sorted(entry.net_minor for entry in found) == [-sum(range(151)), *range(1, 151)]
-        assert found[0].kind is EntryKind.PAYOUT
-        assert provider.list_balance_entries(since=until, until=until + timedelta(days=1)).items == ()
-        of_payout = all_of(lambda cursor: provider.payout_entries(payout.payout_id, cursor=cursor))
-        assert sorted(entry.net_minor for entry in of_payout) == list(range(1, 151))
-
-    def test_a_manual_one_cannot_be_itemised(self, provider: GuardedProvider, sandbox: SandboxProcess) -> None:
-        pay(provider, sandbox)
-        made = sandbox.control.pay_out(early=True, automatic=False, amount=100)
-        payout = provider.fetch_payout(made["id"])
-        assert (payout.automatic, payout.entries_complete) == (False, False)
-        with pytest.raises(InvalidRequest) as refused:
-            provider.payout_entries(payout.payout_id)
-        assert refused.value.code == "balance_transactions_manual_filtering_not_allowed"
-
     def test_a_conversion_is_told_with_its_rate(self, provider: GuardedProvider, sandbox: SandboxProcess) -> None:
         sandbox.control.settle_in("usd", rates={"eur": "1.0875"})
         pay(provider, sandbox)
         made = sandbox.control.pay_out(currency="usd", early=True)
         (entry,) = provider.payout_entries(made["id"]).items
         assert (entry.amount_minor, entry.currency, entry.exchange_rate) == (5427, "USD", "1.0875")
-
-    def test_what_is_not_there(self, provider: GuardedProvider) -> None:
-        with pytest.raises(UnknownObject):
-            provider.fetch_payout("po_none")
-        for hostile in ("../charges", "", "po_1?x=1"):
-            with pytest.raises(InvalidRequest):
-                provider.fetch_payout(hostile)
-            with pytest.raises(InvalidRequest):
-                provider.payout_entries(hostile)
 
     @pytest.mark.parametrize("changes", [
         {"net": 1}, {"amount": "4990"}, {"fee": None}, {"currency": None}, {"exchange_rate": "1.2"},

@@ -16,7 +16,6 @@ from integrations.contract import (
     ListedRefund,
     Mode,
     Notification,
-    NotOffered,
     Page,
     PayForm,
     PaymentSnapshot,
@@ -149,8 +148,8 @@ class PayPalProvider(WithoutTokens, WithoutPayouts, WithoutBalanceList):
         return refunds.create(self._client, request, idempotency_key=idempotency_key)
 
     def stage_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
-        """Not offered: PayPal has no draft."""
-        raise NotOffered("PayPal takes evidence at once: submit it", code="not_offered")
+        """See disputes.stage."""
+        disputes.stage(self._client, dispute_id, texts)
 
     def submit_evidence(self, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
         """See disputes.submit."""

@@ -207,16 +207,12 @@ class Client:
         )
 
     def _fetch_token(self) -> Token:
-        """Ask for a new token. A failure is never of unknown outcome: what was to be sent has not been."""
+        """Ask for a new token. Raises ProviderError."""
         basic = base64.b64encode(f"{self._client_id}:{self._client_secret}".encode()).decode()
         sdk = self._make_sdk("none yet")
-        try:
-            answer = _translated(
-                lambda: _sdk_answer(sdk.o_auth_authorization.request_token({"authorization": f"Basic {basic}"}))
-            )
-        except Unavailable as error:
-            error.outcome_unknown = False
-            raise
+        answer = _translated(
+            lambda: _sdk_answer(sdk.o_auth_authorization.request_token({"authorization": f"Basic {basic}"}))
+        )
         seconds = answer.get("expires_in")
         return Token(answers.text(answer, "access_token"), seconds if type(seconds) is int else 0)
 

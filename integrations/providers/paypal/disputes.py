@@ -147,14 +147,27 @@ def _movements(dispute: Answer) -> tuple[DisputeMovement, ...]:
     return tuple(moved)
 
 
+def stage(client: Client, dispute_id: str, texts: EvidenceTexts) -> None:
+    """Send nothing: PayPal has no draft. What is staged stays with us, and `submit` sends all of it.
+
+    Raises InvalidRequest for too much or none of it, UnknownObject, ProviderError.
+    """
+    _check(texts)
+    client.get(f"{PATH}/{checked(dispute_id)}")
+
+
+def _check(texts: EvidenceTexts) -> None:
+    characters = sum(len(text) for text in texts.values())
+    if characters > MAX_CHARACTERS:
+        raise InvalidRequest(f"evidence can have at most {MAX_CHARACTERS} characters in all", code="evidence")
+    if not characters:
+        raise InvalidRequest("there is no evidence to send", code="evidence")
+
+
 def submit(client: Client, dispute_id: str, texts: EvidenceTexts, *, idempotency_key: str) -> None:
     """Send evidence to PayPal. Raises InvalidRequest for too much or none of it, ProviderError."""
-    if sum(len(text) for text in texts.values()) > MAX_CHARACTERS:
-        raise InvalidRequest(f"evidence can have at most {MAX_CHARACTERS} characters in all", code="evidence")
-    evidences = _evidences(texts)
-    if not evidences:
-        raise InvalidRequest("there is no evidence to send", code="evidence")
-    body = json.dumps({"evidences": evidences}).encode()
+    _check(texts)
+    body = json.dumps({"evidences": _evidences(texts)}).encode()
     client.post(f"{PATH}/{checked(dispute_id)}/provide-evidence", body, key=idempotency_key)
 
 

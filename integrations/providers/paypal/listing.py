@@ -38,7 +38,11 @@ _CURSOR = re.compile(r"([0-9]{1,9}):([0-9]{1,7})")
 # T00nn: payments; T11nn: refunds, and reversals of what was paid (T1106, T1107, T1108, T1111).
 _PAYMENT = re.compile(r"T00\d\d")
 _GIVEN_BACK = frozenset({"T1107", "T1106", "T1108", "T1111", "T1115"})
-_CAPTURE_STATUS = {"S": ListedStatus.CAPTURED, "P": ListedStatus.PENDING, "D": ListedStatus.FAILED}
+# V: reversed; the money had moved.
+_CAPTURE_STATUS = {
+    "S": ListedStatus.CAPTURED, "V": ListedStatus.CAPTURED, "P": ListedStatus.PENDING, "D": ListedStatus.FAILED,
+}  # fmt: skip
+_GAVE_BACK = frozenset({"PARTIALLY_REFUNDED", "REFUNDED"})
 _REFUND_STATUS = {"S": "succeeded", "P": "pending", "D": "failed"}
 
 
@@ -66,11 +70,11 @@ def find_capture(client: Client, capture_id: str, *, account: str, ours: Mode) -
     status = answers.text(told, "status")
     amount_minor, currency = answers.money(told, "amount")
     moved = snapshots.capture(told) if status in snapshots.MOVED else None
-    made = answers.moment(told, "create_time")
+    made, order_id = answers.moment(told, "create_time"), _order_of(told)
     return ListedCapture(
         capture_id=answers.text(told, "id"),
         reference=answers.text_or_empty(told, "custom_id"),
-        ids=ProviderIds(page_id=_order_of(told)),
+        ids=ProviderIds(page_id=order_id),
         account=account,
         mode=answers.mode_of(told, ours=ours),
         status=_found_status(status),
@@ -78,11 +82,18 @@ def find_capture(client: Client, capture_id: str, *, account: str, ours: Mode) -
         currency=currency,
         listed_at=made,
         captured_at=made,
-        # The capture says only that something went back; how much, a look tells.
-        refunded_minor=amount_minor if status == "REFUNDED" else 0,
+        refunded_minor=_refunded(client, capture_id, order_id=order_id) if status in _GAVE_BACK and order_id else 0,
         fee_minor=moved.fee_minor if moved else None,
-        status_words=status,
+        status_words=_found_status(status).value,
     )
+
+
+def _refunded(client: Client, capture_id: str, *, order_id: str) -> int:
+    """Return how much of a capture went back: the capture itself does not tell, its order's refunds do."""
+    unit = snapshots.unit_of(client.get_order(order_id))
+    refunds = answers.items(answers.inner(unit, "payments"), "refunds")
+    told = [snapshots.refund(each, of=capture_id) for each in refunds]
+    return sum(each.amount_minor for each in told if each.capture_id == capture_id and each.status != "failed")
 
 
 def _found_status(status: str) -> ListedStatus:
@@ -99,26 +110,28 @@ def _order_of(capture: Answer) -> str:
 def _page(client: Client, *, since: datetime, until: datetime, cursor: str) -> tuple[str, list[Answer], str]:
     """Return the account, one page of transactions and the next cursor, `window:page` from the newest window down.
 
-    A cursor belongs to the stretch of time it was told for: its windows are counted from `until`.
+    PayPal lists the oldest first, so each window is read from its last page: what comes meanwhile shifts no page. A
+    cursor belongs to the stretch of time it was told for: its windows are counted from `until`.
     """
     window, page = _position(cursor)
     end = until - WINDOW * window
     begin = max(since, end - WINDOW)
     if begin > end:
         return "", [], ""
-    answer = client.search(start_date=_written(begin), end_date=_written(end), page=page, page_size=PAGE_SIZE)
-    found = [answers.inner(each, "transaction_info") for each in answers.items(answer, "transaction_details")]
+    answer = client.search(start_date=_written(begin), end_date=_written(end), page=page or 1, page_size=PAGE_SIZE)
     pages = answer.get("total_pages")
-    if type(pages) is int and page < pages:
-        after = f"{window}:{page + 1}"
-    else:
-        after = f"{window + 1}:1" if begin > since else ""
+    if page == 0 and type(pages) is int and pages > 1:
+        page = pages
+        answer = client.search(start_date=_written(begin), end_date=_written(end), page=page, page_size=PAGE_SIZE)
+    found = [answers.inner(each, "transaction_info") for each in answers.items(answer, "transaction_details")]
+    further = f"{window + 1}:0" if begin > since else ""
+    after = f"{window}:{page - 1}" if page > 1 else further
     return answers.text_or_empty(answer, "account_number"), found, after
 
 
 def _position(cursor: str) -> tuple[int, int]:
     if not cursor:
-        return 0, 1
+        return 0, 0
     match = _CURSOR.fullmatch(cursor)
     if match is None:
         raise InvalidRequest("this is no cursor of PayPal's lists", code="cursor")
@@ -141,7 +154,7 @@ def _is_payment(info: Answer) -> bool:
 def _capture(info: Answer, *, account: str, ours: Mode) -> ListedCapture:
     amount_minor, currency = answers.money(info, "transaction_amount")
     status = answers.text(info, "transaction_status")
-    if status not in (*_CAPTURE_STATUS, "V"):
+    if status not in _CAPTURE_STATUS:
         raise answers.unreadable("transaction_status")
     fee_minor = None
     if info.get("fee_amount") is not None:
@@ -155,14 +168,13 @@ def _capture(info: Answer, *, account: str, ours: Mode) -> ListedCapture:
         ids=ProviderIds(page_id=order),
         account=account,
         mode=ours,
-        # V: reversed; the money had moved.
-        status=_CAPTURE_STATUS.get(status, ListedStatus.CAPTURED),
+        status=_CAPTURE_STATUS[status],
         amount_minor=amount_minor,
         currency=currency,
         listed_at=at,
         captured_at=at,
         fee_minor=fee_minor,
-        status_words=status,
+        status_words=_CAPTURE_STATUS[status].value,
     )
 
 

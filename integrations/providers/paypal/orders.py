@@ -51,6 +51,8 @@ def body(request: StartRequest) -> dict[str, Any]:
     """Return the order's JSON. Raises InvalidRequest for what PayPal does not take."""
     if not 1 <= len(request.reference) <= MAX_REFERENCE_LENGTH:
         raise InvalidRequest("our reference does not fit into custom_id", code="reference")
+    if request.email and "@" not in request.email:
+        raise InvalidRequest("the e-mail address is none", code="email")
     total = to_paypal(request.amount_minor, request.currency)
     if sum(line.quantity * line.unit_amount_minor for line in request.lines) != request.amount_minor:
         raise InvalidRequest("the lines do not add up to the amount", code="lines")

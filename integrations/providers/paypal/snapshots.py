@@ -114,8 +114,11 @@ def _status(order: Answer, made: Sequence[Answer], reserved: Sequence[Answer]) -
         return PaymentStatus.PENDING, NextStep.NONE
     if states:
         return PaymentStatus.FAILED, NextStep.NONE
-    if any(answers.text(one, "status") == "CREATED" for one in reserved):
+    held = {answers.text(one, "status") for one in reserved}
+    if "CREATED" in held:
         return PaymentStatus.AUTHORIZED, NextStep.NONE
+    if held == {"VOIDED"}:
+        return PaymentStatus.CANCELLED, NextStep.NONE
     return _status_of_order(order, status)
 
 

@@ -1,4 +1,4 @@
-"""Stripe's wiring: from settings and integration keys to the adapter, and what forbids them."""
+"""Stripe's wiring: from settings and integration keys to its adapter, and what forbids them."""
 
 from __future__ import annotations
 
@@ -99,4 +99,5 @@ WIRING = Wiring(
         "stripe.three_d_secure": "E004",
     },
     signed_event=signed_event,
+    restrict_key="restrict the live key to them in Stripe's Dashboard: Developers, API keys, Manage IP restrictions.",
 )

@@ -39,7 +39,7 @@ class Api:
         """Answers one API request and writes it into the journal."""
         if request.path == tokens.PATH:
             return self._token(request)
-        if request.method == "GET" and request.path == f"{events.CERTIFICATE_PATH}{self._signer.certificate_id}":
+        if request.method == "GET" and request.path.startswith(events.CERTIFICATE_PATH):
             return self._certificate(request)
         key = request.header("paypal-request-id")
         try:
@@ -67,9 +67,13 @@ class Api:
         return response
 
     def _certificate(self, request: Request) -> Response:
+        """Open to everybody, as at PayPal."""
         time.sleep(request.pause_seconds)
+        known = request.path == f"{events.CERTIFICATE_PATH}{self._signer.certificate_id}"
         with self._store.transaction() as tx:
-            self._record(tx, request, None, status=200)
+            self._record(tx, request, None, status=200 if known else 404)
+        if not known:
+            return _answer(404, errors.not_found().body)
         return Response(200, self._signer.chain_pem.encode(), "application/x-x509-ca-cert")
 
     def _execute(self, request: Request, key: str | None) -> Response:

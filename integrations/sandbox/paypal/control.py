@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import zlib
+
 from integrations.sandbox.control import Json, SandboxControl
 
 
@@ -54,6 +56,12 @@ class PayPalControl(SandboxControl):
     def expire_tokens(self) -> None:
         """PayPal forgets every access token."""
         self._call("tokens.expire")
+
+    def signed(self, body: bytes, *, webhook_id: str, at: int) -> dict[str, str]:
+        """The headers that prove these bytes for a webhook, signed at a time in seconds. Nothing is sent."""
+        answer = self._call("events.sign", crc32=zlib.crc32(body), webhook_id=webhook_id, at=at)
+        headers: dict[str, str] = answer["headers"]
+        return headers
 
     def event(
         self, event_type: str, *, obj: str | Json, changes: Json | None = None, overrides: Json | None = None,

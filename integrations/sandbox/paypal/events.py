@@ -61,7 +61,7 @@ def signed_delivery(
     if stored is None:
         return None
     body = body_of(stored)
-    return body, headers(tx, body, signer=signer, base=base)
+    return body, headers(tx, zlib.crc32(body), signer=signer, base=base)
 
 
 def body_of(stored: Stored) -> bytes:
@@ -70,14 +70,17 @@ def body_of(stored: Stored) -> bytes:
 
 
 def headers(
-    tx: Transaction, body: bytes, *, signer: Signer, base: str, webhook_id: str | None = None, at: int | None = None
+    tx: Transaction, checksum: int, *, signer: Signer, base: str, webhook_id: str | None = None, at: int | None = None
 ) -> dict[str, str]:
-    """Headers of one attempt. Signed with real time plus `signature_offset_seconds`, not the object clock."""
+    """Headers of one attempt for bytes of this CRC-32.
+
+    Signed with real time plus `signature_offset_seconds`, not the object clock.
+    """
     at = int(time.time()) + int(tx.setting("signature_offset_seconds", 0)) if at is None else at
     configured = tx.setting("webhook_secrets", [])
     chosen = webhook_id if webhook_id is not None else (configured[0] if configured else SIMULATOR_ID)
     transmission = str(uuid.uuid4())
-    signature = signer.sign(signed_text(transmission, written(at), chosen, body))
+    signature = signer.sign(signed_text(transmission, written(at), chosen, checksum))
     return {
         "Content-Type": "application/json",
         "User-Agent": "PayPal/AUHR-214.0-56001458",
@@ -89,6 +92,6 @@ def headers(
     }
 
 
-def signed_text(transmission: str, at: str, webhook_id: str, body: bytes) -> bytes:
+def signed_text(transmission: str, at: str, webhook_id: str, checksum: int) -> bytes:
     """The bytes that are signed."""
-    return f"{transmission}|{at}|{webhook_id}|{zlib.crc32(body)}".encode()
+    return f"{transmission}|{at}|{webhook_id}|{checksum}".encode()

@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import binascii
 import json
+import zlib
 from datetime import datetime
 
 from integrations.sandbox import objects, webhooks
@@ -41,7 +42,9 @@ def verify(scope: Scope, signer: Signer, body: bytes) -> Json:
     raw = _raw_event(body)
     configured = scope.tx.setting("webhook_secrets", [])
     known = values["webhook_id"] in configured and values["webhook_id"] != events.SIMULATOR_ID
-    signed = events.signed_text(values["transmission_id"], values["transmission_time"], values["webhook_id"], raw)
+    signed = events.signed_text(
+        values["transmission_id"], values["transmission_time"], values["webhook_id"], zlib.crc32(raw)
+    )
     good = (
         known
         and values["auth_algo"] == events.ALGORITHM

@@ -225,7 +225,7 @@ def minimal(scope: Scope, order: Stored) -> Json:
 
 def links(scope: Scope, order: Stored) -> list[Json]:
     """Where to go from here."""
-    own = f"{scope.base_url}/v2/checkout/orders/{order.id}"
+    own = f"{order.data.get('host', scope.base_url)}/v2/checkout/orders/{order.id}"
     found = [{"href": own, "rel": "self", "method": "GET"}]
     page = {"href": f"{scope.base_url}/checkoutnow?token={order.id}", "method": "GET"}
     match order.data["status"]:

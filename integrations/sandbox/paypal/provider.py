@@ -5,6 +5,7 @@ The root that vouches for its webhooks stands in its state directory as `paypal-
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Callable
 
 from integrations.sandbox.paypal import certificates, events, switches
@@ -58,10 +59,16 @@ class PayPalProvider:
 
     def sign_raw(self, tx: Transaction, body: bytes, *, secret: str | None, at: int | None) -> dict[str, str]:
         """Headers for any bytes, signed for the configured webhook id or the given one."""
-        return events.headers(tx, body, signer=self._signer, base=self.base_url, webhook_id=secret, at=at)
+        return events.headers(tx, zlib.crc32(body), signer=self._signer, base=self.base_url, webhook_id=secret, at=at)
 
     def control(self, tx: Transaction, verb: str, args: Json) -> Json | None:
         """A PayPal-specific control verb; None when there is no such verb."""
+        if verb == "events.sign":
+            told = events.headers(
+                tx, int(args["crc32"]), signer=self._signer, base=self.base_url, webhook_id=str(args["webhook_id"]),
+                at=int(args["at"]),
+            )  # fmt: skip
+            return {"headers": told}
         return switches.run(self.open_scope(tx), verb, args)
 
     def error_body(self, error: Exception) -> bytes:

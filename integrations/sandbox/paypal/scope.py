@@ -17,7 +17,7 @@ from integrations.sandbox.wire import Json
 _ALPHABET = string.ascii_uppercase + string.digits
 
 #: What only this store needs of an object; PayPal shows neither.
-INTERNAL = ("created", "kind")
+INTERNAL = ("created", "kind", "host")
 
 #: By which fields of what the provider alone knows each kind is found.
 LINKS = ("order", "capture", "authorization", "type", "reported")

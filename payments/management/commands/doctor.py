@@ -13,6 +13,7 @@ from rich.table import Column, Table
 
 from payments.audit import command_actor
 from payments.management.doctor import (  # noqa: F401 - each registers its examinations
+    of_addresses,
     of_backlog,
     of_database,
     of_keys,
@@ -64,12 +65,14 @@ class Command(ReportingCommand):
             "unchecked": sum(outcome.result is Result.UNCHECKED for outcome in outcomes),
             "examinations": [asdict(outcome) for outcome in outcomes],
             "secrets": [asdict(secret) for secret in secrets],
+            "outgoing_addresses": of_addresses.outgoing(),
+            "providers": [asdict(reach) for reach in of_addresses.reaches()],
         }
         if not json and self.stdout.isatty():
             _show(outcomes, secrets)
-            lines = [_summary(report)]
+            lines = [*of_addresses.lines(), _summary(report)]
         else:
-            lines = [*map(_line, outcomes), *map(_secret_line, secrets), _summary(report)]
+            lines = [*map(_line, outcomes), *map(_secret_line, secrets), *of_addresses.lines(), _summary(report)]
         self.finish(report, lines=lines, as_json=json, code=_code(report))
 
 

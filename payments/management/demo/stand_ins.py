@@ -48,6 +48,16 @@ def new_stripe_webhook_secret() -> str:
     return "whsec_" + secrets.token_hex(24)
 
 
+def new_paypal_secret() -> str:
+    """Return a client id or secret that PayPal could have issued. It opens nothing but the sandbox."""
+    return secrets.token_urlsafe(40)
+
+
+def new_paypal_webhook_id() -> str:
+    """Return an id in the form of PayPal's webhooks."""
+    return secrets.token_hex(9).upper()[:17]
+
+
 def new_square_secret() -> str:
     """Return a token or signature key that Square could have issued. It opens nothing but the sandbox."""
     return "EAAA" + secrets.token_hex(24)
@@ -80,6 +90,23 @@ STAND_INS: dict[str, StandIn] = {
             "STRIPE_API_BASE": where.sandbox,
             "STRIPE_WEBHOOK_SECRETS": where.secrets["stripe_webhook_secret"],
         },
+    ),
+    "paypal": StandIn(
+        port=4011,
+        secrets={
+            "paypal_client_id": new_paypal_secret,
+            "paypal_client_secret": new_paypal_secret,
+            "paypal_webhook_id": new_paypal_webhook_id,
+        },
+        signing="paypal_webhook_id",
+        variables=lambda where: {
+            "PAYPAL_CLIENT_ID": where.secrets["paypal_client_id"],
+            "PAYPAL_CLIENT_SECRET": where.secrets["paypal_client_secret"],
+            "PAYPAL_WEBHOOK_ID": where.secrets["paypal_webhook_id"],
+            "PAYPAL_API_BASE": where.sandbox,
+            "PAYPAL_WEBHOOK_ROOTS": str(where.state_dir / "paypal-root.pem"),
+        },
+        pay=lambda shopper, page: shopper.approve_at_paypal(page),
     ),
     "square": StandIn(
         port=4012,

@@ -4,6 +4,7 @@ so and is skipped by name."""
 from __future__ import annotations
 
 STANDS = (
+    "tests.conformance.stands.paypal:PayPalStand",
     "tests.conformance.stands.nmi:NmiStand",
     "tests.conformance.stands.stripe:StripeStand",
     "tests.conformance.stands.stripe:StripeTestModeStand",

@@ -12,7 +12,6 @@ from integrations.contract import (
     ListedStatus,
     Mode,
     MovementKind,
-    NotOffered,
     ProviderIds,
     UnknownObject,
 )
@@ -189,7 +188,7 @@ def test_what_cannot_be_sent_as_evidence(adapter: PayPalProvider) -> None:
         adapter.submit_evidence("PP-R-ABC-10085", {}, idempotency_key=new_key())
     with pytest.raises(InvalidRequest):
         adapter.submit_evidence("PP-R-A-1", {EvidenceText.STATEMENT: "x" * 20_001}, idempotency_key=new_key())
-    with pytest.raises(NotOffered):
+    with pytest.raises(UnknownObject):
         adapter.stage_evidence("PP-R-ABC-10085", {EvidenceText.STATEMENT: "x"}, idempotency_key=new_key())
 
 

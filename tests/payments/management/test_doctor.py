@@ -8,6 +8,7 @@ import re
 import shutil
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from ipaddress import ip_network
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -26,7 +27,7 @@ from integrations.probes import Answer, ProbeFailed
 from orders.models import Order
 from payments import health_figures, signatures
 from payments.management.commands import doctor
-from payments.management.doctor import examination, of_backlog, of_database, of_processes, secret_list
+from payments.management.doctor import examination, of_addresses, of_backlog, of_database, of_processes, secret_list
 from payments.management.doctor.examination import EXAMINATIONS, Place, Result, examine
 from payments.models import EventWatermark, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.reconciliation import runs
@@ -75,6 +76,36 @@ def run(*options: str) -> tuple[int, dict[str, Any]]:
         code = int(end.code or 0)
     report: dict[str, Any] = json.loads(out.getvalue())
     return code, report
+
+
+class TestAddresses:
+    def test_none_declared_is_no_finding(self, settings: Any) -> None:
+        settings.OUTGOING_ADDRESSES = ()
+        assert outcome("D043").result is Result.SKIPPED
+
+    def test_an_address_that_no_provider_sees(self, settings: Any) -> None:
+        settings.OUTGOING_ADDRESSES = (ip_network("9.9.9.9"), ip_network("10.0.0.0/8"))
+        assert finds("D043", "10.0.0.0/8")
+        assert "9.9.9.9" not in " ".join(outcome("D043").details)
+        settings.OUTGOING_ADDRESSES = (ip_network("9.9.9.9"), ip_network("2620:fe::fe"))
+        assert is_ok("D043")
+
+    def test_they_are_listed_beside_what_each_provider_offers(self, settings: Any) -> None:
+        settings.OUTGOING_ADDRESSES = (ip_network("9.9.9.9"),)
+        settings.WEBHOOK_IP_ALLOWLISTS = {"stripe": (ip_network("3.18.12.63"),)}
+        _, report = run("--only", "D043")
+        assert report["outgoing_addresses"] == ["9.9.9.9/32"]
+        [reach] = report["providers"]
+        assert (reach["provider"], reach["webhooks_from"]) == ("stripe", ["3.18.12.63/32"])
+        assert "IP restrictions" in reach["restrict_key"]
+        out = io.StringIO()
+        call_command("doctor", "--only", "D043", stdout=out)
+        assert "our calls leave from: 9.9.9.9/32" in out.getvalue()
+        assert "stripe: webhooks from 3.18.12.63/32" in out.getvalue()
+
+    def test_a_provider_of_somebody_elses_is_listed_too(self, settings: Any) -> None:
+        settings.PAYMENTS_PROVIDERS = ("acme",)
+        assert "acme: offers no restriction of its keys to addresses" in of_addresses.lines()
 
 
 class TestSettings:
