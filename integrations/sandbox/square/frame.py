@@ -41,7 +41,7 @@ SCRIPT = """"use strict";
       const place = typeof target === "string" ? document.querySelector(target) : target;
       frame = document.createElement("iframe");
       frame.title = "Secure Credit Card Form";
-      frame.height = "310";
+      frame.height = "340";
       frame.src = `${origin}/frame/card`;
       const loaded = new Promise((resolve) => frame.addEventListener("load", resolve));
       place.append(frame);
