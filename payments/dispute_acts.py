@@ -267,6 +267,8 @@ def _require_answerable(dispute: Dispute) -> None:
 
 def _require_size(dispute: Dispute, texts: Mapping[EvidenceText, str]) -> None:
     most = providers.get(dispute.provider).capabilities.evidence_max_characters
+    if not most:
+        raise NotPossible(f"{provider_label(dispute.provider)} takes no evidence from here: send it in its dashboard.")
     characters = sum(map(len, texts.values()))
     if characters > most:
         raise NotPossible(f"It is {characters:,} characters; {provider_label(dispute.provider)} takes {most:,}.")

@@ -117,8 +117,9 @@ class _Mirroring:
         self._adapter, self._held, self._done, self._clock, self._goes_on = adapter, held, done, clock, goes_on
 
     def run(self, since: datetime | None) -> None:
-        """Read the balance, then payouts, then what each is made of."""
-        self._read_balance()
+        """Read the balance, where the provider lists it, then payouts, then what each is made of."""
+        if self._adapter.capabilities.balance_entries:
+            self._read_balance()
         self._read_payouts(since)
         for payout_id in _unread(self._held):
             self._read_entries(payout_id)

@@ -31,10 +31,12 @@ from payments.corrections import OrderCorrection, check_ceiling
 from payments.models import Capture, Refund, StaffAction
 from payments.models.capture import Disposition
 from payments.models.refund import Maker
+from payments.offers import gives_parts_back_at_once
 from payments.refund_postings import DEBITED
 from payments.refund_requests import CannotRefund, check_refundable, left_of, request_refund
 from payments.roles import Area
 from payments.settlement import look
+from payments.situation import provider_label
 from payments.staff_operations import Change, NotPossible, Parameters, Preview, register
 from payments.states import HELD_REFUNDS
 
@@ -107,7 +109,7 @@ class RefundAct(OrderCorrection):
             tells=(Fact.REFUND_SUCCEEDED,),
             order_id=order.pk,
             warnings=(
-                *filter(None, [disputes.warns_refund(capture)]),
+                *filter(None, [disputes.warns_refund(capture), _only_once_settled(capture, amount)]),
                 *(() if pays else ("This money pays no order: the order itself stays as it is.",)),
             ),
             basis={"capture": capture.pk, "refunded_before": refunded_by_us(order.pk).get(capture.currency, 0)},
@@ -250,6 +252,14 @@ def is_within_limit(amount: Money, *, before_minor: int) -> bool:
     """
     limit = settings.REFUND_LIMITS.get(amount.currency)
     return limit is not None and before_minor + amount.amount_minor <= limit
+
+
+def _only_once_settled(capture: Capture, amount: Money) -> str:
+    """Warn of a part that the provider may not give back yet: whether it is settled, it alone knows."""
+    if amount == capture.amount or gives_parts_back_at_once(capture.provider):
+        return ""
+    label = provider_label(capture.provider)
+    return f"{label} gives a part back only once the payment is settled, a day or so later; until then it refuses."
 
 
 def _refuse_disputed(capture: Capture) -> None:

@@ -19,7 +19,7 @@ vertical-align:top}
 td:last-child,th:last-child{text-align:right}tfoot th,tfoot td{border-top:1px solid #6b7280;font-weight:700}
 caption{text-align:left;font-weight:600;padding-bottom:.3rem}label{display:block;font-weight:600;
 margin-top:.75rem}
-input{width:100%;font:inherit;padding:.55rem;border:1px solid #4b5563;border-radius:.3rem;background:#fff;
+input,select{width:100%;font:inherit;padding:.55rem;border:1px solid #4b5563;border-radius:.3rem;background:#fff;
 color:inherit}
 input[aria-invalid=true]{border:2px solid #a30d2d}.hint{color:#4b5563;font-size:.9rem;margin:.1rem 0}
 button,.button{display:block;width:100%;min-height:2.75rem;margin-top:1rem;font:inherit;font-weight:700;color:#fff;

@@ -16,6 +16,7 @@ from django.urls import reverse
 from payments import audit_log
 from payments.backoffice import exact_search
 from payments.backoffice.paging import KeysetChangeList
+from payments.offers import Offer, not_offered
 from payments.roles import Area, Verb, may, who_may
 
 Row = TypeVar("Row", bound=models.Model)
@@ -109,6 +110,8 @@ class ReadOnlyAdmin(AreaAdmin[Row]):
     to choose from, and filters of payments/backoffice/filtering.py. No date_hierarchy: it reads whole tables.
     """
 
+    offers: ClassVar[tuple[Offer, ...]] = ()
+    """What these rows come from: the list says which providers do not offer it."""
     actions = None
     change_list_template = "admin/keyset_list.html"
     list_per_page = 50
@@ -118,6 +121,11 @@ class ReadOnlyAdmin(AreaAdmin[Row]):
 
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[KeysetChangeList]:
         return KeysetChangeList
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> HttpResponse:
+        """Name the providers from which no such rows can come."""
+        notes = [sentence for offer in self.offers if (sentence := not_offered(offer))]
+        return super().changelist_view(request, {**(extra_context or {}), "not_offered": notes})
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Row]:
         """Leave out of a list what no page shows: sealed bodies, payloads."""

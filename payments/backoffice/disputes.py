@@ -25,6 +25,7 @@ from payments.backoffice.order_page import url_of_order
 from payments.dispute_acts import ACTS
 from payments.models import Case, Dispute, StaffAction
 from payments.models.case import CaseKind
+from payments.offers import Offer
 from payments.roles import Area, Verb, may
 from payments.situation import provider_label
 from payments.states import UNDECIDED_DISPUTES, DisputeState
@@ -64,6 +65,10 @@ class AnswerFilter(admin.SimpleListFilter):
 @admin.register(Dispute)
 class DisputeAdmin(ReadOnlyAdmin[Dispute]):
     area = Area.DISPUTE
+    offers = (
+        Offer.DISPUTES,
+        Offer.DISPUTE_OUTCOME,
+    )
     list_display = ("dispute_id", "order", "amount", "state_word", "countdown", "reason_word", "money")
     list_filter = (AnswerFilter, "state", by_provider())
     search_fields = ("dispute_id", "order__id")

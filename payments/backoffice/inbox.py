@@ -17,6 +17,7 @@ from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.buttons import buttons
 from payments.backoffice.filtering import by_provider, recent_values
 from payments.models import ProviderEvent, StaffAction
+from payments.offers import Offer
 from payments.roles import Area
 from payments.staff_operations import NotPossible
 
@@ -26,6 +27,7 @@ class ProviderEventAdmin(ReadOnlyAdmin[ProviderEvent]):
     """The raw bytes are sealed: the page shows what is safe of them; all of them take a role, a reason, a step-up."""
 
     area = Area.MESSAGES
+    offers = (Offer.EVENTS,)
     list_display = ("event_id", "provider", "type", "state_word", "attempt", "received_at", "tries", "error")
     list_filter = (by_provider(), "state", recent_values("type"))
     search_fields = ("event_id", "reference", "attempt__reference", "attempt__page_id", "attempt__intent_id")

@@ -15,6 +15,7 @@ from orders.models import Order, Transition
 from payments.backoffice.base import ReadOnlyAdmin, ReadOnlyInline
 from payments.backoffice.filtering import by_provider, recent_values
 from payments.models import Capture, Dispute, Look, PaymentAttempt, ProviderCall, Refund
+from payments.offers import Offer
 from payments.roles import Area
 
 _ATTEMPT_FIELDS: dict[str, tuple[str, ...]] = {
@@ -100,6 +101,7 @@ class PaymentAttemptAdmin(OrderRowAdmin):
 class CaptureAdmin(OrderRowAdmin):
     """Money that moved."""
 
+    offers = (Offer.FEES,)
     list_display = ("capture_id", "order", "provider", "amount", "disposition", "captured_at", "fee_minor")
     list_filter = (by_provider(), "disposition", recent_values("currency"))
     search_fields = ("capture_id", "order__id")

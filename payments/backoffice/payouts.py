@@ -28,6 +28,7 @@ from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.filtering import by_provider
 from payments.models import BalanceEntry, Case, Payout
 from payments.models.case import CaseKind
+from payments.offers import Offer
 from payments.payout_explanation import Explanation, NotExplainable, explain
 from payments.payout_sources import Checked
 from payments.roles import Area, Verb
@@ -74,6 +75,7 @@ class PayoutAdmin(ReadOnlyAdmin[Payout]):
     """What a provider paid out."""
 
     area = Area.FINANCE
+    offers = (Offer.PAYOUTS,)
     list_display = ("payout_id", "provider", "state_word", "amount", "arrives_at", "explained_word", "at_the_bank")
     list_filter = (by_provider(), "state", RemainderFilter, "automatic")
     search_fields = ("payout_id",)
@@ -111,6 +113,7 @@ class BalanceEntryAdmin(ReadOnlyAdmin[BalanceEntry]):
     """The provider's balance, entry by entry, as it was told."""
 
     area = Area.FINANCE
+    offers = (Offer.BALANCE,)
     list_display = ("entry_id", "provider", "kind", "source_id", "amount_word", "fee_word", "net", "made_at")
     list_filter = (by_provider(), "kind")
     search_fields = ("entry_id", "source_id")

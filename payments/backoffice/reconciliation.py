@@ -10,6 +10,7 @@ from django.contrib import admin
 from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.filtering import by_provider
 from payments.models import ReconciliationFinding, ReconciliationRun
+from payments.offers import Offer
 from payments.roles import Area
 
 
@@ -18,6 +19,7 @@ class ReconciliationRunAdmin(ReadOnlyAdmin[ReconciliationRun]):
     """One walk through a provider's lists: from when to when, how far, and how it ended."""
 
     area = Area.FINANCE
+    offers = (Offer.LISTS,)
     list_display = (
         "id",
         "provider",

@@ -23,7 +23,7 @@ def pay_form(*, order_id: str, client_id: str, api_base: str, mode: Mode) -> Pay
     directives = ("script-src", "frame-src", "connect-src", "img-src", "style-src")
     return PayForm(
         scripts=(host + _SCRIPT,),
-        parameters={"client-id": client_id, "order-id": checked(order_id)},
+        parameters={"client_id": client_id, "order_id": checked(order_id)},
         policy=dict.fromkeys(directives, allowed),
         takes_token=False,
     )

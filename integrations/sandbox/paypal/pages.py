@@ -10,7 +10,7 @@ from urllib.parse import parse_qs, urlencode, urlsplit, urlunsplit
 
 from integrations.sandbox import journal
 from integrations.sandbox.objects import Stored
-from integrations.sandbox.page import STYLE, STYLE_HASH
+from integrations.sandbox.page import STYLE_HASH, document
 from integrations.sandbox.paypal import orders
 from integrations.sandbox.paypal.scope import Scope
 from integrations.sandbox.paypal.web_sdk import SCRIPT
@@ -115,13 +115,7 @@ def _back(url: str, extra: dict[str, str], word: str) -> View:
 
 
 def _document(title: str, body: str) -> str:
-    return (
-        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
-        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
-        f"<title>{escape(title)}</title>\n<style>{STYLE}</style>\n</head>\n<body>\n<main>\n"
-        '<p><span class="mode">TEST MODE</span> Sandbox Shop, a stand-in for PayPal</p>\n'
-        f"<h1>{escape(title)}</h1>\n{body}\n</main>\n</body>\n</html>\n"
-    )
+    return document(title=title, body=f"<h1>{escape(title)}</h1>\n{body}", stands_in_for="PayPal")
 
 
 def _response(view: View) -> Response:

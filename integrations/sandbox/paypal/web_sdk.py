@@ -9,7 +9,7 @@ SCRIPT = """
   const origin = new URL(document.currentScript.src).origin;
   async function press(orderId, values) {
     const answer = await fetch(`${origin}/checkoutnow?token=${encodeURIComponent(orderId)}`, {
-      method: "POST", mode: "no-cors", redirect: "manual",
+      method: "POST", mode: "no-cors",
       headers: {"Content-Type": "application/x-www-form-urlencoded"},
       body: new URLSearchParams(values),
     });

@@ -293,7 +293,7 @@ def test_an_embedded_order_has_a_form_and_no_page(adapter: PayPalProvider, contr
     assert started.redirect_url == ""
     assert adapter.fetch(started.ids).page_url == ""
     form = adapter.form(started.ids)
-    assert form.parameters == {"client-id": "sandbox-client-id", "order-id": started.ids.page_id}
+    assert form.parameters == {"client_id": "sandbox-client-id", "order_id": started.ids.page_id}
     assert form.scripts == (control.url + "/web-sdk/v6/core",) and not form.takes_token
     assert form.policy["script-src"] == (control.url,)
 
