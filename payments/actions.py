@@ -23,6 +23,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 from integrations import correlation
+from integrations.failpoints import failpoint
 from orders.transitions import operation as durable_operation
 from payments import audit, staff_operations
 from payments.clock import Clock
@@ -133,6 +134,7 @@ def request(
                 bind(action)
     except IntegrityError:  # the same form from another tab, a moment ago
         return _only_of(user, StaffAction.objects.get(uid=uid))
+    failpoint("action.requested")
     log.info("action_requested", action=action.pk, operation=operation.name, user_id=user.pk, second_person=bool(why))
     return action if why else _do_at_once(action, clock=clock)
 
@@ -160,6 +162,8 @@ def execute(action_id: int, *, clock: Clock) -> StaffAction:
         else:
             action.result = _do(operation, action, at=at)
             finish(action, ActionState.EXECUTED, at=at)
+            failpoint("action.before_commit")
+    failpoint("action.after_commit")
     log.info("action_finished", action=action.pk, operation=action.operation, state=action.state)
     if action.state == ActionState.EXECUTED:
         _afterwards(operation, action, clock=clock)

@@ -13,6 +13,7 @@ from django_fsm import can_proceed
 from integrations.contract import DisputeMovement as ToldMovement
 from integrations.contract import DisputeSnapshot, PaymentSnapshot
 from integrations.facts import Fact
+from integrations.failpoints import failpoint
 from integrations.redaction import one_line
 from orders import facts
 from orders.models import Order, Transition
@@ -209,6 +210,7 @@ def _write(dispute: Dispute, told: ToldMovement, *, at: datetime) -> bool:
         at=told.at,
         seen_at=at,
     )
+    failpoint("dispute.before_posting")
     dispute_ledger.post_movement(movement, at=at)
     return True
 

@@ -85,6 +85,7 @@ class FakeLists:
                     "listed_at": capture.captured_at,
                     "captured_at": capture.captured_at,
                     "fee_minor": capture.fee_minor,
+                    "disputed": any(each.capture_id == capture.capture_id for each in payment.disputes),
                     "status_words": "succeeded",
                 }
                 yield ListedCapture(**{**told, **self.listed_changes.get(capture.capture_id, {})})

@@ -23,9 +23,17 @@ class SquareControl(SandboxControl):
         """The seller that is played: merchant_id, location_id, currency, application_id."""
         return self._call("account.show")
 
-    def pay_link(self, link: str, *, card: str = "4111111111111111", amount: int | None = None) -> LinkPayment:
-        """Presses *Pay* on a link's page, however often. `amount` (minor units) replaces what the order asks for."""
-        return LinkPayment(**self._call("links.pay", link=link, card=card, amount=amount))
+    def pay_link(
+        self, link: str, *, card: str = "4111111111111111", cvc: str = "111", amount: int | None = None,
+        currency: str = "", verified: bool = True,
+    ) -> LinkPayment:  # fmt: skip
+        """Presses *Pay* on a link's page, however often. `amount` (minor units) and `currency` replace what the order
+        asks for; `verified`: whether the bank's check is passed."""
+        return LinkPayment(
+            **self._call(
+                "links.pay", link=link, card=card, cvc=cvc, amount=amount, currency=currency, verified=verified
+            )
+        )
 
     def token(self, *, card: str = "4111111111111111", cvc: str = "111") -> str:
         """A single-use token, as the frame gives it for a card."""

@@ -26,7 +26,8 @@ def compare(theirs: ListedCapture, ours: Ours) -> tuple[Difference, ...]:
         found.append(Difference.AMOUNT)
     elif theirs.fee_minor is not None and theirs.fee_minor != ours.fee_minor:
         found.append(Difference.FEE)
-    if theirs.status is not ListedStatus.CAPTURED or not _is_shown(ours):
+    unseen = theirs.disputed and not ours.disputed  # no list tells disputes; what went back is in that of refunds
+    if theirs.status is not ListedStatus.CAPTURED or unseen or not _is_shown(ours):
         found.append(Difference.STATE)
     return tuple(found)
 

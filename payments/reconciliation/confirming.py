@@ -209,6 +209,7 @@ def _line_of(snapshot: PaymentSnapshot, capture: CaptureSnapshot) -> ListedCaptu
         currency=capture.currency,
         listed_at=capture.captured_at,
         captured_at=capture.captured_at,
+        disputed=any(dispute.capture_id == capture.capture_id for dispute in snapshot.disputes),
         fee_minor=capture.fee_minor,
         status_words=snapshot.status,
     )

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from django.db.models import Q, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from integrations.contract import ListedCapture
-from payments.models import Capture, PaymentAttempt
+from payments.models import Capture, Dispute, PaymentAttempt
 
 CHUNK = 500
 
@@ -30,6 +30,7 @@ class Ours(NamedTuple):
     order_id: int
     attempt_state: str
     mode: str
+    disputed: bool
 
 
 FIELDS = (
@@ -45,6 +46,7 @@ FIELDS = (
     "order_id",
     "attempt__state",
     "attempt__mode",
+    "disputed",
 )
 
 
@@ -63,15 +65,19 @@ class OurAttempt:
 
 def by_ids(provider: str, capture_ids: Collection[str]) -> dict[str, Ours]:
     """Return our captures of these ids of the provider's."""
-    rows = Capture.objects.filter(provider=provider, capture_id__in=capture_ids).order_by("pk")
+    rows = _captures().filter(provider=provider, capture_id__in=capture_ids).order_by("pk")
     return {row[1]: Ours(*row) for row in rows.values_list(*FIELDS)}
 
 
 def between(provider: str, *, low: datetime, high: datetime) -> Iterator[list[Ours]]:
     """Return our captures of [low, high) by captured_at, newest first, in chunks: memory knows no whole list."""
-    rows = Capture.objects.filter(provider=provider, captured_at__gte=low)
+    rows = _captures().filter(provider=provider, captured_at__gte=low)
     for chunk in newest_first(rows, by="captured_at", below=high, fields=FIELDS):
         yield [Ours(*row) for row in chunk]
+
+
+def _captures() -> QuerySet[Capture]:
+    return Capture.objects.annotate(disputed=Exists(Dispute.objects.filter(capture=OuterRef("pk"))))
 
 
 def newest_first(

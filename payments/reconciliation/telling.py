@@ -162,7 +162,9 @@ def _ours(ours: Ours | None, difference: Difference) -> str:
     if difference is Difference.WRONG_MODE:
         return f"Mode {ours.mode}."
     taken = Money(ours.amount_minor, ours.currency)
-    return f"Capture {ours.capture_id[:80]} of {taken} ({ours.disposition}); the attempt is {ours.attempt_state}."
+    disputed = ", disputed" if ours.disputed else ""
+    what = f"Capture {ours.capture_id[:80]} of {taken} ({ours.disposition}{disputed})"
+    return f"{what}; the attempt is {ours.attempt_state}."
 
 
 def _theirs(provider: str, theirs: ListedCapture | None) -> str:
@@ -170,9 +172,10 @@ def _theirs(provider: str, theirs: ListedCapture | None) -> str:
         return f"{provider} lists no such payment and does not find it by its id."
     taken = Money(theirs.amount_minor, theirs.currency)
     fee = f", fee {Money(theirs.fee_minor, theirs.currency)}" if theirs.fee_minor is not None else ""
+    disputed = ", disputed" if theirs.disputed else ""
     reference = f", reference {theirs.reference[:64]}" if theirs.reference else ", without a reference of ours"
     return (
-        f"{provider}: {theirs.capture_id[:80]} of {taken}{fee}, {theirs.status_words[:40] or theirs.status}, "
+        f"{provider}: {theirs.capture_id[:80]} of {taken}{fee}, {theirs.status_words[:40] or theirs.status}{disputed}, "
         f"{theirs.mode} mode, account {theirs.account[:40]}{reference}."
     )
 

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 from typing import Any
 
+from tests.faults.afterwards import Afterwards
 from tests.faults.histories import WEBHOOKS, Blow, History, Kill
 from tests.faults.visitor import FLOWS
 
@@ -76,6 +77,70 @@ def random_history(seed: int) -> History:
         receiver_fault=receiver if draw.random() < 0.2 else None,
         blow=blow if draw.random() < 0.1 else None,
     )
+
+
+_ASKING: dict[str, Any] = {"method": "POST", "path_prefix": "/v1/refunds"}
+
+DIES_AFTERWARDS: dict[str, tuple[str, ...]] = {
+    "web": (
+        "action.requested", "action.before_commit", "action.after_commit", "idempotency.bound",
+        "call.before_send", "call.after_send", "call.before_store", "call.after_store", "look.before_fetch",
+        "look.after_fetch", "refund.before_posting", "settle.before_commit", "settle.after_commit",
+        "inbox.before_commit", "inbox.after_commit", "outbox.after_insert",
+    ),
+    "look": (
+        "event.claimed", "attempt.claimed", "look.before_fetch", "look.after_fetch", "refund.before_posting",
+        "dispute.before_posting", "outbox.after_insert", "settle.before_commit", "settle.after_commit",
+        "call.before_send", "call.after_send", "call.before_store", "call.after_store",
+    ),
+    "deliver": ("delivery.before_send", "delivery.after_send", "delivery.before_mark", "delivery.after_mark"),
+    "keep": ("payouts.before_commit", "payouts.between_pages", "payout.before_commit"),
+}  # fmt: skip
+"""Where refunds, disputes and payouts pass, by program."""
+FAULTS_AFTERWARDS: Sequence[dict[str, Any]] = (
+    {"kind": "drop", "after": True, **_ASKING}, {"kind": "drop", **_ASKING},
+    {"kind": "delay", "seconds": 30, **_ASKING}, {"kind": "html_502", "times": 2, "path_prefix": "/v1/"},
+    {"kind": "drop", "method": "GET", "path_prefix": "/v1/"}, {"kind": "rate_limit", "times": 2, "path_prefix": "/v1/"},
+)  # fmt: skip
+ACTS: Sequence[tuple[str, ...]] = (
+    ("our_refund",), ("our_refund", "our_refund"), ("their_refund",), ("our_refund", "their_refund"),
+    ("their_refund", "our_refund"), ("our_refund", "refund_fails"), ("their_refund", "refund_fails"),
+    ("our_refund", "refund_fails", "our_refund"), ("dispute",), ("dispute", "dispute_won"), ("dispute", "dispute_lost"),
+    ("our_refund", "dispute", "dispute_lost"), ("dispute", "dispute_won", "our_refund"), ("payout",),
+    ("our_refund", "payout"), ("their_refund", "refund_fails", "payout"), ("their_refund", "payout", "payout_fails"),
+    ("dispute", "dispute_won", "payout"), ("our_refund", "payout", "refund_fails", "payout"),
+)  # fmt: skip
+
+
+def random_afterwards(seed: int) -> Afterwards:
+    """Return what becomes of a paid order's money by this seed: who dies over it, and in some more that goes wrong."""
+    draw = random.Random(f"afterwards {seed}")
+    acts = draw.choice(ACTS)
+    programs = [name for name in DIES_AFTERWARDS if name != "keep" or "payout" in acts]
+    program = draw.choice(programs)
+    kill = Kill(
+        program,
+        draw.choice(DIES_AFTERWARDS[program]),
+        passes=draw.choice((1, 1, 1, 2, 3)),
+        whole=draw.random() < 0.1,
+    )
+    return Afterwards(
+        name=f"seed {seed}",
+        acts=acts,
+        webhooks=draw.choice(WEBHOOKS),
+        kills=(kill,),
+        provider_fault=draw.choice(FAULTS_AFTERWARDS) if draw.random() < 0.3 else None,
+    )
+
+
+def hit_afterwards(afterwards: Afterwards, *, fired: bool) -> list[str]:
+    """Return what it hit. `fired`: whether its failpoint was passed."""
+    (kill,) = afterwards.kills
+    found = [f"afterwards: {' '.join(afterwards.acts)}"]
+    found += [f"afterwards: {kill.program} killed at {kill.failpoint}"] if fired else []
+    if fault := afterwards.provider_fault:
+        found.append(f"afterwards: provider {fault['kind']}")
+    return [*found, f"afterwards: webhooks {afterwards.webhooks}"]
 
 
 def hit(history: History, *, fired: bool) -> list[str]:

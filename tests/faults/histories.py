@@ -75,13 +75,18 @@ def begin(world: World, history: History) -> None:
     world.disarm()
     control.reset()
     world.note_events()
-    _set_webhooks(world, history.webhooks)
+    set_webhooks(world, history.webhooks)
     if history.provider_fault:
         control.fault(**history.provider_fault)
     world.receiver_fails(**(history.receiver_fault or {"mode": "ok"}))
-    if kill := history.kill:
-        number = signal.SIGSTOP if kill.stalls_seconds else signal.SIGKILL
-        world.arm(kill.program, kill.failpoint, passes=kill.passes, whole=kill.whole, signal_number=number)
+    if history.kill:
+        arm(world, history.kill)
+
+
+def arm(world: World, kill: Kill) -> None:
+    """Let a process die or stall."""
+    number = signal.SIGSTOP if kill.stalls_seconds else signal.SIGKILL
+    world.arm(kill.program, kill.failpoint, passes=kill.passes, whole=kill.whole, signal_number=number)
 
 
 def go_on(world: World, history: History, visitor: Visitor, token: str) -> list[str]:
@@ -119,16 +124,17 @@ def new_address() -> str:
 
 def grow_quiet(world: World, order_id: int) -> None:
     """Wait until nothing about an order is under way, letting its waiting times pass quickly."""
-    _wait(world, order_id, lambda: oracle.waiting(world, order_id))
+    wait(world, order_id, lambda: oracle.waiting(world, order_id))
 
 
 def wait_until_paid(world: World, order_id: int) -> None:
     """Wait until an order is paid, letting its waiting times pass quickly."""
     query = "SELECT state FROM orders_order WHERE id = %s"
-    _wait(world, order_id, lambda: [] if world.value(query, order_id) == "paid" else ["not paid"])
+    wait(world, order_id, lambda: [] if world.value(query, order_id) == "paid" else ["not paid"])
 
 
-def _wait(world: World, order_id: int, waiting: Callable[[], list[str]]) -> None:
+def wait(world: World, order_id: int, waiting: Callable[[], list[str]]) -> None:
+    """Wait until nothing of that is left, letting an order's waiting times pass quickly."""
     began = hurried = time.monotonic()
     while left := waiting():
         now = time.monotonic()
@@ -178,7 +184,8 @@ def _waking(world: World, kill: Kill | None) -> Iterator[None]:
         waker.join()
 
 
-def _set_webhooks(world: World, how: str) -> None:
+def set_webhooks(world: World, how: str) -> None:
+    """Say what becomes of webhooks from now on: one of WEBHOOKS."""
     world.control.clear_webhook_rules()
     action = {"lost": "lose", "doubled": "double", "reordered": "reorder", "held": "hold"}.get(how)
     if action:

@@ -1,4 +1,7 @@
-"""Makes the tables and the rows that the world of the fault tests stands on. Run as a process, once a world."""
+"""Makes the tables and the rows that the world of the fault tests stands on. Run as a process, once a world.
+
+Its last line is the secret of a staff token: a program of the shop's lead, which may refund.
+"""
 
 from __future__ import annotations
 
@@ -33,6 +36,22 @@ def main(receiver: str, secret: str) -> None:
         )
         destination.set_signing_secrets([secret])
         destination.save()
+    print(_token())
+
+
+def _token() -> str:
+    from django.utils import timezone
+
+    from payments import staff_tokens
+    from payments.roles import Role
+    from payments.staff_tokens import Scope
+    from tests.staff import make_staff
+
+    lead, at = make_staff(Role.LEAD), timezone.now()
+    token = staff_tokens.issue(
+        user=lead, name="refunds", scopes=[Scope.REFUNDS_REQUEST], days=1, by=make_staff(Role.ADMIN), at=at
+    )
+    return staff_tokens.collect(token_id=token.pk, user=lead, at=at)
 
 
 if __name__ == "__main__":

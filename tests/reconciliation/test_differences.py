@@ -21,7 +21,7 @@ from integrations.contract import (
 from orders.models import Order
 from payments.cases import close_case
 from payments.expiry import expire_order
-from payments.models import Capture, Case, LedgerTransaction, PaymentAttempt, ReconciliationFinding
+from payments.models import Capture, Case, Dispute, LedgerTransaction, PaymentAttempt, ReconciliationFinding
 from payments.models.case import Resolution
 from payments.settlement import look
 from tests.fake_provider import MOMENT
@@ -45,6 +45,16 @@ def a_strange_capture(**changes: Any) -> ListedCapture:
         "status_words": "succeeded",
     }
     return ListedCapture(**{**told, **changes})
+
+
+def test_a_dispute_of_which_no_webhook_told_is_recorded_by_a_look(books: Books) -> None:
+    _, payment, capture = books.paid()
+    books.provider.dispute(payment)
+    run = books.reconcile()
+    assert books.found(run) == [("state", "settled")]
+    assert "disputed" in run.findings.get().theirs
+    assert (Dispute.objects.get().state, Dispute.objects.get().capture.capture_id) == ("open", capture.capture_id)
+    assert books.found(books.reconcile()) == []
 
 
 def test_books_that_agree_are_left_alone(books: Books) -> None:

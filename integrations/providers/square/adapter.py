@@ -162,8 +162,8 @@ class SquareProvider(WithoutCapture, WithoutBalanceList):
         ending.close(self._client, ids, idempotency_key=idempotency_key)
 
     def release(self, ids: ProviderIds, *, idempotency_key: str) -> None:
-        """Void what is reserved; see ending.release. A void needs no key: the second one finds nothing to void."""
-        ending.release(self._client, ids)
+        """Void what is reserved; see ending.release."""
+        ending.release(self._client, ids, idempotency_key=idempotency_key)
 
     def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
         """Give money of one payment back; see refunds.create."""

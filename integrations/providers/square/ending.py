@@ -42,8 +42,14 @@ def _cancel_order(client: Client, order_id: str, *, idempotency_key: str) -> Non
                 raise
 
 
-def release(client: Client, ids: ProviderIds) -> None:
-    """Give back what is reserved and not captured. What is captured or voided stays as it is. Raises ProviderError."""
-    for payment in looking.payments_of(client, looking.order_and_link(client, ids)[0]):
-        if answers.text(payment, "status") == "APPROVED":
-            client.ask(client.sdk.payments.cancel, payment_id=checked(answers.text(payment, "id")))
+def release(client: Client, ids: ProviderIds, *, idempotency_key: str) -> None:
+    """Give back what is reserved and not captured, and end its order. What is captured or voided stays as it is.
+
+    A void needs no key: the second one finds nothing to void. Raises ProviderError.
+    """
+    found, _ = looking.order_and_link(client, ids)
+    reserved = [told for told in looking.payments_of(client, found) if answers.text(told, "status") == "APPROVED"]
+    for payment in reserved:
+        client.ask(client.sdk.payments.cancel, payment_id=checked(answers.text(payment, "id")))
+    if reserved:
+        _cancel_order(client, answers.text(found, "id"), idempotency_key=idempotency_key)

@@ -12,6 +12,7 @@ from integrations.contract import InvalidRequest, ProviderIds, UnknownObject
 from integrations.providers.square import answers
 from integrations.providers.square.answers import Answer
 from integrations.providers.square.client import Client, checked
+from integrations.providers.square.money import from_square
 from integrations.providers.square.snapshots import Payment, is_captured
 
 _OPEN = frozenset({"DRAFT", "OPEN"})
@@ -34,6 +35,7 @@ def whole_payment(client: Client, ids: ProviderIds) -> Payment:
         ids=_ids(found, payments, link_id=link_id, by_link=by_link),
         by_link=by_link,
         payments=payments,
+        refused=_refused(client, found) if not payments else [],
         refunds=[refund(client, refund_id) for told in payments for refund_id in answers.texts(told, "refund_ids")],
         disputes=_disputes(client, payments),
     )
@@ -93,6 +95,24 @@ def payments_of(client: Client, found: Answer) -> list[Answer]:
 def payment(client: Client, payment_id: str) -> Answer:
     """Ask for one payment. Raises UnknownObject, ProviderError."""
     return answers.required(client.ask(client.sdk.payments.get, payment_id=checked(payment_id)), "payment")
+
+
+def _refused(client: Client, found: Answer) -> list[Answer]:
+    """Ask for the tries that failed, oldest first: an order does not name them, so they are sought in the list of
+    payments, by amount. It lags, so what is missing there is no news."""
+    if answers.text(found, "state") not in _OPEN:
+        return []
+    listed, _ = client.page_of(
+        client.sdk.payments.list,
+        "payments",
+        cursor="",
+        location_id=client.location_id,
+        begin_time=answers.text(found, "created_at"),
+        total=from_square(found, "total_money")[0],
+        sort_order="DESC",
+    )
+    order_id = answers.text(found, "id")
+    return [told for told in reversed(listed) if told.get("order_id") == order_id and told.get("status") == "FAILED"]
 
 
 def _link(client: Client, link_id: str) -> Answer | None:

@@ -54,6 +54,8 @@ def _order(client: Client, request: StartRequest, *, currency: str) -> dict[str,
     if request.expires_at.tzinfo is None:
         raise InvalidRequest("expires_at needs a time zone", code="expires_at")
     to_square(request.amount_minor, request.currency)
+    if not request.amount_minor:
+        raise InvalidRequest("there is nothing to pay", code="amount")
     return {
         "location_id": client.location_id,
         "reference_id": request.reference,

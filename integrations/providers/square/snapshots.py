@@ -33,14 +33,18 @@ _LONGEST_METHOD = 40
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Payment:
-    """Square's objects of one payment. `link` is None where there is none (any more); `by_link`: whether it is paid by
-    one. `ids` are ours of it (looking.py says what they mean)."""
+    """Square's objects of one payment. `payments` are those of the order, `refused` such as it does not name.
+
+    `link` is None where there is none (any more); `by_link`: whether it is paid by one. `ids` are ours of it:
+    looking.py says what they mean.
+    """
 
     order: Answer
     ids: ProviderIds
     by_link: bool
     link: Answer | None = None
     payments: Sequence[Answer] = ()
+    refused: Sequence[Answer] = ()
     refunds: Sequence[Answer] = ()
     disputes: Sequence[Answer] = field(default=())
 
@@ -50,7 +54,8 @@ def snapshot(payment: Payment, *, account: str, mode: Mode) -> PaymentSnapshot:
     order, link = payment.order, payment.link
     amount_minor, currency = from_square(order, "total_money")
     status, page_open = _status(payment)
-    refused = [told for told in payment.payments if answers.text(told, "status") == "FAILED"]
+    tried = [*payment.refused, *payment.payments]
+    refused = [told for told in tried if answers.text(told, "status") == "FAILED"]
     return PaymentSnapshot(
         provider="square",
         account=account,
@@ -62,17 +67,17 @@ def snapshot(payment: Payment, *, account: str, mode: Mode) -> PaymentSnapshot:
         currency=currency,
         page_open=page_open,
         page_url=answers.web_address(link, "url") if link is not None else "",
-        decline=decline(refused[-1]) if refused else None,
+        decline=decline(refused[-1]) if refused and status is not PaymentStatus.PAID else None,
         captures=tuple(
             capture(told, intent_id=payment.ids.intent_id) for told in payment.payments if is_captured(told)
         ),
         refunds=tuple(refunds.snapshot(told) for told in payment.refunds),
         disputes=tuple(disputes.snapshot(told) for told in payment.disputes),
-        tries=tuple(told for each in payment.payments if (told := _try(each)) is not None),
+        tries=tuple(told for each in tried if (told := _try(each)) is not None),
         raw={
             "order": order,
             "payment_link": link,
-            "payments": list(payment.payments),
+            "payments": tried,
             "refunds": list(payment.refunds),
             "disputes": list(payment.disputes),
         },

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from integrations.sandbox.objects import Stored
 from integrations.sandbox.square import cards, errors, orders, payments
-from integrations.sandbox.square.schema import Field, Flag, Money, Object, Text, Url
+from integrations.sandbox.square.schema import Email, Field, Flag, Money, Object, Text, Url
 from integrations.sandbox.square.scope import Scope, capital_id
 from integrations.sandbox.wire import Json
 
@@ -34,7 +34,7 @@ CREATE: dict[str, Field] = {
     ),
     "order": Object(orders.NEW),
     "checkout_options": Object(OPTIONS),
-    "pre_populated_data": Object({"buyer_email": Text(limit=256)}),
+    "pre_populated_data": Object({"buyer_email": Email()}),
     "payment_note": Text(limit=500),
 }
 
@@ -96,18 +96,26 @@ def _there(scope: Scope, link_id: str) -> Stored:
     return link
 
 
-def pay(scope: Scope, link: Stored, card: cards.Card, *, verified: bool = False, amount: int | None = None) -> Stored:
+def pay(
+    scope: Scope,
+    link: Stored,
+    card: cards.Card,
+    *,
+    verified: bool = False,
+    amount: int | None = None,
+    currency: str = "",
+) -> Stored:
     """One press of *Pay* on the link's page; returns the payment, which may have FAILED.
 
     Nobody keeps a second browser from pressing too: that is a second payment of the same order. `amount` in minor units
-    replaces what the order asks for (hostile cases).
+    and `currency` replace what the order asks for (hostile cases).
     """
     order = scope.get("order", link.data["order_id"])
     asked = order.data["total_money"]["amount"] if amount is None else amount
     told = {"note": link.data["payment_note"]} if "payment_note" in link.data else {}
     email = link.data.get("pre_populated_data", {}).get("buyer_email")
     told |= {"buyer_email_address": email} if email else {}
-    return payments.charge(scope, card, asked, order=order, verified=verified, told=told)
+    return payments.charge(scope, card, asked, order=order, verified=verified, told=told, currency=currency)
 
 
 def returns_to(scope: Scope, link: Stored, payment: Stored) -> str:

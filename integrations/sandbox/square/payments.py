@@ -10,7 +10,7 @@ from integrations.sandbox.objects import Stored
 from integrations.sandbox.square import cards, errors, events, orders, paging
 from integrations.sandbox.square.cards import CHALLENGED, Card
 from integrations.sandbox.square.errors import ApiError
-from integrations.sandbox.square.schema import Field, Flag, Integer, Moment, Money, Text
+from integrations.sandbox.square.schema import Email, Field, Flag, Integer, Moment, Money, Text
 from integrations.sandbox.square.scope import Scope, new_id, written
 from integrations.sandbox.wire import Json
 
@@ -32,7 +32,7 @@ CREATE: dict[str, Field] = {
     "location_id": Text(limit=50),
     "reference_id": Text(limit=40),
     "verification_token": Text(limit=255),
-    "buyer_email_address": Text(limit=255),
+    "buyer_email_address": Email(limit=255),
     "note": Text(limit=500),
     "statement_description_identifier": Text(limit=20),
 }
@@ -47,6 +47,7 @@ LIST: dict[str, Field] = {
     "sort_order": Text(choices=("ASC", "DESC")),
     "cursor": Text(),
     "location_id": Text(limit=50),
+    "total": Integer(low=0),
     "limit": Integer(),
 }
 _SENTENCES = {
@@ -127,18 +128,19 @@ def charge(
     verified: bool = False,
     told: Json | None = None,
     key: str = "",
+    currency: str = "",
 ) -> Stored:
     """One try to take `amount` minor units from a card: a payment that is COMPLETED, APPROVED (`held`) or FAILED.
 
     `verified`: the shopper has passed the bank's check; `told`: what of the request the payment shows; `key`: the
-    idempotency key, by which it can be cancelled.
+    idempotency key, by which it can be cancelled; `currency`: another than the location's (hostile cases).
     """
     outcome = "CARD_DECLINED_VERIFICATION_REQUIRED" if card.outcome == CHALLENGED and not verified else card.outcome
     refused = outcome if outcome != CHALLENGED else ""
     status = "FAILED" if refused else "APPROVED" if held else "COMPLETED"
     payment = scope.insert(
         "payment",
-        _payment(scope, card, orders.money(scope, amount), status=status, refused=refused) | (told or {}),
+        _payment(scope, card, _money(scope, amount, currency), status=status, refused=refused) | (told or {}),
         private={"location": scope.account.location_id},
         order=order.id if order else None,
         key=key or None,
@@ -155,6 +157,10 @@ def charge(
         events.emit(scope, "payment.updated", "payment", payment.data)
         _tell_fee_later(scope, payment)
     return payment
+
+
+def _money(scope: Scope, amount: int, currency: str) -> Json:
+    return orders.money(scope, amount) | ({"currency": currency} if currency else {})
 
 
 def _payment(scope: Scope, card: Card, money: Json, *, status: str, refused: str) -> Json:
@@ -270,6 +276,7 @@ def filtered(scope: Scope, kind: str, values: Json) -> list[Stored]:
             and values.get("begin_time", scope.now - 365 * 24 * 3600) <= created <= values.get("end_time", scope.now)
             and values.get("updated_at_begin_time", 0) <= moved <= values.get("updated_at_end_time", 2**60)
             and values.get("location_id", scope.account.location_id) == stored.data["location_id"]
+            and ("total" not in values or stored.data["total_money"]["amount"] == values["total"])
         ):
             found.append((moved if by_update else created, stored))
     if by_update:

@@ -23,7 +23,7 @@ CREATE: dict[str, Field] = {
     "payment_version_token": Text(limit=255),
 }
 LIST: dict[str, Field] = {
-    **payments.LIST,
+    **{name: field for name, field in payments.LIST.items() if name != "total"},
     "status": Text(choices=STATUSES),
     "source_type": Text(),
     "sort_field": Text(choices=("CREATED_AT", "UPDATED_AT")),

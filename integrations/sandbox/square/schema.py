@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -13,6 +14,7 @@ from integrations.sandbox.wire import Json
 
 CURRENCIES = frozenset({"AUD", "CAD", "EUR", "GBP", "JPY", "USD"})
 MAX_AMOUNT = 2**53
+_EMAIL = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
 
 
 class Field(Protocol):
@@ -103,6 +105,20 @@ class Url:
         parts = urlsplit(text)
         if parts.scheme not in ("http", "https") or not parts.netloc:
             raise errors.invalid(name, "Not a valid URL.")
+        return text
+
+
+@dataclass(frozen=True)
+class Email:
+    """Something with the shape of an e-mail address."""
+
+    required: bool = False
+    limit: int = 256
+
+    def read(self, node: Any, name: str) -> str:
+        text = Text(limit=self.limit).read(node, name)
+        if not _EMAIL.fullmatch(text):
+            raise errors.invalid(name, "Not a valid email address.", code="INVALID_EMAIL_ADDRESS")
         return text
 
 

@@ -61,9 +61,17 @@ def _card(args: Json, scope: Scope) -> cards.Card:
 
 
 def pay_link(scope: Scope, args: Json) -> Json:
-    """Presses *Pay* on a link's page, however often, and also where it was deleted. args: link, card, cvc, amount."""
+    """Presses *Pay* on a link's page, however often, and also where it was deleted. args: link, card, cvc, amount,
+    currency, verified (whether the bank's check is passed; yes)."""
     link = _get(scope, args["link"])
-    payment = links.pay(scope, link, _card(args, scope), verified=True, amount=args.get("amount"))
+    payment = links.pay(
+        scope,
+        link,
+        _card(args, scope),
+        verified=args.get("verified", True),
+        amount=args.get("amount"),
+        currency=args.get("currency") or "",
+    )
     refused = payment.data["card_details"].get("errors")
     return {"payment": payment.data, "decline_code": refused[0]["code"] if refused else None}
 

@@ -28,6 +28,7 @@ from integrations.contract import (
     StartRequest,
 )
 from integrations.guard import GuardedProvider
+from payments.models.attempt import new_reference
 from payments.models.call import new_idempotency_key as new_key
 from tests.conformance.features import FROM_CAPABILITIES, Feature
 from tests.conformance.stand import Means, Payment, Signed, Stand
@@ -63,7 +64,7 @@ class Shop:
         """Return the usual request, on a page that lives for an hour."""
         lines: tuple[PageLine, ...] = self.stand.lines
         wanted: dict[str, Any] = {
-            "reference": "pa_" + os.urandom(20).hex(),
+            "reference": new_reference(),
             "amount_minor": sum(line.quantity * line.unit_amount_minor for line in lines),
             "currency": self.stand.currency,
             "order_number": "S-1001",

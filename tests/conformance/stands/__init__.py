@@ -8,4 +8,6 @@ STANDS = (
     "tests.conformance.stands.nmi:NmiStand",
     "tests.conformance.stands.stripe:StripeStand",
     "tests.conformance.stands.stripe:StripeTestModeStand",
+    "tests.conformance.stands.square:SquareStand",
+    "tests.conformance.stands.square:SquareFrameStand",
 )
