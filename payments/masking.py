@@ -18,10 +18,10 @@ ALLOWED = frozenset(
     disputes account
 
     order intent purchase_units captures custom_id invoice_id payee merchant_id value currency_code payments
-    authorizations status_details final_capture seller_receivable_breakdown gross_amount paypal_fee net_amount processor_response
-    response_code create_time update_time supplementary_data related_ids order_id dispute_id dispute_amount
-    dispute_life_cycle_stage dispute_outcome outcome_code money_movements disputed_transactions seller_transaction_id
-    seller_response_due_date event_type resource resource_type
+    authorizations status_details final_capture seller_receivable_breakdown gross_amount paypal_fee net_amount
+    processor_response response_code create_time update_time supplementary_data related_ids order_id
+    dispute_id dispute_amount dispute_life_cycle_stage dispute_outcome outcome_code money_movements
+    disputed_transactions seller_transaction_id seller_response_due_date event_type resource resource_type
     """.split()
 )
 IDS = frozenset(
