@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
+from django.db import IntegrityError
 
 from payments import bank_matching, chart
 from payments.bank_matching import NoMatch
@@ -114,6 +115,8 @@ def _write(line: BankLine, payout: Payout | None, action: StaffAction, *, at: da
         bank_matching.write(line, payout, at=at, user=action.requested_by, note=action.reason)
     except NoMatch as error:
         raise NotPossible(str(error)) from error
+    except IntegrityError as error:  # the rule, or another person, in this very moment: the database lets one speak
+        raise NotPossible("It has just been said what this bank line is. See its page.") from error
 
 
 def _open_line(line_id: int) -> BankLine:
