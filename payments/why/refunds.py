@@ -27,4 +27,9 @@ def refund_on_its_way(it: Situation) -> Why | None:
         return Why("refund_on_its_way", "wait", sentence, f"We ask {told.label} again", told.next_look_at)
     error = f" ({told.error})" if told.error else ""
     sentence = f"{asked}; {told.label} has not confirmed it yet{error}."
+    if told.next_try_at is None:
+        becomes = (
+            f"It is not asked for again, since that could pay it back twice; we ask {told.label} what became of it"
+        )
+        return Why("refund_on_its_way", "wait", sentence, becomes, told.next_look_at)
     return Why("refund_on_its_way", "wait", sentence, "It is asked for again, under its own key", told.next_try_at)

@@ -9,13 +9,17 @@ from typing import Any
 import pytest
 from django.core.cache import cache
 from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from integrations.decryptions import Purpose
 from integrations.encryption import CannotDecrypt
 from orders.models import Order
-from payments import health_figures, inbox, settlement, unverified
+from payments import health_figures, inbox, settlement, staff_operations, unverified, watch
 from payments.models import PaymentAttempt, ProviderEvent
+from payments.roles import Role
+from payments.staff_operations import NotPossible
+from tests.backoffice.people import signed_in
 from tests.fake_provider import FakeProvider
 from tests.world import World
 
@@ -128,7 +132,9 @@ def test_while_the_proof_cannot_be_had_it_is_asked_for_ever_less_often(world: Wo
     assert len(asked) < 12
     assert ProviderEvent.objects.get().state == "unverified"
     waiting = {each.state: each.count for each in health_figures.inbox()}
-    assert waiting["unverified"] == 1, "the alert on stale events counts it"
+    assert waiting["unverified"] == 1
+    watch.once_a_minute(world.now)
+    assert "stale_events" in world.cases(), "somebody hears that the proof cannot be had"
 
     world.provider.proof_is_away = False
     work(world, hours=2)
@@ -167,3 +173,19 @@ def test_a_stale_worker_writes_nothing(world: World) -> None:
     unverified.prove(held, clock=lambda: later)
     unverified.put_off(stale, at=later, why="late")
     assert ProviderEvent.objects.get().state == "received"
+
+
+def test_the_back_office_shows_what_waits_and_what_was_rejected(world: World) -> None:
+    post(body_of(world))
+    post(body_of(world, event_id="WH-2"), signature="forged-later")
+    client = signed_in(Role.LEAD)
+    listed = client.get(reverse("admin:payments_providerevent_changelist")).content.decode()
+    assert listed.count("Unverified") >= 2
+    work(world)
+    rejected = ProviderEvent.objects.get(state="rejected")
+    shown = client.get(reverse("admin:payments_providerevent_change", args=[rejected.pk])).content.decode()
+    assert "Nothing of it is kept but its digest" in shown
+    assert "no signature by this certificate" in shown
+    operation = staff_operations.get("requeue_event")
+    with pytest.raises(NotPossible):
+        operation.preview(rejected.pk, {}, at=world.now)

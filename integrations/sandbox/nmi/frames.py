@@ -96,7 +96,7 @@ def _create(scope: Scope, request: Request) -> Response:
     try:
         made = tokens.make(scope, number=card[0], expiry=card[1], cvv=card[2])
     except BadCard as bad:
-        return _wrong(bad.field, str(bad), status=422)
+        return _wrong(bad.field, str(bad), status=200)
     return json_response(made, headers=_headers())
 
 

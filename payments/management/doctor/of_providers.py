@@ -75,6 +75,22 @@ def loopback(place: Place) -> list[str]:
     return found
 
 
+@examination(
+    "D044",
+    holds="PAYMENTS_PRESENTATION asks of no provider what it does not offer",
+    remedy="Take the provider out of PAYMENTS_PRESENTATION, or name what it offers; until then it is shown as is usual "
+    "for it.",
+)
+def presentations(_: Place) -> list[str]:
+    found = []
+    for name, wanted in settings.PAYMENTS_PRESENTATION.items():
+        if name and name not in providers.enabled():
+            found.append(f"{name} is not among PAYMENTS_PROVIDERS.")
+        elif name and wanted not in (offered := providers.get(name).capabilities.presentations):
+            found.append(f"{name} offers {' and '.join(offered)}, not {wanted}.")
+    return found
+
+
 def _offered() -> tuple[str, ...]:
     offered = providers.enabled()
     if not offered:

@@ -9,6 +9,8 @@
   const problem = form.querySelector("[data-problem]");
   const fields = form.querySelector("[data-fields]");
 
+  document.querySelector("[data-without-script]").hidden = true;
+
   const SCRIPT_MAY_TAKE_SECONDS = 20;
 
   let ask = null;

@@ -272,6 +272,13 @@ class TestProviders:
     def test_d041_a_provider_that_does_not_answer_proves_nothing(self) -> None:
         assert outcome("D041").result is Result.UNCHECKED
 
+    def test_what_is_asked_to_be_shown_otherwise_than_offered(self, place: Any) -> None:
+        assert is_ok("D044")
+        place.PAYMENTS_PRESENTATION = {"": "embedded", "stripe": "hosted"}
+        assert is_ok("D044"), "a wish for all is one for those that offer it"
+        place.PAYMENTS_PRESENTATION = {"stripe": "embedded", "sofort": "hosted"}
+        assert finds("D044", "stripe offers hosted, not embedded", "sofort is not among PAYMENTS_PROVIDERS")
+
     def test_d042_behind_an_allowlist(self, place: Any) -> None:
         place.WEBHOOK_IP_ALLOWLISTS = {"stripe": ("3.18.12.63",)}
         assert outcome("D042").result is Result.SKIPPED
