@@ -11,10 +11,10 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 
 from integrations.contract import EntryKind, PayoutSnapshot, PayoutStatus
-from payments import actions, bank_acts, bank_import, bank_matching, staff_operations
+from payments import actions, bank_acts, bank_import, bank_matching, ledger_check, staff_operations
 from payments.bank_matching import NoMatch, candidates
 from payments.bank_statements import StatementLine
-from payments.models import BankLine, BankMatch, LedgerEntry, LedgerTransaction, Payout
+from payments.models import BankLine, BankMatch, LedgerEntry, LedgerTransaction, Payout, StaffAction
 from payments.payout_mirror import mirror
 from payments.roles import Role
 from payments.staff_operations import NotPossible
@@ -143,6 +143,44 @@ def test_the_bank_takes_a_failed_payout_back(fake: FakeProvider, now: datetime) 
     assert bank_matching.match_open_lines(at=now + timedelta(days=3)) == 1
     assert list(BankMatch.objects.order_by("pk").values_list("is_return", flat=True)) == [False, True]
     assert (balance("bank"), balance("payouts"), balance("clearing:stripe")) == (0, 0, 1941)
+
+
+def act(name: str, line: BankLine, now: datetime, *, reason_code: str, **parameters: Any) -> StaffAction:
+    """Do an act as finance does."""
+    operation = staff_operations.get(name)
+    preview = operation.preview(line.pk, parameters, at=now)
+    return actions.request(
+        uid=uuid.uuid4(), operation=operation, subject_id=line.pk, parameters=parameters,
+        fingerprint=preview.fingerprint, reason_code=reason_code, reason="As the statement says.",
+        user=make_staff(Role.FINANCE), via="admin", clock=lambda: now,
+    )  # fmt: skip
+
+
+def test_a_line_that_was_set_aside_by_mistake_is_matched_after_all(fake: FakeProvider, now: datetime) -> None:
+    line = booked(now)
+    act("set_aside_bank_line", line, now, reason_code="other_business")
+    payout = pay_out(fake, now)
+    assert (BankMatch.objects.count(), balance("payouts")) == (1, 1941), "the rule leaves it as a person said"
+
+    act("match_bank_line", line, now, reason_code="set_aside_by_mistake", payout=payout.payout_id)
+    assert (balance("bank"), balance("payouts")) == (1941, 0)
+    told = BankLine.objects.get().match
+    assert told is not None
+    assert told.payout == payout
+    assert BankMatch.objects.count() == 2, "what was said first stays on record"
+    assert ledger_check.check().findings == []
+    for name, code in (("match_bank_line", "set_aside_by_mistake"), ("set_aside_bank_line", "other_business")):
+        with pytest.raises(NotPossible, match="It is said already which payout"):
+            act(name, line, now, reason_code=code, payout=payout.payout_id)
+
+
+def test_nobody_sets_a_line_aside_twice(fake: FakeProvider, now: datetime) -> None:
+    line = booked(now)
+    act("set_aside_bank_line", line, now, reason_code="other_business")
+    with pytest.raises(NotPossible, match="It is said already what"):
+        act("set_aside_bank_line", line, now, reason_code="other_business")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        BankMatch.objects.create(line=line, payout=None, matched_by=make_staff(Role.FINANCE), at=now)
 
 
 def test_a_person_who_comes_a_moment_too_late_is_told_so(
