@@ -317,11 +317,6 @@ PROVIDERS = (
     ),
     Variable("SQUARE_CURRENCY", "The location's currency: orders in another are not offered Square."),
     Variable(
-        "SQUARE_PRESENTATION",
-        "Where the card is typed: `hosted`, on Square's page, or `embedded`, in Square's frame on a page of ours.",
-        "`hosted`",
-    ),
-    Variable(
         "SQUARE_WEBHOOK_SIGNATURE_KEYS",
         "Comma list of signature keys; each is tried, so that a new one can be put beside the old.",
         secret=True,
