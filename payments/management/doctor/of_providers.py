@@ -111,7 +111,7 @@ def _prove(wiring: Wiring, sign: SignsEvent, place: Place) -> list[str]:
         return [error.message]
     found = []
     for value in credentials_in_use.current().of(name, wiring.signing_key):
-        event_id = f"evt_doctor_{uuid.uuid4().hex}"
+        event_id = f"doctor{uuid.uuid4().hex}"  # letters and digits: an id at every provider
         headers, body = sign(secret=value.clear, event_id=event_id, mode=mode, now=place.clock())
         answer = probes.ask("POST", f"{place.url}/webhooks/{name}/", headers=headers, body=body)
         secret = f"{name}, secret {credentials.fingerprint(value.clear)}"
