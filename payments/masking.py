@@ -22,12 +22,16 @@ ALLOWED = frozenset(
     processor_response response_code create_time update_time supplementary_data related_ids order_id
     dispute_id dispute_amount dispute_life_cycle_stage dispute_outcome outcome_code money_movements
     disputed_transactions seller_transaction_id seller_response_due_date event_type resource resource_type
+
+    payment_link state tenders payment_id reference_id location_id refund_ids amount_money total_money refunded_money
+    processing_fee created_at updated_at version disputed_payment due_at evidence_ids
     """.split()
 )
 IDS = frozenset(
     (
         "id client_reference_id attempt payment_intent latest_charge charge balance_transaction account custom_id "
-        "merchant_id order_id dispute_id seller_transaction_id"
+        "merchant_id order_id dispute_id seller_transaction_id payment_id reference_id location_id refund_ids "
+        "evidence_ids"
     ).split()
 )
 _LONGEST_TEXT = 255

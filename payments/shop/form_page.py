@@ -24,7 +24,7 @@ from integrations.contract import PayForm, ProviderError
 from integrations.http import loopback_allowed
 from integrations.redaction import luhn_valid
 from orders.models import Order
-from payments import checkout
+from payments import checkout, expiry
 from payments.models import PaymentAttempt
 from payments.shop import form_policy, order_view
 
@@ -54,7 +54,7 @@ def form(request: HttpRequest, token: str, provider: str) -> HttpResponseBase:
     if provider not in providers.known():
         raise Http404("no such provider")
     attempt = checkout.live_attempt(order.pk)
-    if attempt is None or not _has_form(attempt, provider):
+    if attempt is None or not _has_form(attempt, provider) or expiry.is_over(order, at=timezone.now()):
         return _see_other("payments:order", token)
     if not attempt.page_open:
         return _see_other("payments:return", token)

@@ -133,6 +133,14 @@ def test_while_a_payment_is_under_way_the_return_page_looks(attempt: PaymentAtte
     assert client.get(url(attempt)).headers["Location"] == f"/pay/{attempt.order.token}/return/"
 
 
+def test_an_order_whose_time_is_over_shows_no_form(attempt: PaymentAttempt, client: Client, fake: FormProvider) -> None:
+    Order.objects.filter(pk=attempt.order_id).update(expires_at=attempt.created_at)
+    fake.calls.clear()
+    assert client.get(url(attempt)).headers["Location"] == f"/orders/{attempt.order.token}/"
+    assert pay(attempt).headers["Location"] == f"/orders/{attempt.order.token}/"
+    assert fake.calls == []
+
+
 def test_a_provider_that_is_away_is_told_with_what_to_do(
     attempt: PaymentAttempt, client: Client, fake: FormProvider
 ) -> None:

@@ -15,7 +15,7 @@ from integrations.contract import RefundReason
 from integrations.sandbox.nmi_control import NmiControl
 from orders.models import Order
 from orders.money import Money
-from payments import calls, checkout, expiry, refund_requests, working
+from payments import call_answers, calls, checkout, expiry, refund_requests, settlement, working
 from payments.models import Capture, Case, LedgerEntry, PaymentAttempt, ProviderCall, ProviderEvent, Refund
 from payments.models.call import Operation
 from payments.reconciliation.lists import reconcile
@@ -255,6 +255,46 @@ def test_a_second_sale_in_the_virtual_terminal_is_a_case(shop: Shop) -> None:
     shop.work()
     assert shop.cases() == ["double_payment"]
     assert shop.balance() == {**PAID, "clearing:nmi": 4000, "unapplied": -2000}
+
+
+class Killed(BaseException):
+    """What no handler catches, as the death of a process is."""
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        "payment.committed", "call.before_send", "call.after_send", "call.before_store", "call.after_store",
+        "look.before_fetch", "look.after_fetch", "settle.before_commit", "settle.after_commit",
+    ],
+)  # fmt: skip
+def test_killed_at_each_step_it_is_posted_once_at_most_and_ends(
+    step: str, shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shop.press_pay()
+    armed = [step]
+
+    def failpoint(name: str) -> None:
+        if armed and armed[0] == name:
+            armed.clear()
+            raise Killed(name)
+
+    for module in (checkout, calls, call_answers, settlement):
+        monkeypatch.setattr(module, "failpoint", failpoint)
+    with pytest.raises(Killed):
+        shop.pay()
+    for minutes in (1, 5, 10, 20):
+        shop.ahead = timedelta(minutes=minutes)
+        shop.work()
+    assert shop.posts() <= 1
+    taken = sum(sale["captured_minor"] for sale in shop.control.sales())
+    assert (shop.attempt.state, shop.order.state, taken, shop.balance()) in (
+        ("paid", "paid", 2000, PAID),
+        ("failed", "placed", 0, {}),
+    )
+    assert shop.call.state == "answered"
+    assert not shop.call.request["token"], "a token is kept only for as long as it may be sent"
+    assert shop.cases() == []
 
 
 # --- going back -----------------------------------------------------------------------------------------------

@@ -13,7 +13,7 @@ from django.utils import timezone
 from integrations.sandbox.square_control import SquareControl
 from orders.models import Order
 from payments import calls, checkout, ledger_check, payout_watch, sweeping, working
-from payments.models import Capture, Case, Dispute, LedgerEntry, PaymentAttempt, Payout, ProviderCall, Refund
+from payments.models import Capture, Case, Dispute, LedgerEntry, Look, PaymentAttempt, Payout, ProviderCall, Refund
 from payments.models.call import Operation
 from payments.payout_mirror import mirror
 from payments.states import CallState
@@ -134,6 +134,11 @@ def test_paid_on_the_links_page(shop: Shop, times: int) -> None:
     assert shop.hear(times=times) == {200}
     assert (shop.order.state, shop.attempt.state) == ("paid", "paid")
     assert shop.attempt.captures.get().fee_minor == FEE
+    said = Look.objects.filter(attempt=shop.attempt).latest("number").said
+    assert said["order"]["reference_id"] == shop.attempt.reference
+    assert [each["total_money"]["amount"] for each in said["payments"]] == [2000]
+    assert "card_details" not in str(said)
+    assert "buyer_email_address" not in str(said)
     assert shop.balance() == {"clearing:square": 2000 - FEE, "fees": FEE, "sales": -2000}
     assert cases() == []
 

@@ -193,7 +193,7 @@ class NmiProvider(WithoutCapture, WithoutDisputes, WithoutEventList, WithoutPayo
         """Void what is authorized only. We never authorize without taking; a person in NMI's pages may."""
         _, found = self._of_payment(ids)
         for each in found:
-            if each.condition == "pending" and each.kind != "ck":
+            if snapshots.is_reserved(each):
                 self._client.transact(type="void", transactionid=each.transaction_id)
 
     def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:

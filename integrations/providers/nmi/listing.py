@@ -97,7 +97,7 @@ def _capture(
 def _status(transaction: Transaction, *, captured: bool) -> ListedStatus:
     if captured:
         return ListedStatus.CAPTURED
-    if transaction.condition == "pending" and transaction.kind != "ck":
+    if snapshots.is_reserved(transaction):
         return ListedStatus.AUTHORIZED
     if transaction.condition in ("failed", "canceled", "abandoned"):
         return ListedStatus.FAILED
