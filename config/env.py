@@ -295,8 +295,9 @@ def _providers(read: Reader, stripe: StripeEnv) -> tuple[str, ...]:
         if (provider == "stripe" and stripe.api_key) or all(read.is_set(name) for name in names)
     )
     for provider in asked:
-        missing = [name for name in PROVIDER_KEYS.get(provider, ()) if not read.is_set(name)]
-        if missing and provider not in with_keys and provider not in KEYS_MAY_BE_ROWS:
+        needed = [name for name in PROVIDER_KEYS.get(provider, ()) if name not in KEYS_MAY_BE_ROWS]
+        missing = [name for name in needed if not read.is_set(name)]
+        if missing and provider not in with_keys:
             read.problem("PAYMENTS_PROVIDERS", f"offers {provider} without its keys", f"Set {', '.join(missing)}.")
     return asked or with_keys
 

@@ -372,6 +372,11 @@ PROVIDER_KEYS = {
 }
 """The variables that make a provider usable. Setting any of them ends the silent demo (DESIGN.md, ENVIRONMENT)."""
 
-KEYS_MAY_BE_ROWS = ("stripe", "square")
-"""Providers whose keys may stand as integration keys instead (integrations/credentials.py): name them in
+KEYS_MAY_BE_ROWS = frozenset(
+    (
+        "STRIPE_API_KEY STRIPE_WEBHOOK_SECRETS PAYPAL_CLIENT_SECRET SQUARE_ACCESS_TOKEN SQUARE_WEBHOOK_SIGNATURE_KEYS "
+        "NMI_SECURITY_KEY NMI_WEBHOOK_SIGNING_KEYS"
+    ).split()
+)
+"""Of those, what may stand as an integration key instead (integrations/credentials.py): name its provider in
 PAYMENTS_PROVIDERS."""
