@@ -292,6 +292,10 @@ PROVIDERS = (
         "Comma list of `whsec_…`; each is tried, so that a new one can be put beside the old.",
         secret=True,
     ),
+    Variable(
+        "STRIPE_PUBLISHABLE_KEY",
+        "`pk_…`: set, Stripe's page can be shown in its frame on a page of ours (PAYMENTS_PRESENTATION).",
+    ),
     Variable("STRIPE_API_BASE", "Stripe's API.", "`https://api.stripe.com`; in the demo the sandbox"),
     Variable("STRIPE_THREE_D_SECURE", "3-D Secure: `automatic`, `any` or `challenge`.", "`automatic`"),
     Variable("STRIPE_CONNECT_TIMEOUT_SECONDS", "1 to 10.", "`3`"),
