@@ -67,7 +67,12 @@ def form(request: HttpRequest, token: str, provider: str) -> HttpResponseBase:
 
 def _pay(request: HttpRequest, order: Order, attempt: PaymentAttempt) -> HttpResponseBase:
     """Pay once. However it went, the order's page says so: the answer is a redirect, which a reload cannot repeat."""
-    if refusal := _unlike_a_token(request):
+    try:
+        takes_token = providers.get(attempt.provider).form(attempt.ids).takes_token
+    except ProviderError as error:
+        log.warning("form_not_paid", attempt=attempt.pk, provider=attempt.provider, why=str(error)[:200])
+        return _render(request, order, attempt.provider, None, problem=NO_FORM, status=503)
+    if refusal := _unlike_a_token(request) if takes_token else "takes no token":
         log.warning("form_refused", attempt=attempt.pk, provider=attempt.provider, why=refusal)
         problem = NOTHING_TO_PAY_WITH if refusal == "empty" else NOT_THIS
         return _render(request, order, attempt.provider, None, problem=problem, status=400)

@@ -76,7 +76,7 @@ class StripeBase(Stand):
         )
 
     def misconfigured(self) -> Mapping[str, Callable[[], Provider]]:
-        production = partial(_adapter, environment="production", api_base=OFFICIAL_API_BASE)
+        production = partial(_adapter, environment="production", api_base=OFFICIAL_API_BASE, publishable_key="")
         return {
             "stripe.key_missing": lambda: _adapter(api_key=""),
             "stripe.key_shape": lambda: _adapter(api_key="pk_test_publishable"),
@@ -84,6 +84,8 @@ class StripeBase(Stand):
             "stripe.live_key_outside_production": lambda: _adapter(api_key=_live_key()),
             "stripe.live_key_unofficial_host": lambda: _adapter(api_key=_live_key(), api_base="http://127.0.0.1:9"),
             "stripe.unofficial_host_in_production": lambda: production(api_base="https://api.stripe.example"),
+            "stripe.publishable_key_shape": lambda: _adapter(publishable_key=API_KEY),
+            "stripe.publishable_key_mode": lambda: _adapter(publishable_key="pk_" + "live_" + "made_up"),
             "stripe.host_shape": lambda: _adapter(api_base="http://stripe.example/v1"),
             "stripe.webhook_secret_missing": lambda: _adapter(webhook_secrets=()),
             "stripe.webhook_secret_shape": lambda: _adapter(webhook_secrets=("",)),
@@ -236,5 +238,10 @@ def _live_key() -> str:
 
 
 def _adapter(**changes: Any) -> StripeProvider:
-    wanted: dict[str, Any] = {"environment": "test", "api_key": API_KEY, "webhook_secrets": (WEBHOOK_SECRET,)}
+    wanted: dict[str, Any] = {
+        "environment": "test",
+        "api_key": API_KEY,
+        "webhook_secrets": (WEBHOOK_SECRET,),
+        "publishable_key": "pk_test_sandbox",
+    }
     return StripeProvider(**(wanted | changes))
