@@ -30,9 +30,10 @@ def test_each_provider_stands_in_every_table() -> None:
 
 
 @pytest.mark.parametrize("name", WIRINGS)
-def test_its_folders_are_there(name: str) -> None:
+def test_its_folders_and_its_page_are_there(name: str) -> None:
     for folder in (ROOT / "integrations" / "providers" / name, ROOT / "integrations" / "sandbox" / name):
         assert folder.is_dir()
+    assert (ROOT / "docs" / f"{name}.md").is_file()
 
 
 @pytest.mark.parametrize("name", WIRINGS)
