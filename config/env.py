@@ -49,6 +49,7 @@ class StripeEnv:
 
     api_key: str
     webhook_secrets: tuple[str, ...]
+    publishable_key: str
     api_base: str
     three_d_secure: str
     connect_timeout_seconds: int
@@ -271,6 +272,7 @@ def _stripe(read: Reader, kept: _Kept) -> StripeEnv:
     return StripeEnv(
         api_key=api_key,
         webhook_secrets=webhook_secrets,
+        publishable_key=read.text("STRIPE_PUBLISHABLE_KEY"),
         api_base=read.origin("STRIPE_API_BASE", default_base),
         three_d_secure=read.choice("STRIPE_THREE_D_SECURE", "automatic", ("automatic", "any", "challenge")),
         connect_timeout_seconds=read.integer("STRIPE_CONNECT_TIMEOUT_SECONDS", 3, low=1, high=10),
@@ -293,8 +295,9 @@ def _providers(read: Reader, stripe: StripeEnv) -> tuple[str, ...]:
         if (provider == "stripe" and stripe.api_key) or all(read.is_set(name) for name in names)
     )
     for provider in asked:
-        missing = [name for name in PROVIDER_KEYS.get(provider, ()) if not read.is_set(name)]
-        if missing and provider not in with_keys and provider not in KEYS_MAY_BE_ROWS:
+        needed = [name for name in PROVIDER_KEYS.get(provider, ()) if name not in KEYS_MAY_BE_ROWS]
+        missing = [name for name in needed if not read.is_set(name)]
+        if missing and provider not in with_keys:
             read.problem("PAYMENTS_PROVIDERS", f"offers {provider} without its keys", f"Set {', '.join(missing)}.")
     return asked or with_keys
 

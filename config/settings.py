@@ -189,6 +189,7 @@ WEBHOOK_IP_ALLOWLISTS, OUTGOING_ADDRESSES = _env.webhook_ip_allowlists, _env.out
 WEBHOOK_MAX_BODY_BYTES = 1024 * 1024
 
 STRIPE_API_KEY, STRIPE_API_BASE = _env.stripe.api_key, _env.stripe.api_base
+STRIPE_PUBLISHABLE_KEY = _env.stripe.publishable_key
 STRIPE_WEBHOOK_SECRETS, STRIPE_THREE_D_SECURE = _env.stripe.webhook_secrets, _env.stripe.three_d_secure
 STRIPE_CONNECT_TIMEOUT_SECONDS = _env.stripe.connect_timeout_seconds
 STRIPE_READ_TIMEOUT_SECONDS = _env.stripe.read_timeout_seconds

@@ -16,7 +16,6 @@ def square_settings(read: Reader, *, public_base_url: str) -> dict[str, str | in
         "SQUARE_WEBHOOK_SIGNATURE_KEYS": read.items("SQUARE_WEBHOOK_SIGNATURE_KEYS"),
         "SQUARE_WEBHOOK_URL": read.text("SQUARE_WEBHOOK_URL") or f"{public_base_url}/webhooks/square/",
         "SQUARE_CURRENCY": read.text("SQUARE_CURRENCY").upper(),
-        "SQUARE_PRESENTATION": read.choice("SQUARE_PRESENTATION", "hosted", ("hosted", "embedded")),
         "SQUARE_API_BASE": read.origin("SQUARE_API_BASE", LIVE_API_BASE),
         "SQUARE_CONNECT_TIMEOUT_SECONDS": read.integer("SQUARE_CONNECT_TIMEOUT_SECONDS", 3, low=1, high=10),
         "SQUARE_READ_TIMEOUT_SECONDS": read.integer("SQUARE_READ_TIMEOUT_SECONDS", 10, low=1, high=12),

@@ -292,6 +292,10 @@ PROVIDERS = (
         "Comma list of `whsec_…`; each is tried, so that a new one can be put beside the old.",
         secret=True,
     ),
+    Variable(
+        "STRIPE_PUBLISHABLE_KEY",
+        "`pk_…`: set, Stripe's page can be shown in its frame on a page of ours (PAYMENTS_PRESENTATION).",
+    ),
     Variable("STRIPE_API_BASE", "Stripe's API.", "`https://api.stripe.com`; in the demo the sandbox"),
     Variable("STRIPE_THREE_D_SECURE", "3-D Secure: `automatic`, `any` or `challenge`.", "`automatic`"),
     Variable("STRIPE_CONNECT_TIMEOUT_SECONDS", "1 to 10.", "`3`"),
@@ -316,11 +320,6 @@ PROVIDERS = (
         "The application's id, `sandbox-sq0idb-…` or live `sq0idp-…`; every shopper's browser gets it.",
     ),
     Variable("SQUARE_CURRENCY", "The location's currency: orders in another are not offered Square."),
-    Variable(
-        "SQUARE_PRESENTATION",
-        "Where the card is typed: `hosted`, on Square's page, or `embedded`, in Square's frame on a page of ours.",
-        "`hosted`",
-    ),
     Variable(
         "SQUARE_WEBHOOK_SIGNATURE_KEYS",
         "Comma list of signature keys; each is tried, so that a new one can be put beside the old.",
@@ -373,6 +372,11 @@ PROVIDER_KEYS = {
 }
 """The variables that make a provider usable. Setting any of them ends the silent demo (DESIGN.md, ENVIRONMENT)."""
 
-KEYS_MAY_BE_ROWS = ("stripe", "square")
-"""Providers whose keys may stand as integration keys instead (integrations/credentials.py): name them in
+KEYS_MAY_BE_ROWS = frozenset(
+    (
+        "STRIPE_API_KEY STRIPE_WEBHOOK_SECRETS PAYPAL_CLIENT_SECRET SQUARE_ACCESS_TOKEN SQUARE_WEBHOOK_SIGNATURE_KEYS "
+        "NMI_SECURITY_KEY NMI_WEBHOOK_SIGNING_KEYS"
+    ).split()
+)
+"""Of those, what may stand as an integration key instead (integrations/credentials.py): name its provider in
 PAYMENTS_PROVIDERS."""

@@ -10,9 +10,11 @@ import httpx
 import requests
 from urllib3.exceptions import HTTPError
 
-from integrations.http import OutboundRefused, TransactionOpen
+from integrations.http import OutboundFailed, OutboundRefused, TransactionOpen
 from integrations.http_session import GuardedSession
 
+# What httpx would ask for by itself (compression that we may not be able to read) is the session's to say.
+_OF_HTTPX = frozenset({"accept-encoding", "connection"})
 # Of an answer that was read whole and decoded already.
 _OF_THE_WIRE = frozenset({"content-encoding", "transfer-encoding", "content-length"})
 
@@ -34,7 +36,7 @@ class GuardedTransport(httpx.BaseTransport):
             answer = self._session.request(
                 request.method,
                 str(request.url),
-                headers=dict(request.headers),
+                headers={name: value for name, value in request.headers.items() if name not in _OF_HTTPX},
                 data=request.read(),
                 timeout=self._timeout,
                 allow_redirects=False,
@@ -43,7 +45,7 @@ class GuardedTransport(httpx.BaseTransport):
             raise
         except (requests.Timeout, TimeoutError) as error:
             raise httpx.TimeoutException(type(error).__name__, request=request) from error
-        except (requests.RequestException, HTTPError, OSError, ValueError) as error:
+        except (OutboundFailed, requests.RequestException, HTTPError, OSError, ValueError) as error:
             _raise_ours(error)
             raise httpx.TransportError(type(error).__name__, request=request) from error
         headers = [(name, value) for name, value in answer.headers.items() if name.lower() not in _OF_THE_WIRE]

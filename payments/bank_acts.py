@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Any, ClassVar
 
 from django import forms
+from django.db import IntegrityError
 
 from payments import bank_matching, chart
 from payments.bank_matching import NoMatch
@@ -40,7 +41,10 @@ class MatchForm(forms.Form):
 
 @register
 class MatchBankLine(_OfBankLine):
-    """Says that a bank line is the arrival, or the return, of one payout. The amount must be the very same."""
+    """Says that a bank line is the arrival, or the return, of one payout; also of one that was set aside by mistake.
+
+    The amount must be the very same.
+    """
 
     name = "match_bank_line"
     label = "Match to a payout"
@@ -49,10 +53,14 @@ class MatchBankLine(_OfBankLine):
         "several_fitted": "Several payouts fitted; the statement tells which",
         "booked_late": "The bank booked it later or earlier than expected",
         "provider_told": "The provider told us which it is",
+        "set_aside_by_mistake": "It was set aside by mistake",
     }
 
+    def check(self, subject_id: int, *, at: datetime) -> None:
+        _line_of_no_payout(subject_id)
+
     def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
-        line = _open_line(subject_id)
+        line = _line_of_no_payout(subject_id)
         payout = _payout(str(parameters["payout"]))
         try:
             is_return = bank_matching.check(line, payout)
@@ -62,7 +70,7 @@ class MatchBankLine(_OfBankLine):
         return Preview(
             summary=f"The bank line of {line.booked_on} over {line.amount} is the {word} of payout {payout.payout_id}.",
             changes=(
-                Change(what="bank line", before="open", after=f"{word} of {payout.payout_id}"),
+                Change(what="bank line", before=_said(line), after=f"{word} of {payout.payout_id}"),
                 Change(what="ledger", before=f"{line.amount} in {chart.PAYOUTS}", after=f"in {chart.BANK}"),
             ),
             stake=line.amount,
@@ -73,7 +81,7 @@ class MatchBankLine(_OfBankLine):
         Payout.objects.select_for_update(no_key=True).filter(payout_id=str(parameters["payout"])).first()
 
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
-        line, payout = _open_line(action.subject_id), _payout(str(action.parameters["payout"]))
+        line, payout = _line_of_no_payout(action.subject_id), _payout(str(action.parameters["payout"]))
         _write(line, payout, action, at=at)
         return {"bank_line": line.pk, "payout": payout.payout_id}
 
@@ -114,15 +122,28 @@ def _write(line: BankLine, payout: Payout | None, action: StaffAction, *, at: da
         bank_matching.write(line, payout, at=at, user=action.requested_by, note=action.reason)
     except NoMatch as error:
         raise NotPossible(str(error)) from error
+    except IntegrityError as error:  # the rule, or another person, in this very moment: the database lets one speak
+        raise NotPossible("It has just been said what this bank line is. See its page.") from error
 
 
 def _open_line(line_id: int) -> BankLine:
-    line = BankLine.objects.select_related("match").filter(pk=line_id).first()
-    if line is None:
-        raise NotPossible(f"There is no bank line {line_id}.")
-    if hasattr(line, "match"):
+    line = _line_of_no_payout(line_id)
+    if line.match is not None:
         raise NotPossible("It is said already what this bank line is.")
     return line
+
+
+def _line_of_no_payout(line_id: int) -> BankLine:
+    line = BankLine.objects.prefetch_related("matches").filter(pk=line_id).first()
+    if line is None:
+        raise NotPossible(f"There is no bank line {line_id}.")
+    if line.match is not None and line.match.payout_id is not None:
+        raise NotPossible("It is said already which payout this bank line is.")
+    return line
+
+
+def _said(line: BankLine) -> str:
+    return "open" if line.match is None else "of no payout"
 
 
 def _payout(payout_id: str) -> Payout:

@@ -30,7 +30,7 @@ class NoMatch(ValueError):
 
 def unmatched() -> QuerySet[BankLine]:
     """Return the lines that nobody has said the meaning of."""
-    return BankLine.objects.filter(match=None)
+    return BankLine.objects.filter(matches=None)
 
 
 def match_open_lines(*, at: datetime) -> int:
@@ -52,7 +52,7 @@ def candidates(line: BankLine) -> list[Payout]:
 
 def check(line: BankLine, payout: Payout) -> bool:
     """Return whether the line is the payout's return (else its arrival). Raises NoMatch where it is neither."""
-    if BankMatch.objects.filter(line=line).exists():
+    if BankMatch.objects.filter(line=line, payout__isnull=False).exists():
         raise NoMatch("This bank line is matched already.")
     if line.currency != payout.currency:
         raise NoMatch(f"The bank line is in {line.currency}, the payout in {payout.currency}.")

@@ -16,10 +16,23 @@ ALLOWED = frozenset(
     captured paid refunded disputed failure_code decline_code code type reason balance_transaction fee net data
     last_payment_error next_action cancellation_reason canceled_at capture_method mode ui_mode has_more charges refunds
     disputes account
+
+    order intent purchase_units captures custom_id invoice_id payee merchant_id value currency_code payments
+    authorizations status_details final_capture seller_receivable_breakdown gross_amount paypal_fee net_amount
+    processor_response response_code create_time update_time supplementary_data related_ids order_id
+    dispute_id dispute_amount dispute_life_cycle_stage dispute_outcome outcome_code money_movements
+    disputed_transactions seller_transaction_id seller_response_due_date event_type resource resource_type
+
+    payment_link state tenders payment_id reference_id location_id refund_ids amount_money total_money refunded_money
+    processing_fee created_at updated_at version disputed_payment due_at evidence_ids
     """.split()
 )
 IDS = frozenset(
-    "id client_reference_id attempt payment_intent latest_charge charge balance_transaction account".split()
+    (
+        "id client_reference_id attempt payment_intent latest_charge charge balance_transaction account custom_id "
+        "merchant_id order_id dispute_id seller_transaction_id payment_id reference_id location_id refund_ids "
+        "evidence_ids"
+    ).split()
 )
 _LONGEST_TEXT = 255
 

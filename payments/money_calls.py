@@ -19,6 +19,7 @@ from integrations.contract import (
     Declined,
     NextStep,
     PaymentSnapshot,
+    PaymentStatus,
     PayRequest,
     Provider,
     ProviderError,
@@ -112,12 +113,13 @@ def undone(
     """Return the call by which no money moved, as look `number`, which found no capture, tells; None where it may yet.
 
     `snapshot`: what it said; None where the provider knows no such payment. Refused: before that look began, so that it
-    would have seen money moved by other ways. Lost: open_calls.is_lost(). One that the look shows as done is no more
-    unknown.
+    would have seen money moved by other ways. Lost: open_calls.is_lost(). One that nobody sends again, and that the
+    look shows as done, is no more unknown.
     """
     for call in of(attempt).exclude(state=CallState.ABANDONED).select_related("attempt").order_by("pk"):
         shows_it = snapshot is not None and _is_shown(call, snapshot)
-        if call.state == CallState.UNKNOWN and shows_it:
+        heard_again = attempt.is_live and not open_calls.key_is_forgotten(call, at=at)  # it is sent under its key
+        if call.state == CallState.UNKNOWN and shows_it and not heard_again:
             open_calls.answer_by_look(of(attempt).filter(pk=call.pk), at=at)
         elif _is_lost_or_refused(call, number=number, shows_it=shows_it, at=at):
             return call
@@ -128,7 +130,7 @@ def _is_shown(call: ProviderCall, snapshot: PaymentSnapshot) -> bool:
     """Say whether the provider holds a payment that this call may have made, decided or not."""
     if call.operation == Operation.PAY:
         return bool(snapshot.ids.intent_id)
-    return snapshot.next_step is not NextStep.CAPTURE
+    return snapshot.next_step is NextStep.NONE and snapshot.status is not PaymentStatus.REQUIRES_ACTION
 
 
 def _is_lost_or_refused(call: ProviderCall, *, number: int, shows_it: bool, at: datetime) -> bool:

@@ -8,14 +8,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import F, OuterRef, Q, QuerySet, Subquery
+from django.db.models import OuterRef, Q, QuerySet, Subquery
 
 from integrations.contract import EntryKind
 from orders.models import Transition
 from orders.money import Money
 from payments import chart, payout_sources
 from payments.ledger_causes import Cause, Expected, register, two_sides
-from payments.models import BalanceEntry, BankLine, Payout
+from payments.models import BalanceEntry, BankLine, BankMatch, Payout
 from payments.payout_postings import (
     ADJUSTMENT,
     BALANCE_FEE,
@@ -99,7 +99,10 @@ def _of_exchange_to(entry: Any) -> Expected | None:
 
 def _bank_lines() -> QuerySet[Any]:
     """Return all lines; `payout_of` and `matched_at`: what each was matched with, and when."""
-    return BankLine.objects.annotate(payout_of=F("match__payout"), matched_at=F("match__at"))
+    matched = BankMatch.objects.filter(line=OuterRef("pk"), payout__isnull=False)
+    return BankLine.objects.annotate(
+        payout_of=Subquery(matched.values("payout")[:1]), matched_at=Subquery(matched.values("at")[:1])
+    )
 
 
 def _of_bank_line(line: Any) -> Expected | None:

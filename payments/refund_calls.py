@@ -15,6 +15,7 @@ from django.db.models import QuerySet
 from integrations.contract import ProviderIds, RefundReason, RefundRequest
 from payments import open_calls
 from payments.models import ProviderCall, Refund
+from payments.states import CallState
 
 FIX = "Mend the keys; the refund goes on by itself."
 
@@ -43,6 +44,12 @@ def request_from(stored: Mapping[str, Any]) -> RefundRequest:
 def may_be_under_way(refund: Refund) -> bool:
     """Say whether its call is out and unanswered: a refund at the provider may be the one it made."""
     return open_calls.may_be_under_way(_of(refund))
+
+
+def rests(refund: Refund) -> bool:
+    """Say whether its call was sent, never answered, and is never sent again: the provider knows no keys."""
+    call = _of(refund).filter(state=CallState.UNKNOWN).select_related("attempt").first()
+    return call is not None and open_calls.is_sent_once(call)
 
 
 def answer_by_look(refund: Refund, *, at: datetime) -> None:

@@ -107,7 +107,11 @@ def refunded_minor(capture: Capture) -> int:
 
 
 def _the_known(known: list[Refund], told: RefundSnapshot) -> Refund | None:
-    """Return our row of what the provider tells: by its id, else by our reference while it has none."""
+    """Return our row of what the provider tells: by its id, else by our reference while it has none.
+
+    What goes back as a whole goes back once. So where the provider's word for it carries no reference (NMI's void) and
+    our own call for the same is sent once and never answered, it is what that call asked for, whoever did it.
+    """
     for refund in known:
         if refund.refund_id == told.refund_id:
             return refund
@@ -116,7 +120,9 @@ def _the_known(known: list[Refund], told: RefundSnapshot) -> Refund | None:
             told.capture_id,
             Money(told.amount_minor, told.currency),
         )
-        if told.reference == refund.reference and not refund.refund_id and same:
+        whole = not told.reference and refund.amount_minor == refund.capture.amount_minor
+        ours = told.reference == refund.reference or (whole and refund_calls.rests(refund))
+        if ours and not refund.refund_id and same:
             return refund
     return None
 

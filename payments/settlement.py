@@ -108,7 +108,7 @@ def _look_once(attempt_id: int, *, clock: Clock, actor: str, ids: ProviderIds | 
         for intent_id in sorted(others - {snapshot.ids.intent_id}):
             snapshot = other_intents.add(snapshot, intent_id)
     except ProviderError as error:
-        return _not_told(attempt_id, error, number=begun.number, at=clock(), actor=actor)
+        return _not_told(attempt_id, error, begun=begun, at=clock(), actor=actor)
     failpoint("look.after_fetch")
     # A hint at an intent that this look did not ask about waits for its own: there may be money on it.
     covered = {"", asked.intent_id, snapshot.ids.intent_id, *others}
@@ -206,12 +206,14 @@ def hinting_at(attempt: PaymentAttempt) -> Q:
 
 
 @made_again
-def _not_told(attempt_id: int, error: ProviderError, *, number: int, at: datetime, actor: str) -> LookResult:
-    """Note that look `number` got no answer that can be believed, and nothing moves; or that nothing is there yet."""
+def _not_told(attempt_id: int, error: ProviderError, *, begun: Begun, at: datetime, actor: str) -> LookResult:
+    """Note that a look got no answer that can be believed, and nothing moves; or that nothing is there yet."""
     with transaction.atomic(durable=True):
         order, attempt = lock(attempt_id)
+        if isinstance(error, UnknownObject) and attempt.applied_look != begun.applied:
+            return LookResult(Outcome.OVERTAKEN, attempt)  # it may have been asked for before there was anything
         if isinstance(error, UnknownObject) and our_step.may_find_nothing(attempt, at=at):
-            return _found_nothing(order, attempt, number=number, at=at, actor=actor)
+            return _found_nothing(order, attempt, number=begun.number, at=at, actor=actor)
         attempt.look_failures += 1
         attempt.look_error = f"{error.category}: {error.message}"[:300]
         attempt.next_look_at = sweeping.retry_look(attempt, at=at, asked_to_wait=error.retry_after_seconds)

@@ -111,12 +111,20 @@ def prove(held: Claim, *, clock: Clock) -> None:
 
 
 def put_off(held: Claim, *, at: datetime, why: str) -> None:
-    """Try again later: that its proof cannot be had says nothing of the event. Its age is told by an alert."""
-    for event in ProviderEvent.objects.filter(_held(held)):
-        wait = RETRY_SECONDS[min(event.tries, len(RETRY_SECONDS)) - 1]
-        ProviderEvent.objects.filter(_held(held)).update(
-            next_try_at=at + timedelta(seconds=wait), lease_until=None, error=why[:300]
-        )
+    """Try again later: that its proof cannot be had says nothing of the event. Its age is told by an alert.
+
+    After three days, as long as providers send again, it ends: looks have found what it would have told.
+    """
+    event = ProviderEvent.objects.filter(_held(held)).first()
+    if event is None:
+        return
+    if at >= event.received_at + timedelta(hours=inbox.PROVIDER_AWAY_HOURS):
+        _reject(held, at=at, why=f"Not proved in {inbox.PROVIDER_AWAY_HOURS} h. {why}")
+        return
+    wait = RETRY_SECONDS[min(event.tries, len(RETRY_SECONDS)) - 1]
+    ProviderEvent.objects.filter(_held(held)).update(
+        next_try_at=at + timedelta(seconds=wait), lease_until=None, error=why[:300]
+    )
 
 
 def _accept(held: Claim, proved: Notification, *, at: datetime) -> None:

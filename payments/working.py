@@ -50,6 +50,8 @@ PAGE_SECONDS = settings.DRAIN_SECONDS * 2 // 5
 """So long before the end of its drain the keeper asks for no more pages of payouts and lists: 8 of 20."""
 THREADS = 4
 BATCH = 16
+PROOFS = 4
+"""Of what anybody may send (payments/unverified.py), fewer at a time: looks come first."""
 
 Job = Callable[[], None]
 
@@ -203,7 +205,7 @@ def _look_jobs(clock: Clock) -> list[Job]:
     events = ProviderEvent.objects.filter(inbox.due(now)).values_list("pk", flat=True)[:BATCH]
     attempts = PaymentAttempt.objects.filter(sweeping.due(now)).values_list("pk", flat=True)[:BATCH]
     due = ProviderCall.objects.filter(calls.due(now)).order_by("next_try_at").values_list("pk", flat=True)[:BATCH]
-    unproved = ProviderEvent.objects.filter(unverified.due(now)).values_list("pk", flat=True)[:BATCH]
+    unproved = ProviderEvent.objects.filter(unverified.due(now)).values_list("pk", flat=True)[:PROOFS]
     kinds: list[list[Job]] = [
         [_next_event_job(clock) for _ in events],
         [_next_attempt_job(clock) for _ in attempts],

@@ -8,13 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.db.models import QuerySet
+from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from payments import bank_matching
 from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.buttons import buttons
-from payments.models import BankLine, StaffAction
+from payments.models import BankLine, BankMatch, StaffAction
 from payments.roles import Area
 
 
@@ -29,9 +29,13 @@ class MeaningFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[BankLine]) -> QuerySet[BankLine]:
         if self.value() == "open":
-            return queryset.filter(match=None)
-        if self.value() in ("payout", "other"):
-            return queryset.filter(match__isnull=False, match__payout__isnull=self.value() == "other")
+            return queryset.filter(matches=None)
+        is_payout = Exists(BankMatch.objects.filter(line=OuterRef("pk"), payout__isnull=False))
+        if self.value() == "payout":
+            return queryset.filter(is_payout)
+        if self.value() == "other":
+            set_aside = Exists(BankMatch.objects.filter(line=OuterRef("pk"), payout__isnull=True))
+            return queryset.filter(set_aside, ~is_payout)
         return queryset
 
 
@@ -44,12 +48,14 @@ class BankLineAdmin(ReadOnlyAdmin[BankLine]):
     list_filter = (MeaningFilter,)
     search_fields = ("id",)
     search_help_text = "A bank line's number"
-    list_select_related = ("match__payout",)
     change_form_template = "admin/payments/bankline/change_form.html"
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[BankLine]:
+        return super().get_queryset(request).prefetch_related("matches__payout")
 
     @admin.display(description="is")
     def meaning(self, line: BankLine) -> str:
-        match = getattr(line, "match", None)
+        match = line.match
         if match is None:
             return "open"
         if match.payout is None:
@@ -66,7 +72,7 @@ class BankLineAdmin(ReadOnlyAdmin[BankLine]):
         obj: BankLine | None = None,
     ) -> HttpResponse:
         if obj is not None:
-            match = getattr(obj, "match", None)
+            match = obj.match
             context |= {
                 "subtitle": None,
                 "title": str(obj),

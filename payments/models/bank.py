@@ -39,14 +39,20 @@ class BankLine(models.Model):
     def amount(self) -> Money:
         return Money(self.amount_minor, self.currency)
 
+    @property
+    def match(self) -> BankMatch | None:
+        """What it is; None while nobody has said it. A payout counts more than a set-aside that it corrects."""
+        return max(self.matches.all(), key=lambda match: match.payout_id is not None, default=None)
+
 
 class BankMatch(models.Model):
     """What a bank line is: the arrival of a payout, its return by the bank, or (no payout) none of a provider's.
 
-    Append-only. `matched_by` is empty where the rule found exactly one candidate.
+    Append-only. `matched_by` is empty where the rule found exactly one candidate. A line that was set aside by mistake
+    may still be matched with a payout; that is final.
     """
 
-    line = models.OneToOneField(BankLine, on_delete=models.PROTECT, related_name="match")
+    line = models.ForeignKey(BankLine, on_delete=models.PROTECT, related_name="matches")
     payout = models.ForeignKey(
         "payments.Payout", null=True, blank=True, on_delete=models.PROTECT, related_name="bank_matches"
     )
@@ -62,6 +68,12 @@ class BankMatch(models.Model):
         default_permissions = ()
         constraints = [
             models.UniqueConstraint(fields=["payout", "is_return"], name="bank_match_once"),
+            models.UniqueConstraint(
+                fields=["line"], condition=models.Q(payout__isnull=False), name="bank_line_one_payout"
+            ),
+            models.UniqueConstraint(
+                fields=["line"], condition=models.Q(payout__isnull=True), name="bank_line_set_aside_once"
+            ),
             models.CheckConstraint(
                 condition=models.Q(payout__isnull=False) | models.Q(matched_by__isnull=False),
                 name="bank_match_set_aside_by_a_person",

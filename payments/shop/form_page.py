@@ -24,7 +24,7 @@ from integrations.contract import PayForm, ProviderError
 from integrations.http import loopback_allowed
 from integrations.redaction import luhn_valid
 from orders.models import Order
-from payments import checkout
+from payments import checkout, expiry
 from payments.models import PaymentAttempt
 from payments.shop import form_policy, order_view
 
@@ -54,7 +54,7 @@ def form(request: HttpRequest, token: str, provider: str) -> HttpResponseBase:
     if provider not in providers.known():
         raise Http404("no such provider")
     attempt = checkout.live_attempt(order.pk)
-    if attempt is None or not _has_form(attempt, provider):
+    if attempt is None or not _has_form(attempt, provider) or expiry.is_over(order, at=timezone.now()):
         return _see_other("payments:order", token)
     if not attempt.page_open:
         return _see_other("payments:return", token)
@@ -67,7 +67,12 @@ def form(request: HttpRequest, token: str, provider: str) -> HttpResponseBase:
 
 def _pay(request: HttpRequest, order: Order, attempt: PaymentAttempt) -> HttpResponseBase:
     """Pay once. However it went, the order's page says so: the answer is a redirect, which a reload cannot repeat."""
-    if refusal := _unlike_a_token(request):
+    try:
+        takes_token = providers.get(attempt.provider).form(attempt.ids).takes_token
+    except ProviderError as error:
+        log.warning("form_not_paid", attempt=attempt.pk, provider=attempt.provider, why=str(error)[:200])
+        return _render(request, order, attempt.provider, None, problem=NO_FORM, status=503)
+    if refusal := _unlike_a_token(request) if takes_token else "takes no token":
         log.warning("form_refused", attempt=attempt.pk, provider=attempt.provider, why=refusal)
         problem = NOTHING_TO_PAY_WITH if refusal == "empty" else NOT_THIS
         return _render(request, order, attempt.provider, None, problem=problem, status=400)

@@ -43,7 +43,7 @@ class Filled:
             "dispute": Dispute.objects.values_list("pk", flat=True).first(),
             "destination": Destination.objects.values_list("pk", flat=True).first(),
             "delivery": Delivery.objects.values_list("pk", flat=True).first(),
-            "bank_line": BankLine.objects.filter(match=None).values_list("pk", flat=True).first(),
+            "bank_line": BankLine.objects.filter(matches=None).values_list("pk", flat=True).first(),
             "user": get_user_model().objects.order_by("pk").values_list("pk", flat=True).first(),
         }
         return found.get(kind.subject_kind) or 0
@@ -56,7 +56,7 @@ class Filled:
         yield "order-open", reverse("admin:orders_order_change", args=[self.open.pk])
         explained = Payout.objects.filter(remainder_minor=0).latest("pk")
         yield "payout-explained", reverse("admin:payments_payout_change", args=[explained.pk])
-        matched = BankLine.objects.filter(match__isnull=False).latest("pk")
+        matched = BankLine.objects.filter(matches__isnull=False).latest("pk")
         yield "bankline-matched", reverse("admin:payments_bankline_change", args=[matched.pk])
         yield "order-search", reverse("admin:orders_order_changelist") + "?q=shopper@example.com"
 

@@ -182,7 +182,7 @@ class TestActs:
         assert (held["bank"], held["payouts"]) == (payout.amount_minor, -payout.amount_minor)
         shown = signed_in(Role.FINANCE).get(reverse("admin:payments_bankline_change", args=[line.pk])).content.decode()
         assert f"arrival of {payout.payout_id}" in shown
-        assert "It is said already what this bank line is." in shown
+        assert "It is said already which payout this bank line is." in shown
 
     def test_a_line_is_set_aside(self, world: World) -> None:
         line = booked(world, -90000, reference="Rent")

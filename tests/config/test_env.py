@@ -214,7 +214,7 @@ REFUSED = [
     ("STRIPE_WEBHOOK_SECRETS", "whsec_" + "a" * 24 + ",", "has an empty member"),
     ("STRIPE_WEBHOOK_SECRETS", "secret-secret-secret", "of no known form"),
     ("STRIPE_THREE_D_SECURE", "never", "Use one of automatic, any, challenge"),
-    ("PAYMENTS_PROVIDERS", "stripe,paypal", "offers paypal without its keys. Set PAYPAL_CLIENT_ID"),
+    ("PAYMENTS_PROVIDERS", "stripe,paypal", "offers paypal without its keys. Set PAYPAL_CLIENT_ID, PAYPAL_WEBHOOK_ID."),
     ("PAYMENTS_PRESENTATION", "framed", "cannot be understood near 'framed'. Write e.g. hosted,square=embedded"),
     ("PAYMENTS_PRESENTATION", "hosted,square=embedded,square=hosted", "cannot be understood near 'square=hosted'"),
     ("LOG_LEVEL", "chatty", "Use one of DEBUG"),

@@ -19,6 +19,7 @@ from config import postgres
 from integrations.sandbox.loopback import ReceiverControl, status_of
 from integrations.sandbox.shopper import Shopper
 from payments.management.demo.place import Addresses, Place
+from payments.management.demo.stand_ins import STAND_INS
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -204,6 +205,23 @@ def test_a_lost_webhook_is_made_good_by_reconcile(running: Running) -> None:
 def test_what_is_triggered_ends_as_it_should(running: Running, event: str, state: str, cases: list[str]) -> None:
     order = told(running.checkout, "trigger", event, "--order", "new", "--json")["order"]
     assert state_of(running.checkout, order) == (state, cases)
+
+
+@pytest.mark.parametrize("provider", [name for name in STAND_INS if name != "stripe"])
+@pytest.mark.parametrize(
+    ("event", "state", "cases"),
+    [("paid", "paid", []), ("late", "expired", ["late_money"]), ("double_capture", "paid", ["double_payment"])],
+)
+def test_at_the_other_providers_too(running: Running, provider: str, event: str, state: str, cases: list[str]) -> None:
+    report = told(running.checkout, "trigger", event, "--order", "new", "--provider", provider, "--json")
+    assert report["provider"] == provider
+    assert state_of(running.checkout, report["order"]) == (state, cases)
+
+
+def test_what_a_provider_does_not_do_is_told(running: Running) -> None:
+    code, _, said = manage(running.checkout, "trigger", "payout", "--provider", "nmi")
+    assert code == 2
+    assert "NMI tells no payouts" in said
 
 
 def test_what_does_not_fit_the_order_is_told(running: Running) -> None:

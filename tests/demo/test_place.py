@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from config import env
+from integrations.contract import Mode
+from integrations.providers.wirings import WIRINGS
 from payments.management.demo import parts
 from payments.management.demo.mails import MailWatch
 from payments.management.demo.place import Addresses, Place
@@ -81,6 +86,27 @@ def test_commands_beside_it_meet_the_same_sandbox(place: Place) -> None:
     assert (read.environment, read.public_base_url) == ("demo", ADDRESSES.shop)
     assert (read.stripe.api_base, read.stripe.api_key) == (SANDBOX, known.of_providers["stripe"]["stripe_key"])
     assert read.stripe.webhook_secrets == (known.of_providers["stripe"]["stripe_webhook_secret"],)
+
+
+@pytest.mark.parametrize("name", WIRINGS)
+def test_each_provider_is_made_from_them_and_takes_doctors_event(place: Place, settings: Any, name: str) -> None:
+    known, wiring = parts.secrets_of(place), WIRINGS[name]
+    place.keep_environment(parts.shared_environment(place, ADDRESSES, known, environment="demo"))
+    read = env.load({}, base_dir=place.base_dir)
+    given = {f"STRIPE_{part.upper()}": getattr(read.stripe, part) for part in read.stripe.__slots__}
+    for setting, value in (given | read.other_providers).items():
+        setattr(settings, setting, value)
+    settings.ENVIRONMENT = "demo"
+    assert wiring.problems() == []
+    provider = wiring.make()
+    assert (provider.name, provider.mode) == (name, Mode.TEST)
+    if wiring.signed_event is None:
+        return
+    secret = known.of_providers[name][STAND_INS[name].signing]
+    now, event_id = timezone.now(), f"doctor{uuid.uuid4().hex}"
+    headers, body = wiring.signed_event(secret=secret, event_id=event_id, mode=provider.mode, now=now)
+    note = provider.verify(headers=headers, body=body, now=now)
+    assert (note.event_id, note.relevant) == (event_id, False)
 
 
 @pytest.mark.parametrize(

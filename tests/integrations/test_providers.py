@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from config.variables import TABLE
+from config.variables import KEYS_MAY_BE_ROWS, TABLE
 from integrations import providers
 from integrations.contract import Mode, ProviderMisconfigured
 from integrations.guard import GuardedProvider
@@ -67,6 +67,10 @@ def test_every_setting_it_reads_is_watched() -> None:
         read = {used for used in wiring.make.__code__.co_names if used.startswith(f"{name.upper()}_")}
         read |= {kind.setting for kind in wiring.keys.values()}
         assert read == set(wiring.settings), name
+
+
+def test_what_may_be_a_row_may_be_missing_in_the_environment() -> None:
+    assert {kind.setting for wiring in WIRINGS.values() for kind in wiring.keys.values()} == KEYS_MAY_BE_ROWS
 
 
 def test_each_wiring_is_whole() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import date, datetime, timedelta
 from typing import Any
 
@@ -10,12 +11,15 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 
 from integrations.contract import EntryKind, PayoutSnapshot, PayoutStatus
-from payments import bank_import, bank_matching
+from payments import actions, bank_acts, bank_import, bank_matching, ledger_check, staff_operations
 from payments.bank_matching import NoMatch, candidates
 from payments.bank_statements import StatementLine
-from payments.models import BankLine, BankMatch, LedgerEntry, LedgerTransaction, Payout
+from payments.models import BankLine, BankMatch, LedgerEntry, LedgerTransaction, Payout, StaffAction
 from payments.payout_mirror import mirror
+from payments.roles import Role
+from payments.staff_operations import NotPossible
 from tests.fake_provider import FakeProvider
+from tests.staff import make_staff
 
 pytestmark = pytest.mark.django_db
 
@@ -139,6 +143,72 @@ def test_the_bank_takes_a_failed_payout_back(fake: FakeProvider, now: datetime) 
     assert bank_matching.match_open_lines(at=now + timedelta(days=3)) == 1
     assert list(BankMatch.objects.order_by("pk").values_list("is_return", flat=True)) == [False, True]
     assert (balance("bank"), balance("payouts"), balance("clearing:stripe")) == (0, 0, 1941)
+
+
+def act(name: str, line: BankLine, now: datetime, *, reason_code: str, **parameters: Any) -> StaffAction:
+    """Do an act as finance does."""
+    operation = staff_operations.get(name)
+    preview = operation.preview(line.pk, parameters, at=now)
+    return actions.request(
+        uid=uuid.uuid4(), operation=operation, subject_id=line.pk, parameters=parameters,
+        fingerprint=preview.fingerprint, reason_code=reason_code, reason="As the statement says.",
+        user=make_staff(Role.FINANCE), via="admin", clock=lambda: now,
+    )  # fmt: skip
+
+
+def test_a_line_that_was_set_aside_by_mistake_is_matched_after_all(fake: FakeProvider, now: datetime) -> None:
+    line = booked(now)
+    act("set_aside_bank_line", line, now, reason_code="other_business")
+    payout = pay_out(fake, now)
+    assert (BankMatch.objects.count(), balance("payouts")) == (1, 1941), "the rule leaves it as a person said"
+
+    act("match_bank_line", line, now, reason_code="set_aside_by_mistake", payout=payout.payout_id)
+    assert (balance("bank"), balance("payouts")) == (1941, 0)
+    told = BankLine.objects.get().match
+    assert told is not None
+    assert told.payout == payout
+    assert BankMatch.objects.count() == 2, "what was said first stays on record"
+    assert ledger_check.check().findings == []
+    for name, code in (("match_bank_line", "set_aside_by_mistake"), ("set_aside_bank_line", "other_business")):
+        with pytest.raises(NotPossible, match="It is said already which payout"):
+            act(name, line, now, reason_code=code, payout=payout.payout_id)
+
+
+def test_nobody_sets_a_line_aside_twice(fake: FakeProvider, now: datetime) -> None:
+    line = booked(now)
+    act("set_aside_bank_line", line, now, reason_code="other_business")
+    with pytest.raises(NotPossible, match="It is said already what"):
+        act("set_aside_bank_line", line, now, reason_code="other_business")
+    with pytest.raises(IntegrityError), transaction.atomic():
+        BankMatch.objects.create(line=line, payout=None, matched_by=make_staff(Role.FINANCE), at=now)
+
+
+def test_a_person_who_comes_a_moment_too_late_is_told_so(
+    fake: FakeProvider, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pay_out(fake, now)
+    line, person = booked(now), make_staff(Role.FINANCE)
+    operation = staff_operations.get("set_aside_bank_line")
+    preview = operation.preview(line.pk, {}, at=now)
+
+    def somebody_is_quicker(*_: Any, **__: Any) -> BankLine:
+        BankMatch.objects.get_or_create(line=line, defaults={"matched_by": person, "at": now})
+        return line
+
+    monkeypatch.setattr(bank_acts, "_open_line", somebody_is_quicker)
+    monkeypatch.setattr(bank_matching, "write", _without_asking)
+    with pytest.raises(NotPossible, match="just been said"):
+        actions.request(
+            uid=uuid.uuid4(), operation=operation, subject_id=line.pk, parameters={}, fingerprint=preview.fingerprint,
+            reason_code="other_business", reason="It is the rent of November.", user=person, via="admin",
+            clock=lambda: now,
+        )  # fmt: skip
+    assert BankMatch.objects.count() == 1
+
+
+def _without_asking(line: BankLine, payout: Payout | None, *, at: datetime, user: Any, note: str) -> None:
+    """Write what a line is, having asked before the other one wrote."""
+    BankMatch.objects.create(line=line, payout=payout, matched_by=user, note=note, at=at)
 
 
 def test_the_database_refuses_a_second_meaning(fake: FakeProvider, now: datetime) -> None:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 import pytest
 
-from integrations.contract import PaymentSnapshot
+from integrations.contract import PaymentSnapshot, UnknownObject
 from orders.models import Order
 from payments import settlement
 from payments.models import Dispute
@@ -37,6 +37,11 @@ class Asked:
 
     def is_answered(self) -> None:
         self._said = self._world.provider.fetch(self._world.attempt.ids)
+
+    def finds_nothing(self) -> LookResult:
+        return settlement._not_told(
+            self._world.attempt.pk, UnknownObject("none"), begun=self._begun, at=self._world.now, actor="test"
+        )
 
     def settles(self) -> LookResult:
         assert self._said is not None
@@ -98,6 +103,18 @@ def test_evidence_that_was_submitted_stays_submitted(world: World, payment: Paym
     assert second.settles().outcome is Outcome.OVERTAKEN
     dispute = Dispute.objects.get()
     assert (dispute.state, dispute.evidence_submitted_at is not None, world.forbidden()) == ("under_review", True, 0)
+
+
+def test_that_nothing_was_there_says_nothing_once_a_payment_was_seen(world: World, payment: Payment) -> None:
+    """Where money moves by a call of ours, there is nothing to be found before it."""
+    first, second = both_begin(world)
+    world.provider.pay(payment)
+    first.is_answered()
+    first.settles()
+    assert second.finds_nothing().outcome is Outcome.OVERTAKEN
+    assert (world.attempt.look_failures, world.cases()) == (0, [])
+    assert Asked(world).finds_nothing().outcome is Outcome.UNREACHABLE, "asked anew, it is an answer"
+    assert world.cases() == ["unknown_object"]
 
 
 def test_looks_of_an_open_page_need_not_be_repeated(world: World, payment: Payment) -> None:

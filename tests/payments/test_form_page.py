@@ -133,6 +133,14 @@ def test_while_a_payment_is_under_way_the_return_page_looks(attempt: PaymentAtte
     assert client.get(url(attempt)).headers["Location"] == f"/pay/{attempt.order.token}/return/"
 
 
+def test_an_order_whose_time_is_over_shows_no_form(attempt: PaymentAttempt, client: Client, fake: FormProvider) -> None:
+    Order.objects.filter(pk=attempt.order_id).update(expires_at=attempt.created_at)
+    fake.calls.clear()
+    assert client.get(url(attempt)).headers["Location"] == f"/orders/{attempt.order.token}/"
+    assert pay(attempt).headers["Location"] == f"/orders/{attempt.order.token}/"
+    assert fake.calls == []
+
+
 def test_a_provider_that_is_away_is_told_with_what_to_do(
     attempt: PaymentAttempt, client: Client, fake: FormProvider
 ) -> None:
@@ -258,7 +266,7 @@ def test_anything_but_a_token_is_refused_and_nothing_of_it_kept_or_logged(
         answer = pay(attempt, **fields)
     assert answer.status_code == 400
     assert "Nothing was paid" in answer.content.decode()
-    assert fake.calls == []
+    assert [verb for verb, _ in fake.calls] == ["form"], "asked whether it takes tokens, and nothing else"
     assert not ProviderCall.objects.filter(operation="pay").exists()
     for value in [value for value in fields.values() if len(value) > 6]:
         assert value not in repr(lines) + caplog.text + answer.content.decode()
@@ -277,7 +285,26 @@ def test_other_bodies_are_refused(content_type: str, attempt: PaymentAttempt, fa
     fake.calls.clear()
     answer = Client().post(url(attempt), b'{"token": "tok-1"}', content_type=content_type)
     assert answer.status_code == 400
-    assert fake.calls == []
+    assert fake.tokens == []
+
+
+def test_a_frame_that_pays_by_itself_takes_no_token(
+    attempt: PaymentAttempt, fake: FormProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A made-up post must not end the payment that is under way in the frame."""
+    told = fake.form(attempt.ids)
+    monkeypatch.setattr(fake, "form", lambda _: dataclasses.replace(told, takes_token=False))
+    assert pay(attempt).status_code == 400
+    assert PaymentAttempt.objects.get(pk=attempt.pk).state == AttemptState.PENDING
+    assert not ProviderCall.objects.filter(operation="pay").exists()
+
+
+def test_a_provider_that_is_away_takes_no_token(attempt: PaymentAttempt, fake: FormProvider) -> None:
+    fake.fail_next = [Unavailable("down")]
+    answer = pay(attempt)
+    assert answer.status_code == 503
+    assert "Nothing was paid" in answer.content.decode()
+    assert fake.tokens == []
 
 
 def test_a_field_that_stands_twice_is_refused(attempt: PaymentAttempt, fake: FormProvider) -> None:

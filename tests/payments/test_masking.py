@@ -43,3 +43,28 @@ def test_of_stripes_answer_each_object_is_kept() -> None:
         "disputes": [],
     }
     assert masked(said) == {**said, "session": {"id": "cs_1", "status": "open"}}
+
+
+def test_an_order_of_paypals_shows_its_money_and_nothing_of_the_payer() -> None:
+    capture = {"id": "42311647XV020574X", "status": "DECLINED", "processor_response": {"response_code": "5120"}}
+    order = {
+        "id": "5O190127TN364715T",
+        "payer": {"email_address": "pat@example.com"},
+        "payment_source": {"paypal": {"name": {"surname": "Payer"}}},
+        "purchase_units": [
+            {
+                "custom_id": "pa_1",
+                "payee": {"merchant_id": "SANDBXSHXP222", "email_address": "owner@shop.example"},
+                "shipping": {"address": {"address_line_1": "Quay 1"}},
+                "amount": {"value": "49.90", "currency_code": "EUR"},
+                "payments": {"captures": [capture]},
+            }
+        ],
+    }
+    shown = masked({"order": order})
+    unit = shown["order"]["purchase_units"][0]
+    assert unit["payments"]["captures"] == [capture]
+    assert unit["amount"] == {"value": "49.90", "currency_code": "EUR"}
+    assert unit["payee"] == {"merchant_id": "SANDBXSHXP222"}
+    for hidden in ("pat@", "Payer", "Quay", "owner@"):
+        assert hidden not in repr(shown)

@@ -51,7 +51,7 @@ from tests.world import World
 pytestmark = pytest.mark.django_db
 
 MORE = int(os.environ.get("MONEY_HISTORIES", "60"))
-"""How many more histories the slow part plays. 2,000 were played when this was written: docs/faults.md."""
+"""How many more histories the slow part plays; docs/faults.md says what a long run found."""
 
 UNFINISHED = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
 QUIET_AFTER_MINUTES = (1, 2, 5, 10, 30, 60, 300, 900, 1500, 1500)

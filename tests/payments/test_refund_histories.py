@@ -11,7 +11,7 @@ import pytest
 
 from integrations.contract import InvalidRequest, ProviderError, RateLimited, Unavailable
 from orders.models import Order
-from payments import calls, ledger_check, refunds, settlement
+from payments import call_answers, calls, ledger_check, refunds, settlement
 from payments.models import Capture, ProviderCall, Refund
 from payments.refund_requests import CannotRefund
 from payments.settlement import look
@@ -53,7 +53,7 @@ def kill_at(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
             armed.clear()
             raise Killed(name)
 
-    for module in (calls, settlement, refunds):
+    for module in (calls, call_answers, settlement, refunds):
         monkeypatch.setattr(module, "failpoint", failpoint)
 
     def arm(name: str) -> None:

@@ -141,6 +141,16 @@ def test_while_the_proof_cannot_be_had_it_is_asked_for_ever_less_often(world: Wo
     assert (ProviderEvent.objects.get().state, world.order.state) == ("processed", "paid")
 
 
+def test_what_nobody_can_prove_for_three_days_ends(world: World) -> None:
+    world.provider.proof_is_away = True
+    post(body_of(world))
+    work(world, hours=71)
+    assert ProviderEvent.objects.get().state == "unverified"
+    work(world, hours=73)
+    event = ProviderEvent.objects.get()
+    assert (event.state, event.error.startswith("Not proved in 72 h.")) == ("rejected", True)
+
+
 def test_a_flood_of_unproved_events_fills_no_disk(world: World, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.WEBHOOK_UNVERIFIED_A_MINUTE = 5
     answers = [post(body_of(world, event_id=f"WH-{number}")).status_code for number in range(8)]

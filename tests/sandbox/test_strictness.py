@@ -151,7 +151,7 @@ def test_addresses_that_do_not_exist(sandbox: SandboxProcess, method: str, path:
         ({"success_url": "javascript:alert(1)"}, "success_url"),
         ({"success_url": "/relative"}, "success_url"),
         ({"cancel_url": "http://[bad"}, "cancel_url"),
-        ({"ui_mode": "embedded_page"}, "ui_mode"),
+        ({"ui_mode": "elements"}, "ui_mode"),
         ({"customer_email": "nobody"}, "customer_email"),
         ({"line_items": []}, "line_items"),
         ({"line_items": [{"price": "price_1", "quantity": 1}]}, "line_items[0][price]"),

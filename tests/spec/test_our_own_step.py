@@ -124,6 +124,26 @@ def test_a_declined_capture_ends_the_attempt_and_another_begins(approving: World
     assert (world.order.state, [each.state for each in world.attempts]) == ("paid", ["failed", "paid"])
 
 
+def test_a_decline_whose_answer_was_lost_is_heard_under_the_same_key(approving: World) -> None:
+    """The provider asks the shopper for another card: that is no sign that our capture was done."""
+    world = approving
+    world.press_pay()
+    payment = world.provider.the_payment()
+    world.provider.approve(payment)
+    world.provider.fail_next = [None, Unavailable("the decline was lost")]
+    look(world.attempt.pk, clock=world.clock, actor="return_page")
+    world.work()
+    payment.overrides.pop("next_step")
+    world.provider.ask_for_action(payment)
+    look(world.attempt.pk, clock=world.clock, actor="return_page")
+    assert ProviderCall.objects.get(operation="capture").state == "unknown"
+
+    world.provider.decline_next = DeclineReason.DO_NOT_HONOR
+    world.sweep_until(lambda: not world.attempt.is_live, limit_minutes=10)
+    assert (world.attempt.state, world.attempt.decline_reason) == ("failed", "do_not_honor")
+    assert (world.order.state, world.balance()) == ("placed", {})
+
+
 def test_an_approval_after_the_order_expired_is_never_captured(approving: World) -> None:
     world = approving
     world.press_pay()

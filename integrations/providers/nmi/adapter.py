@@ -41,7 +41,7 @@ from integrations.contract.not_offered import (
     WithoutPayouts,
 )
 from integrations.providers.nmi import listing, notifications, refunds, snapshots
-from integrations.providers.nmi.client import Client, checked
+from integrations.providers.nmi.client import Client, checked, is_id
 from integrations.providers.nmi.credentials import LIVE_API_BASE, check_credentials, mode_of
 from integrations.providers.nmi.money import CURRENCIES, to_nmi
 from integrations.providers.nmi.notifications import SeenOverOtherBytes
@@ -193,7 +193,7 @@ class NmiProvider(WithoutCapture, WithoutDisputes, WithoutEventList, WithoutPayo
         """Void what is authorized only. We never authorize without taking; a person in NMI's pages may."""
         _, found = self._of_payment(ids)
         for each in found:
-            if each.condition == "pending" and each.kind != "ck":
+            if snapshots.is_reserved(each):
                 self._client.transact(type="void", transactionid=each.transaction_id)
 
     def refund(self, request: RefundRequest, *, idempotency_key: str) -> RefundSnapshot:
@@ -234,8 +234,8 @@ class NmiProvider(WithoutCapture, WithoutDisputes, WithoutEventList, WithoutPayo
         if not order_id:
             named = self._client.transactions(transaction_id=checked(ids.intent_id))
             order_id = next((each.order_id for each in named if each.transaction_id == ids.intent_id), "")
-            if not order_id:
-                raise UnknownObject("NMI knows no such transaction of an order", code="transaction")
+            if not is_id(order_id):
+                raise UnknownObject("NMI knows no such transaction of an order of ours", code="transaction")
         found = self._client.transactions(order_id=checked(order_id))
         ours = [each for each in found if each.order_id == order_id]
         if ids.intent_id and ids.intent_id not in {each.transaction_id for each in ours}:

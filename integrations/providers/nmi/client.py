@@ -98,6 +98,11 @@ def _not_answered(answer: http.HttpAnswer) -> Exception:
 
 def checked(object_id: str) -> str:
     """Return an id as it is. Raises InvalidRequest for what is no id of NMI's or ours."""
-    if not _ID.fullmatch(object_id):
+    if not is_id(object_id):
         raise InvalidRequest("this is no id of NMI's", code="id")
     return object_id
+
+
+def is_id(text: str) -> bool:
+    """Return whether this may be an id of NMI's, or an order id of ours; people type others in its own pages."""
+    return bool(_ID.fullmatch(text))

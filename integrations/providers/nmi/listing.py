@@ -19,7 +19,7 @@ from integrations.contract import (
     UnknownObject,
 )
 from integrations.providers.nmi import reports, snapshots
-from integrations.providers.nmi.client import Client, checked
+from integrations.providers.nmi.client import Client, checked, is_id
 from integrations.providers.nmi.reports import Transaction
 
 PAGE_SIZE = 100
@@ -41,7 +41,7 @@ def find_capture(client: Client, capture_id: str, *, account: str, mode: Mode) -
     """Return one sale as the list would tell it. Raises UnknownObject."""
     for each in client.transactions(transaction_id=checked(capture_id)):
         if each.transaction_id == capture_id and snapshots.begins(each):
-            beside = client.transactions(order_id=checked(each.order_id)) if each.order_id else ()
+            beside = client.transactions(order_id=each.order_id) if is_id(each.order_id) else ()
             return _capture(each, beside=beside, account=account, mode=mode)
     raise UnknownObject("NMI knows no such transaction under our key", code="transaction")
 
@@ -97,7 +97,7 @@ def _capture(
 def _status(transaction: Transaction, *, captured: bool) -> ListedStatus:
     if captured:
         return ListedStatus.CAPTURED
-    if transaction.condition == "pending" and transaction.kind != "ck":
+    if snapshots.is_reserved(transaction):
         return ListedStatus.AUTHORIZED
     if transaction.condition in ("failed", "canceled", "abandoned"):
         return ListedStatus.FAILED

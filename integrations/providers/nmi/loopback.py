@@ -22,7 +22,7 @@ def signed_event(
 ) -> tuple[dict[str, str], bytes]:
     """Return headers and body of one event with this id, signed with `secret`; `merchant_id` is ours."""
     event = {
-        "event_id": event_id.replace("_", "-"),
+        "event_id": event_id,
         "event_type": EVENT_TYPE,
         "event_body": {
             "merchant": {"id": merchant_id, "name": "doctor"},

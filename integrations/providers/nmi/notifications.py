@@ -21,7 +21,7 @@ MAX_BODY_BYTES = 1024 * 1024
 
 _HEADER = re.compile(r"t=([\x21-\x2b\x2d-\x7e]{1,255}),s=([0-9a-f]{64})")
 _RELEVANT = re.compile(r"transaction\.(sale|auth|capture|void|refund|credit|check\.status)\.[a-z]{1,40}")
-_EVENT_ID = re.compile(r"[A-Za-z0-9-]{8,64}")
+_EVENT_ID = re.compile(r"[A-Za-z0-9_-]{8,64}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,120}")
 _ID = re.compile(r"[A-Za-z0-9_-]{1,64}")
 

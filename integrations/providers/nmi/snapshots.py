@@ -91,6 +91,11 @@ def is_captured(transaction: Transaction) -> bool:
     return transaction.condition in _MOVED
 
 
+def is_reserved(transaction: Transaction) -> bool:
+    """Return whether a bank holds money for us that nobody has taken: an authorization, and no sale on its way."""
+    return transaction.condition == "pending" and transaction.kind != "ck" and transaction.last(*TAKES) is None
+
+
 def capture(transaction: Transaction) -> CaptureSnapshot:
     """Read one transaction that is_captured(). NMI tells no fees."""
     taken = taking(transaction)
@@ -174,7 +179,7 @@ def _status(takers: Sequence[Transaction], *, captured: bool) -> PaymentStatus:
     if conditions & set(_UNDECIDED) or any(each.kind == "ck" and _is_on_its_way(each) for each in takers):
         return PaymentStatus.PENDING
     if "pending" in conditions:
-        return PaymentStatus.AUTHORIZED
+        return PaymentStatus.AUTHORIZED if any(is_reserved(each) for each in takers) else PaymentStatus.PENDING
     if "failed" in conditions:
         return PaymentStatus.FAILED
     if conditions & {"canceled", "abandoned"}:

@@ -130,7 +130,8 @@ class PayPalProvider(WithoutTokens, WithoutPayouts, WithoutBalanceList):
         made = answers.items(answers.inner(snapshots.unit_of(order), "payments"), "captures")
         moved = [answers.text(one, "id") for one in made if one.get("status") in snapshots.MOVED]
         disputed = disputes.of_captures(self._client, moved)
-        return snapshots.snapshot(order, disputed=disputed, ours=self.mode)
+        account = snapshots.account_of(order) or self.account()
+        return snapshots.snapshot(order, disputed=disputed, account=account, ours=self.mode)
 
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         """Make the order take no more money; see orders.close. PayPal takes no key here; a repeat does no harm."""

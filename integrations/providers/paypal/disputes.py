@@ -37,7 +37,6 @@ _OUTCOME = {
     "CANCELED_BY_BUYER": "won",
     "ACCEPTED": "lost",
     "DENIED": "won",
-    "NONE": "won",
 }
 _STATUS = {
     "OPEN": "open",
@@ -109,14 +108,21 @@ def snapshot(dispute: Answer) -> DisputeSnapshot:
 def _status(dispute: Answer, told: str) -> str:
     inquiry = dispute.get("dispute_life_cycle_stage") == _INQUIRY
     if told == "RESOLVED":
-        code = answers.text_or_empty(answers.inner(dispute, "dispute_outcome"), "outcome_code") or "NONE"
-        if code not in _OUTCOME:
+        code = answers.text_or_empty(answers.inner(dispute, "dispute_outcome"), "outcome_code")
+        if code and code not in _OUTCOME and code != "NONE":
             raise answers.unreadable("dispute_outcome")
-        ended = _OUTCOME[code]
+        ended = _OUTCOME.get(code) or _by_money(dispute)
         return "closed" if inquiry and ended == "won" else ended
     if told not in _STATUS:
         raise answers.unreadable("status")
     return "inquiry" if inquiry else _STATUS[told]
+
+
+def _by_money(dispute: Answer) -> str:
+    """Return how a dispute ended that PayPal gives no outcome for: lost is what kept money of ours."""
+    moved = _movements(dispute)
+    kept = sum(one.amount_minor if one.kind is MovementKind.WITHDRAWN else -one.amount_minor for one in moved)
+    return "lost" if kept > 0 else "won"
 
 
 def _has_ours(dispute: Answer) -> bool:

@@ -94,6 +94,8 @@ def capture(client: Client, request: CaptureRequest, *, idempotency_key: str) ->
     asked = answers.money(unit, "amount"), answers.text_or_empty(unit, "custom_id")
     if asked != ((request.amount_minor, request.currency), request.reference):
         raise InvalidRequest("the order at PayPal is not the one we asked for: nothing was captured", code="order")
+    if order.get("status") == "APPROVED" and snapshots.is_closed(order):
+        raise InvalidRequest("we have closed this order: nothing was captured", code="closed")
     captured = client.capture_order(request.ids.page_id, key=idempotency_key)
     snapshots.raise_if_declined(captured)
     return ProviderIds(page_id=answers.text(captured, "id"))

@@ -38,7 +38,7 @@ _CAPTURE_IN_PATH = re.compile(r"/v2/payments/captures/([A-Za-z0-9_-]{1,60})$")
 _LONGEST_METHOD = 40
 
 
-def snapshot(order: Answer, *, disputed: Sequence[Answer], ours: Mode) -> PaymentSnapshot:
+def snapshot(order: Answer, *, disputed: Sequence[Answer], account: str, ours: Mode) -> PaymentSnapshot:
     """Reduce PayPal's objects to our words. Raises Unavailable where one is not what the API documents."""
     unit = unit_of(order)
     payments = answers.inner(unit, "payments")
@@ -54,7 +54,7 @@ def snapshot(order: Answer, *, disputed: Sequence[Answer], ours: Mode) -> Paymen
     given_back = answers.items(payments, "refunds")
     return PaymentSnapshot(
         provider="paypal",
-        account=account_of(order),
+        account=account,
         mode=answers.mode_of(order, ours=ours),
         reference=reference,
         ids=ProviderIds(page_id=answers.text(order, "id")),

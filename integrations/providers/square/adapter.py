@@ -52,7 +52,7 @@ from integrations.providers.square.money import CURRENCIES
 class SquareProvider(WithoutCapture, WithoutBalanceList):
     """The adapter of one location. See integrations.contract.Provider; call it through integrations.providers.get.
 
-    `currency` is the location's; it is held against what Square says of it. `presentation`: the usual one.
+    `currency` is the location's; it is held against what Square says of it.
     `webhook_url`: the notification URL as the subscription has it. `connect_timeout_seconds` and `read_timeout_seconds`
     hold per connection and per read; guard.py sets the deadline over all. `on_use` is told which token or signature key
     has just been of use. Raises ProviderMisconfigured for tokens or addresses that must not be used in `environment`.
@@ -90,7 +90,6 @@ class SquareProvider(WithoutCapture, WithoutBalanceList):
         webhook_url: str,
         currency: str,
         api_base: str,
-        presentation: Presentation = Presentation.HOSTED,
         connect_timeout_seconds: float = 3,
         read_timeout_seconds: float = 10,
         on_use: Callable[[str], None] = lambda _: None,
@@ -108,10 +107,7 @@ class SquareProvider(WithoutCapture, WithoutBalanceList):
         if problems:
             raise ProviderMisconfigured(self.name, tuple(problems))
         self.mode: Mode = mode_of(api_base)
-        usual_first = sorted(type(self).capabilities.presentations, key=lambda each: each is not presentation)
-        self.capabilities = replace(
-            type(self).capabilities, currencies=frozenset({currency}), presentations=tuple(usual_first)
-        )
+        self.capabilities = replace(type(self).capabilities, currencies=frozenset({currency}))
         self._currency = currency
         self._application_id = application_id
         self._api_base = api_base

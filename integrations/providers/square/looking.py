@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-from integrations.contract import InvalidRequest, ProviderIds, UnknownObject
+from integrations.contract import InvalidRequest, ProviderError, ProviderIds, UnknownObject
 from integrations.providers.square import answers
 from integrations.providers.square.answers import Answer
 from integrations.providers.square.client import Client, checked
@@ -99,18 +99,21 @@ def payment(client: Client, payment_id: str) -> Answer:
 
 def _refused(client: Client, found: Answer) -> list[Answer]:
     """Ask for the tries that failed, oldest first: an order does not name them, so they are sought in the list of
-    payments, by amount. It lags, so what is missing there is no news."""
+    payments, by amount. It lags, so what is missing there is no news, nor is a list that does not answer."""
     if answers.text(found, "state") not in _OPEN:
         return []
-    listed, _ = client.page_of(
-        client.sdk.payments.list,
-        "payments",
-        cursor="",
-        location_id=client.location_id,
-        begin_time=answers.text(found, "created_at"),
-        total=from_square(found, "total_money")[0],
-        sort_order="DESC",
-    )
+    try:
+        listed, _ = client.page_of(
+            client.sdk.payments.list,
+            "payments",
+            cursor="",
+            location_id=client.location_id,
+            begin_time=answers.text(found, "created_at"),
+            total=from_square(found, "total_money")[0],
+            sort_order="DESC",
+        )
+    except ProviderError:
+        return []  # a look is about money; why a card was refused is not worth losing it
     order_id = answers.text(found, "id")
     return [told for told in reversed(listed) if told.get("order_id") == order_id and told.get("status") == "FAILED"]
 

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from integrations.contract import Mode, Presentation, Provider, ProviderMisconfigured, SettingProblem
+from integrations.contract import Mode, Provider, ProviderMisconfigured, SettingProblem
 from integrations.decryptions import Purpose
 from integrations.providers.square import credentials, loopback
 from integrations.providers.wiring import Kind, Wiring
@@ -33,7 +33,6 @@ def _make() -> Provider:
         webhook_signature_keys=[value.clear for value in in_use.of(NAME, "webhook_signature_key")],
         webhook_url=_set.SQUARE_WEBHOOK_URL,
         currency=_set.SQUARE_CURRENCY,
-        presentation=Presentation(_set.SQUARE_PRESENTATION),
         api_base=_set.SQUARE_API_BASE,
         on_use=credentials_in_use.noting(NAME),
         connect_timeout_seconds=_set.SQUARE_CONNECT_TIMEOUT_SECONDS,
@@ -68,7 +67,6 @@ WIRING = Wiring(
         "SQUARE_WEBHOOK_SIGNATURE_KEYS",
         "SQUARE_WEBHOOK_URL",
         "SQUARE_CURRENCY",
-        "SQUARE_PRESENTATION",
         "SQUARE_API_BASE",
         "SQUARE_CONNECT_TIMEOUT_SECONDS",
         "SQUARE_READ_TIMEOUT_SECONDS",

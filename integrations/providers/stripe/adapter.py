@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from functools import partial
@@ -19,8 +20,10 @@ from integrations.contract import (
     Notification,
     Page,
     PageLine,
+    PayForm,
     PaymentSnapshot,
     PayoutSnapshot,
+    Presentation,
     ProviderIds,
     ProviderMisconfigured,
     RefundRequest,
@@ -28,8 +31,8 @@ from integrations.contract import (
     Started,
     StartRequest,
 )
-from integrations.contract.not_offered import WithoutCapture, WithoutForm, WithoutTokens
-from integrations.providers.stripe import answers, disputes, listing, notifications, payouts, refunds, snapshots
+from integrations.contract.not_offered import WithoutCapture, WithoutTokens
+from integrations.providers.stripe import answers, disputes, forms, listing, notifications, payouts, refunds, snapshots
 from integrations.providers.stripe.answers import Answer
 from integrations.providers.stripe.client import Client, checked, items
 from integrations.providers.stripe.credentials import OFFICIAL_API_BASE, check_credentials, mode_of
@@ -41,7 +44,7 @@ MAX_NAME_LENGTH = 250
 _EXPAND_INTENT = "latest_charge.balance_transaction"
 
 
-class StripeProvider(WithoutForm, WithoutTokens, WithoutCapture):
+class StripeProvider(WithoutTokens, WithoutCapture):
     """The adapter. See integrations.contract.Provider; call it through integrations.providers.get.
 
     `connect_timeout_seconds` and `read_timeout_seconds` hold per connection and per read; guard.py sets the deadline
@@ -71,6 +74,7 @@ class StripeProvider(WithoutForm, WithoutTokens, WithoutCapture):
         environment: str,
         api_key: str,
         webhook_secrets: Sequence[str],
+        publishable_key: str = "",
         api_base: str = OFFICIAL_API_BASE,
         three_d_secure: str = "automatic",
         connect_timeout_seconds: float = 3,
@@ -81,6 +85,7 @@ class StripeProvider(WithoutForm, WithoutTokens, WithoutCapture):
             environment=environment,
             api_key=api_key,
             webhook_secrets=webhook_secrets,
+            publishable_key=publishable_key,
             api_base=api_base,
             three_d_secure=three_d_secure,
         )
@@ -90,6 +95,10 @@ class StripeProvider(WithoutForm, WithoutTokens, WithoutCapture):
         self.mode: Mode = mode
         self._webhook_secrets = tuple(webhook_secrets)
         self._three_d_secure = three_d_secure
+        self._publishable_key, self._api_base = publishable_key, api_base
+        if publishable_key:  # without it there is no frame to show
+            both = (Presentation.HOSTED, Presentation.EMBEDDED)
+            self.capabilities = dataclasses.replace(self.capabilities, presentations=both)
         self._secret_used = on_use
         self._client = Client(
             api_key=api_key,
@@ -121,6 +130,13 @@ class StripeProvider(WithoutForm, WithoutTokens, WithoutCapture):
             self._client.v1.checkout.sessions.create, params, {"idempotency_key": idempotency_key}
         )
         return snapshots.started(session, account=account)
+
+    def form(self, ids: ProviderIds) -> PayForm:
+        """Return what Stripe's frame needs; see forms.form. Raises NotOffered without a publishable key."""
+        if not self._publishable_key:
+            raise self._not_offered("an embedded form")
+        page = self._client.ask_about(self._page_id(ids), self._client.v1.checkout.sessions.retrieve, {})
+        return forms.form(page, publishable_key=self._publishable_key, api_base=self._api_base)
 
     def fetch(self, ids: ProviderIds) -> PaymentSnapshot:
         """Ask for session, intent, charges, refunds and disputes, as far as there can be any."""
@@ -240,13 +256,19 @@ class StripeProvider(WithoutForm, WithoutTokens, WithoutCapture):
             },
             "payment_method_options": {"card": {"request_three_d_secure": self._three_d_secure}},
             "adaptive_pricing": {"enabled": False},
-            "success_url": request.return_url,
-            "cancel_url": request.cancel_url,
+            **self._where_it_is_shown(request),
             "expires_at": int(request.expires_at.timestamp()),
         }
         if request.email:
             params["customer_email"] = request.email
         return params
+
+    def _where_it_is_shown(self, request: StartRequest) -> dict[str, str]:
+        if request.presentation is Presentation.HOSTED:
+            return {"success_url": request.return_url, "cancel_url": request.cancel_url}
+        if not self._publishable_key:
+            raise self._not_offered("an embedded form")
+        return forms.session_params(request)
 
     # What is asked.
 

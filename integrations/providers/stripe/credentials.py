@@ -14,6 +14,7 @@ THREE_D_SECURE_POLICIES = ("automatic", "any", "challenge")
 
 # sk_: secret, rk_: restricted. Publishable (pk_) and ephemeral keys cannot ask for a whole payment.
 _KEY = re.compile(r"(?:sk|rk)_(test|live)_[A-Za-z0-9_]+")
+_PUBLISHABLE = re.compile(r"pk_(test|live)_[A-Za-z0-9_]+")
 _SECRET = re.compile(r"whsec_[\x21-\x7e]+")
 # What Stripe issues is 38 characters long; a short one was typed by hand.
 _PRODUCTION_SECRET_MIN_LENGTH = 32
@@ -30,6 +31,7 @@ def check_credentials(
     environment: str,
     api_key: str,
     webhook_secrets: Sequence[str],
+    publishable_key: str = "",
     api_base: str = OFFICIAL_API_BASE,
     three_d_secure: str = "automatic",
 ) -> list[SettingProblem]:
@@ -38,6 +40,7 @@ def check_credentials(
         *check_key(environment=environment, api_key=api_key, api_base=api_base),
         *_check_base(environment, api_base),
         *check_secrets(environment=environment, webhook_secrets=webhook_secrets),
+        *_check_publishable_key(publishable_key, api_key=api_key),
         *_check_policy(three_d_secure),
     ]
 
@@ -109,6 +112,20 @@ def check_secrets(
     if environment == PRODUCTION and any(len(secret) < _PRODUCTION_SECRET_MIN_LENGTH for secret in webhook_secrets):
         remedy = f"One of {called} is too short to be Stripe's: copy it from the endpoint's page."
         return [SettingProblem(code="stripe.webhook_secret_weak", remedy=remedy)]
+    return []
+
+
+def _check_publishable_key(publishable_key: str, *, api_key: str) -> list[SettingProblem]:
+    """It is shown to every shopper, and belongs to the same mode as the key that opens their payments."""
+    if not publishable_key:
+        return []
+    match = _PUBLISHABLE.fullmatch(publishable_key)
+    if match is None:
+        remedy = "STRIPE_PUBLISHABLE_KEY must begin with pk_test_ or pk_live_: never put a secret key there."
+        return [SettingProblem(code="stripe.publishable_key_shape", remedy=remedy)]
+    if mode_of(api_key) not in (None, Mode(match[1])):
+        remedy = "STRIPE_PUBLISHABLE_KEY and STRIPE_API_KEY are of different modes: take both from the same one."
+        return [SettingProblem(code="stripe.publishable_key_mode", remedy=remedy)]
     return []
 
 

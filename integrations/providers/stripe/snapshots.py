@@ -15,7 +15,7 @@ from integrations.contract import (
     TrySnapshot,
     Unavailable,
 )
-from integrations.providers.stripe import answers, disputes
+from integrations.providers.stripe import answers, disputes, forms
 from integrations.providers.stripe.answers import Answer
 from integrations.providers.stripe.errors import decline_of
 from integrations.providers.stripe.money import from_stripe
@@ -51,7 +51,8 @@ class Payment:
 
 def started(session: Answer, *, account: str) -> Started:
     """Read the answer to a session's creation. Raises Unavailable where it is not what the API documents."""
-    answers.text(session, "url")
+    if not forms.is_embedded(session):
+        answers.text(session, "url")
     return Started(
         ids=ProviderIds(page_id=answers.text(session, "id"), intent_id=answers.id_of(session, "payment_intent")),
         account=account,

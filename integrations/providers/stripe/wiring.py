@@ -25,6 +25,7 @@ def _make() -> Provider:
         api_key=next((value.clear for value in in_use.of(NAME, "api_key")), ""),
         webhook_secrets=[value.clear for value in in_use.of(NAME, "webhook_secret")],
         on_use=credentials_in_use.noting(NAME),
+        publishable_key=settings.STRIPE_PUBLISHABLE_KEY,
         api_base=settings.STRIPE_API_BASE,
         three_d_secure=settings.STRIPE_THREE_D_SECURE,
         connect_timeout_seconds=settings.STRIPE_CONNECT_TIMEOUT_SECONDS,
@@ -37,6 +38,7 @@ def _problems() -> list[SettingProblem]:
         environment=settings.ENVIRONMENT,
         api_key=settings.STRIPE_API_KEY,
         webhook_secrets=settings.STRIPE_WEBHOOK_SECRETS,
+        publishable_key=settings.STRIPE_PUBLISHABLE_KEY,
         api_base=settings.STRIPE_API_BASE,
         three_d_secure=settings.STRIPE_THREE_D_SECURE,
     )
@@ -58,6 +60,7 @@ WIRING = Wiring(
     settings=(
         "STRIPE_API_KEY",
         "STRIPE_WEBHOOK_SECRETS",
+        "STRIPE_PUBLISHABLE_KEY",
         "STRIPE_API_BASE",
         "STRIPE_THREE_D_SECURE",
         "STRIPE_CONNECT_TIMEOUT_SECONDS",
@@ -84,11 +87,14 @@ WIRING = Wiring(
             "stripe.live_key_outside_production",
             "stripe.live_key_unofficial_host",
             "stripe.unofficial_host_in_production",
+            "stripe.publishable_key_mode",
         }
     ),
     missing=frozenset({"stripe.key_missing", "stripe.webhook_secret_missing"}),
     numbers={
         "stripe.key_shape": "E001",
+        "stripe.publishable_key_shape": "E001",
+        "stripe.publishable_key_mode": "E001",
         "stripe.test_key_in_production": "E001",
         "stripe.live_key_outside_production": "E001",
         "stripe.live_key_unofficial_host": "E002",

@@ -5,8 +5,6 @@ https://developer.paypal.com/docs/api/customer-disputes/v1/. PayPal decides when
 
 from __future__ import annotations
 
-from typing import Any
-
 from integrations.sandbox import objects
 from integrations.sandbox.objects import Stored, Window
 from integrations.sandbox.paypal import errors, events, money
@@ -173,9 +171,8 @@ def _info(scope: Scope, dispute: Stored) -> Json:
 
 def show(scope: Scope, dispute: Stored) -> Json:
     """The dispute as GET /v1/customer/disputes/{id} answers."""
-    data: dict[str, Any] = {"dispute_id": dispute.id, **shown(dispute), "links": [_self(scope, dispute)]}
-    del data["id"]
-    return data
+    told = {name: value for name, value in shown(dispute).items() if name != "id" and value != []}
+    return {"dispute_id": dispute.id, **told, "links": [_self(scope, dispute)]}
 
 
 def _self(scope: Scope, dispute: Stored) -> Json:

@@ -50,7 +50,7 @@ _PATCHABLE = ("custom_id", "description", "invoice_id", "soft_descriptor")
 _PATCH_PREFIX = "/purchase_units/@reference_id=='{reference}'/"
 
 OPEN = ("CREATED", "PAYER_ACTION_REQUIRED")
-PAYER_ID = "SANDBOXPAYER1"
+PAYER_ID = "SANDBXPAYER22"
 
 
 def create(scope: Scope, body: Json) -> Stored:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from integrations.sandbox.paypal import certificates, events, switches
 from integrations.sandbox.paypal.api import Api
 from integrations.sandbox.paypal.pages import Pages
-from integrations.sandbox.paypal.scope import Scope, new_id
+from integrations.sandbox.paypal.scope import Scope, new_account
 from integrations.sandbox.store import Store, Transaction
 from integrations.sandbox.wire import Json, Request, Response, dumps
 
@@ -28,7 +28,7 @@ class PayPalProvider:
         self.base_url = ""
         self._nudge = nudge
         with store.transaction() as tx:
-            self._account = account or tx.setting(ACCOUNT_SETTING) or new_id(13)
+            self._account = account or tx.setting(ACCOUNT_SETTING) or new_account()
             tx.set_setting(ACCOUNT_SETTING, self._account)
             self._signer = certificates.kept(tx)
         (store.directory / ROOT_FILE).write_text(self._signer.root_pem, encoding="ascii")

@@ -88,7 +88,7 @@ def _info(scope: Scope, stored: Stored) -> Json:
     is_refund = stored.data["kind"] == "refund"
     reference = stored.private["capture"] if is_refund else stored.private["order"]
     told: Json = {
-        "paypal_account_id": "SANDBOXPAYER1",
+        "paypal_account_id": "SANDBXPAYER22",
         "transaction_id": stored.id,
         "paypal_reference_id": reference,
         "paypal_reference_id_type": "TXN" if is_refund else "ODR",

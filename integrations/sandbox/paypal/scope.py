@@ -15,6 +15,7 @@ from integrations.sandbox.store import Transaction
 from integrations.sandbox.wire import Json
 
 _ALPHABET = string.ascii_uppercase + string.digits
+_ACCOUNT_ALPHABET = "23456789ABCDEFGHJKLMNPQRSTUVWXYZ"
 
 #: What only this store needs of an object; PayPal shows neither.
 INTERNAL = ("created", "kind", "host")
@@ -26,6 +27,11 @@ LINKS = ("order", "capture", "authorization", "type", "reported")
 def new_id(length: int = 17) -> str:
     """A random id like PayPal's: upper-case letters and digits."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def new_account() -> str:
+    """A random account id like PayPal's, whose alphabet has no look-alikes."""
+    return "".join(secrets.choice(_ACCOUNT_ALPHABET) for _ in range(13))
 
 
 def written(seconds: int) -> str:

@@ -41,6 +41,7 @@ SCRIPT = """"use strict";
       const place = typeof target === "string" ? document.querySelector(target) : target;
       frame = document.createElement("iframe");
       frame.title = "Secure Credit Card Form";
+      frame.height = "340";
       frame.src = `${origin}/frame/card`;
       const loaded = new Promise((resolve) => frame.addEventListener("load", resolve));
       place.append(frame);
@@ -81,7 +82,7 @@ window.addEventListener("message", async (event) => {
 _FRAME = (
     '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>Secure card form</title>'
     f'<style>{STYLE}</style><script src="{FRAME_SCRIPT_PATH}" defer></script></head>'
-    f"<body><form novalidate>{html.fields()}</form></body></html>\n"
+    f"<body><main><form novalidate>{html.fields()}</form></main></body></html>\n"
 )
 
 

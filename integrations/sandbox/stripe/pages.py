@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, quote, urlencode, urlsplit, urlunsplit
 
@@ -13,7 +13,7 @@ from integrations.sandbox import journal
 from integrations.sandbox.objects import Stored
 from integrations.sandbox.page import STYLE_HASH
 from integrations.sandbox.store import Store, Transaction
-from integrations.sandbox.stripe import cards, html, payments, sessions
+from integrations.sandbox.stripe import cards, embedded, html, payments, sessions
 from integrations.sandbox.stripe.html import Filled, FormError
 from integrations.sandbox.stripe.payment_methods import CardDetails
 from integrations.sandbox.stripe.scope import Scope, new_id
@@ -31,12 +31,16 @@ _URL_SAFE = ":/?#[]@!$&'()*+,;=%~"
 
 @dataclass(frozen=True)
 class View:
-    """What a page step decided: a page with its status, or a redirect. `to` are the URLs a form on it may lead to."""
+    """What a page step decided: a page with its status, or a redirect.
+
+    `to` are the URLs a form on it may lead to; `framed`: a page of the shop may show it in a frame.
+    """
 
     status: int
     page: str = ""
     location: str | None = None
     to: tuple[str | None, ...] = ()
+    framed: bool = False
 
 
 class Pages:
@@ -48,6 +52,8 @@ class Pages:
 
     def handle(self, request: Request) -> Response:
         """Answers one page request and journals it without any field of its form."""
+        if request.method == "GET" and (script := embedded.script(request.path)) is not None:
+            return script
         time.sleep(request.pause_seconds)
         with self._store.transaction() as tx:
             view = self._view(self._open_scope(tx), request)
@@ -71,12 +77,21 @@ class Pages:
             return _message(404, "Page not found", "There is no payment at this address.")
         view = _pay(scope, stored, form) if pay else _challenge(scope, stored, form)
         scope.finish()
-        return view
+        session = stored if pay else scope.find(stored.private.get("session"))
+        return replace(view, framed=session is not None and embedded.is_embedded(session))
 
 
 def success_url(session: Stored) -> str:
     """Where the browser goes after paying, with Stripe's placeholder filled in."""
-    return str(session.data["success_url"]).replace("{CHECKOUT_SESSION_ID}", session.id)
+    url = session.data["return_url"] if embedded.is_embedded(session) else session.data["success_url"]
+    return str(url).replace("{CHECKOUT_SESSION_ID}", session.id)
+
+
+def _finished(session: Stored) -> View:
+    """What follows a payment: the shop's page, which a frame leaves to the page around it."""
+    if embedded.is_embedded(session):
+        return View(200, embedded.done_page(success_url(session)))
+    return View(303, location=success_url(session))
 
 
 def _message(status: int, title: str, text: str, link: tuple[str, str] | None = None) -> View:
@@ -85,8 +100,8 @@ def _message(status: int, title: str, text: str, link: tuple[str, str] | None = 
 
 def _pay(scope: Scope, session: Stored, form: dict[str, str] | None) -> View:
     status = session.data["status"]
-    if form is not None and status == "complete":
-        return View(303, location=success_url(session))
+    if status == "complete" and (form is not None or embedded.is_embedded(session)):
+        return _finished(session)
     if status == "complete":
         text = "This payment is complete. You were not charged again."
         return _message(200, "You have already paid", text, ("Back to the shop", success_url(session)))
@@ -109,7 +124,7 @@ def _last_error(intent: Stored | None) -> FormError | None:
 def _pay_form(session: Stored, filled: Filled, *, status: int = 200) -> View:
     filled.nonce = new_id("try", 16)
     page = html.pay_page(session=session.data, items=session.private["line_items"], filled=filled)
-    return View(status, page, to=(session.data["success_url"], session.data["cancel_url"]))
+    return View(status, page, to=(success_url(session), session.data["cancel_url"]))
 
 
 def _press(scope: Scope, session: Stored, form: dict[str, str]) -> View:
@@ -128,7 +143,7 @@ def _press(scope: Scope, session: Stored, form: dict[str, str]) -> View:
         scope.save(session)
     if form.get("method") == "debit" and any(kind != "card" for kind in session.data["payment_method_types"]):
         sessions.pay_by_debit(scope, session, email=email)
-        return View(303, location=success_url(session))
+        return _finished(session)
     return _press_card(scope, session, form, filled)
 
 
@@ -145,7 +160,7 @@ def _press_card(scope: Scope, session: Stored, form: dict[str, str], filled: Fil
         )
         return _pay_form(session, filled, status=402)
     if session.data["status"] == "complete":
-        return View(303, location=success_url(session))
+        return _finished(session)
     return View(303, location=f"{scope.base_url}/3ds/{session.data['payment_intent']}")
 
 
@@ -180,7 +195,7 @@ def _challenge(scope: Scope, intent: Stored, form: dict[str, str] | None) -> Vie
     back = intent.data["next_action"]["redirect_to_url"]["return_url"]
     if form is None:
         page = html.challenge_page(amount=intent.data["amount"], currency=intent.data["currency"])
-        return View(200, page, to=(back, session.data["success_url"] if session else None))
+        return View(200, page, to=(back, success_url(session) if session else None))
     return _answer_challenge(scope, intent, session, outcome=form.get("outcome", ""), back=back)
 
 
@@ -190,7 +205,7 @@ def _answer_challenge(scope: Scope, intent: Stored, session: Stored | None, *, o
     if session is not None:
         sessions.authenticate(scope, session, success=outcome == "complete")
         done = session.data["status"] == "complete"
-        return View(303, location=success_url(session) if done else f"{scope.base_url}/c/pay/{session.id}")
+        return _finished(session) if done else View(303, location=f"{scope.base_url}/c/pay/{session.id}")
     payments.authenticate(scope, intent, success=outcome == "complete")
     if not back:
         return _message(200, "Thank you", "You may close this page.")
@@ -213,17 +228,21 @@ def _response(view: View) -> Response:
         "Cache-Control": "no-store",
         "Referrer-Policy": "no-referrer",
         "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": _policy(view.to),
+        "Content-Security-Policy": _policy(view.to, framed=view.framed),
     }
     if view.location is not None:
         headers["Location"] = quote(view.location, safe=_URL_SAFE)
     return Response(view.status, view.page.encode(), "text/html; charset=utf-8", headers)
 
 
-def _policy(targets: tuple[str | None, ...]) -> str:
-    """No script at all. Browsers hold `form-action` against redirects too, so the shop's own origins stand in it."""
+def _policy(targets: tuple[str | None, ...], *, framed: bool) -> str:
+    """No script, but for the end of what is shown in a frame. Browsers hold `form-action` against redirects too, so the
+    shop's own origins stand in it."""
     origins = sorted({"{0.scheme}://{0.netloc}".format(urlsplit(url)) for url in targets if url})
+    ancestors = "http://127.0.0.1:* http://localhost:*" if framed else "'none'"
     return (
-        f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; frame-ancestors"
-        " 'none'; form-action 'self'" + "".join(f" {origin}" for origin in origins)
+        f"default-src 'none'; style-src 'sha256-{STYLE_HASH}'; base-uri 'none'; frame-ancestors {ancestors};"
+        + (" script-src 'self';" if framed else "")
+        + " form-action 'self'"
+        + "".join(f" {origin}" for origin in origins)
     )

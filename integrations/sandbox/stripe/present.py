@@ -85,7 +85,7 @@ def show(scope: Scope, stored: Stored, paths: Iterable[list[str]] = ()) -> Json:
     """The object as the API shows it, with the (checked) paths expanded."""
     data = dict(stored.data)
     if data["object"] == "checkout.session":
-        is_open = data["status"] == "open"
+        is_open = data["status"] == "open" and data["ui_mode"] == "hosted_page"
         data["url"] = f"{scope.base_url}/c/pay/{data['id']}" if is_open else None
     elif data["object"] == "event":
         data["pending_webhooks"] = webhooks.pending_count(scope.tx, data["id"])

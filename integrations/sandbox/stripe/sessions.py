@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from integrations.sandbox.objects import Stored
-from integrations.sandbox.stripe import cards, currencies, errors, events, payment_methods, payments
+from integrations.sandbox.stripe import cards, currencies, embedded, errors, events, payment_methods, payments
 from integrations.sandbox.stripe.cards import Decline
 from integrations.sandbox.stripe.payment_methods import CardDetails
 from integrations.sandbox.stripe.schema import (
@@ -53,7 +53,7 @@ _SWITCH: dict[str, Field] = {"enabled": Flag(required=True)}
 CREATE: dict[str, Field] = {
     "mode": Text(required=True, choices=("payment", "setup", "subscription")),
     "line_items": Items(Hash(_LINE_ITEM), required=True),
-    "success_url": Url(required=True), "cancel_url": Url(), "client_reference_id": Text(limit=200),
+    "success_url": Url(), "cancel_url": Url(), "return_url": Url(), "client_reference_id": Text(limit=200),
     "customer_email": Email(), "customer_creation": Text(choices=("always", "if_required")),
     "currency": Currency(), "expires_at": Integer(), "metadata": Metadata(),
     "payment_intent_data": Hash(_INTENT_DATA),
@@ -71,11 +71,12 @@ CREATE: dict[str, Field] = {
 def create(scope: Scope, params: Json) -> Stored:
     """POST /v1/checkout/sessions. Raises ApiError for what Stripe refuses, and says what the sandbox does not model."""
     _refuse_unmodelled(params)
+    embedded.mode_of(params)
     session_id = new_id("cs_test", 58)
     items, currency, total = _line_items(scope, params)
     currencies.check_charge(total, currency, param="line_items")
     expires_at = _expires_at(scope, params)
-    data = _fields(scope, session_id, params) | {
+    data = _fields(scope, session_id, params) | embedded.fields(session_id, params) | {
         "amount_subtotal": total, "amount_total": total, "currency": currency, "expires_at": expires_at,
         "payment_method_types": payment_methods.offered(currency, params), **payment_methods.filters_of(params),
     }  # fmt: skip
@@ -90,8 +91,6 @@ def create(scope: Scope, params: Json) -> Stored:
 def _refuse_unmodelled(params: Json) -> None:
     if params["mode"] != "payment":
         raise errors.invalid("mode", f"The sandbox models `payment` sessions only, not `{params['mode']}`.")
-    if params.get("ui_mode", "hosted_page") != "hosted_page":
-        raise errors.invalid("ui_mode", f"The sandbox models `hosted_page` only, not `{params['ui_mode']}`.")
 
 
 def _line_items(scope: Scope, params: Json) -> tuple[list[Json], str, int]:
@@ -229,7 +228,7 @@ def _fields(scope: Scope, session_id: str, params: Json) -> Json:
         "status": "open",
         "submit_type": params.get("submit_type"),
         "subscription": None,
-        "success_url": params["success_url"],
+        "success_url": params.get("success_url"),
         "total_details": {"amount_discount": 0, "amount_shipping": 0, "amount_tax": 0},
         "ui_mode": "hosted_page",
         "url": None,

@@ -12,7 +12,8 @@ from integrations.sandbox.control import ControlError
 from integrations.sandbox.shopper import Shopper, Surprise
 from orders.models import Order
 from payments.management.demo import after_payment  # noqa: F401  registers its events
-from payments.management.demo.faults import EVENTS, CannotTrigger, Stage
+from payments.management.demo.faults import EVENTS, Stage
+from payments.management.demo.hands import HANDS, CannotTrigger
 from payments.management.demo.place import Addresses, Place
 from payments.management.reporting import Exit, ReportingCommand, refused, usage
 
@@ -29,9 +30,10 @@ class Command(ReportingCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("event", nargs="?", metavar="EVENT", help="one of those that are listed without it")
         parser.add_argument("--order", type=_number, metavar="N", help="the order's number, or new: place one first")
+        parser.add_argument("--provider", choices=list(HANDS), default="", help="at which one, for a new attempt")
         self.add_json(parser)
 
-    def handle(self, *_: Any, event: str | None, order: int | str | None, json: bool, **__: Any) -> None:
+    def handle(self, *_: Any, event: str | None, order: int | str | None, provider: str, json: bool, **__: Any) -> None:
         if settings.ENVIRONMENT not in ENVIRONMENTS:
             raise refused(f"ENVIRONMENT is {settings.ENVIRONMENT}: events are provoked in the demo only.")
         if event is None:
@@ -49,7 +51,7 @@ class Command(ReportingCommand):
             raise refused("No demo is running in this checkout: start one with make demo, in another terminal.")
         try:
             number = _place(addresses) if isinstance(order, str) else order
-            stage = Stage(addresses, number, timezone.now)
+            stage = Stage(addresses, number, timezone.now, wanted=provider)
             said = chosen.play(stage)
         except CannotTrigger as error:
             raise usage(str(error)) from None
@@ -58,7 +60,7 @@ class Command(ReportingCommand):
         self._report(stage, event=event, said=said, as_json=json)
 
     def _report(self, stage: Stage, *, event: str, said: str, as_json: bool) -> None:
-        report: dict[str, Any] = {"event": event, "said": said, **stage.details}
+        report: dict[str, Any] = {"event": event, "said": said, "provider": stage.provider, **stage.details}
         lines: list[str] = []
         if stage.number is not None:
             order = stage.order

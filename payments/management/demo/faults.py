@@ -12,37 +12,51 @@ from typing import Any
 
 from integrations import breaker, receivers
 from integrations.models import Breaker, BreakerState, Destination
+from integrations.sandbox.browser import Page
 from integrations.sandbox.control import SandboxControl, Sent
 from integrations.sandbox.loopback import ReceiverControl
-from integrations.sandbox.shopper import GOOD_CARD, Shopper, Surprise
+from integrations.sandbox.shopper import Shopper, Surprise
 from orders.models import Order
 from orders.states import OrderState
+from payments.management.demo.hands import HANDS, CannotTrigger, Hand
 from payments.management.demo.place import Addresses
-from payments.management.demo.seed import DECLINED_CARD, RECEIVER, let_time_run_out
-from payments.models import PaymentAttempt
+from payments.management.demo.seed import RECEIVER, let_time_run_out
+from payments.management.demo.stand_ins import STAND_INS
+from payments.models import Capture, PaymentAttempt
 
-CHALLENGED_CARD = "4000002760003184"  # Stripe's test card for required authentication
 EXPIRES_WITHIN_SECONDS = 60
 WRONG_BY_MINOR = 100  # fits each currency: Stripe takes three-decimal ones in steps of 10
 DOWN_FOR_REQUESTS = 1_000_000
 
 
-class CannotTrigger(Exception):
-    """The event does not fit the order as it stands; the message says what to do first. Nothing was provoked."""
-
-
 @dataclass
 class Stage:
-    """Where it is played: the demo's stand-ins, and the order with its live or last attempt."""
+    """Where it is played: the demo's stand-ins, and the order with its live or last attempt.
+
+    `wanted`: the provider at which an attempt is opened, where the order has none; empty for the first there is.
+    """
 
     addresses: Addresses
     number: int | None
     clock: Callable[[], datetime]
+    wanted: str = ""
     details: dict[str, Any] = field(default_factory=dict)
 
-    @cached_property
+    @property
+    def provider(self) -> str:
+        """The provider of the order's attempt that it is played at, else the one that was asked for, else the first."""
+        last = self._last_attempt() if self.number else None
+        if last is not None and (last.is_live or not self.wanted):
+            return last.provider
+        return self.wanted or next(iter(STAND_INS))
+
+    @property
+    def hand(self) -> Hand:
+        return HANDS[self.provider](self.addresses.sandboxes[self.provider])
+
+    @property
     def sandbox(self) -> SandboxControl:
-        return SandboxControl(self.addresses.sandboxes["stripe"])
+        return self.hand.control
 
     @cached_property
     def receiver(self) -> ReceiverControl:
@@ -60,37 +74,40 @@ class Stage:
     def attempt(self) -> PaymentAttempt:
         """The order's live attempt, or its last; one is opened, as its shopper would, where there is none yet."""
         attempt = self._last_attempt()
-        if attempt is None or not attempt.page_id:
-            attempt = self._open_attempt()
-        return attempt
+        return attempt if attempt is not None and attempt.page_id else self._open_attempt()
 
-    @property
-    def page(self) -> dict[str, Any]:
-        """The attempt's page as the provider holds it."""
-        return self.sandbox.get(self.attempt.page_id)
+    def payable(self) -> PaymentAttempt:
+        """Return an attempt that can be paid, opening a new one where the last has ended. Raises CannotTrigger."""
+        self._must_be_payable()
+        attempt = self.attempt
+        return attempt if attempt.is_live else self._open_attempt()
 
-    def open_page(self) -> str:
-        """Return the id of a page that can be paid, opening a new one where the last attempt has ended.
+    def at_the_page(self) -> tuple[Shopper, Page]:
+        """Return a shopper and the provider's page before them (or ours around its frame). Raises CannotTrigger."""
+        self._must_be_payable()
+        shopper = Shopper(self.addresses.shop)
+        return shopper, shopper.open_provider_page(self.order.token, provider=self.provider)
 
-        Raises CannotTrigger if the order, or its payment, is past that.
-        """
-        if not self.attempt.is_live:
-            self._open_attempt()
-        if (status := self.page["status"]) != "open":
-            raise CannotTrigger(f"Order {self.number} has a payment already (its page is {status}).")
-        return self.attempt.page_id
+    def shopper_pays(self) -> None:
+        """Let the shopper pay in the usual way; they do not come back to the shop."""
+        shopper, page = self.at_the_page()
+        STAND_INS[self.provider].pay(shopper, page)
+
+    def _must_be_payable(self) -> None:
+        order = self.order
+        if order.state != OrderState.PLACED:
+            raise CannotTrigger(f"Order {order.number} is {order.state}: nobody can pay it any more.")
+        if Capture.objects.filter(order=order).exists():
+            raise CannotTrigger(f"Order {order.number} has a payment already.")
 
     def _last_attempt(self) -> PaymentAttempt | None:
         return self.order.attempts.order_by("-pk").first()
 
     def _open_attempt(self) -> PaymentAttempt:
-        order = self.order
-        if order.state != OrderState.PLACED:
-            raise CannotTrigger(f"Order {order.number} is {order.state}: nobody can pay it any more.")
-        Shopper(self.addresses.shop).open_provider_page(order.token)
+        self.at_the_page()
         attempt = self._last_attempt()
         if attempt is None or not attempt.page_id:
-            raise Surprise(f"The shop opened no payment for order {order.number}.")
+            raise Surprise(f"The shop opened no payment for order {self.number}.")
         return attempt
 
 
@@ -124,52 +141,54 @@ def event(says: str, *, name: str = "", needs_order: bool = True) -> Callable[[P
 # --- the shopper and the bank ----------------------------------------------------------------------------------------
 
 
-@event("the shopper pays with a good card")
+@event("the shopper pays")
 def paid(stage: Stage) -> str:
-    stage.sandbox.pay(stage.open_page(), card=GOOD_CARD)
-    return "Paid by card at the provider."
+    stage.shopper_pays()
+    return "Paid at the provider."
 
 
-@event("the bank declines the card; the page stays open")
+@event("the bank declines; the shopper may try again")
 def declined(stage: Stage) -> str:
-    stage.details["decline"] = stage.sandbox.pay(stage.open_page(), card=DECLINED_CARD).decline_code
-    return "The card was declined; the shopper may try again on the same page."
+    shopper, page = stage.at_the_page()
+    stage.details["decline"] = stage.hand.decline(shopper, page)
+    return "It was declined; the shopper may try again."
 
 
 @event("the bank asks for 3-D Secure")
 def action(stage: Stage) -> str:
-    stage.sandbox.pay(stage.open_page(), card=CHALLENGED_CARD)
+    stage.hand.challenge(stage.payable())
     return "The bank waits for 3-D Secure; end it with action_done or action_failed."
 
 
 @event("the shopper passes 3-D Secure")
 def action_done(stage: Stage) -> str:
-    stage.sandbox.authenticate(_challenged(stage), success=True)
+    stage.hand.end_challenge(stage.attempt, success=True)
     return "3-D Secure passed."
 
 
 @event("the shopper fails 3-D Secure")
 def action_failed(stage: Stage) -> str:
-    stage.sandbox.authenticate(_challenged(stage), success=False)
+    stage.hand.end_challenge(stage.attempt, success=False)
     return "3-D Secure failed; the shopper may try again on the same page."
 
 
-@event("the shopper pays by bank debit: the money comes later, or not", name="async")
+@event("the shopper pays by what is decided later (a bank debit, a review): the money comes, or not", name="async")
 def asynchronous(stage: Stage) -> str:
-    stage.sandbox.pay(stage.open_page(), method="debit")
-    return "The debit is on its way; end it with async_succeeded or async_failed."
+    shopper, page = stage.at_the_page()
+    stage.hand.pay_slowly(shopper, page, stage.attempt)
+    return "It is on its way; end it with async_succeeded or async_failed."
 
 
-@event("the bank debit arrives")
+@event("what is decided later succeeds")
 def async_succeeded(stage: Stage) -> str:
-    stage.sandbox.settle(_debit(stage), success=True)
-    return "The debit arrived."
+    stage.hand.decide(stage.attempt, success=True)
+    return "The money arrived."
 
 
-@event("the bank debit is returned")
+@event("what is decided later fails")
 def async_failed(stage: Stage) -> str:
-    stage.sandbox.settle(_debit(stage), success=False)
-    return "The bank returned the debit."
+    stage.hand.decide(stage.attempt, success=False)
+    return "The bank refused in the end."
 
 
 @event("nobody pays in time: the order's time ends now")
@@ -181,27 +200,27 @@ def expired(stage: Stage) -> str:
 @event("the shopper pays after the order has expired")
 def late(stage: Stage) -> str:
     if stage.order.state == OrderState.PLACED:
-        stage.open_page()
+        stage.payable()
         _expire(stage)
     if stage.order.state not in (OrderState.EXPIRED, OrderState.CANCELLED):
         raise CannotTrigger(f"Order {stage.number} is {stage.order.state}: money for it is not late.")
-    stage.sandbox.pay(stage.attempt.page_id, card=GOOD_CARD, force=True)
+    stage.hand.pay_late(stage.attempt)
     return "Money came after the order had expired: it is not applied, and a Case says so."
 
 
 @event("the provider takes the money twice for one payment")
 def double_capture(stage: Stage) -> str:
-    page = stage.page
-    if page["status"] == "open":
-        stage.sandbox.pay(page["id"], card=GOOD_CARD)
-    stage.sandbox.pay_again(page["id"])
+    if stage.order.state == OrderState.PLACED and not Capture.objects.filter(order=stage.order).exists():
+        stage.shopper_pays()
+        _wait_for_money(stage)
+    stage.hand.pay_twice(stage.attempt)
     return "The provider captured twice: one pays the order, the other is unapplied, and a Case says so."
 
 
 @event("the provider charges another amount than the order's")
 def wrong_amount(stage: Stage) -> str:
     wrong_minor = stage.order.total_minor + WRONG_BY_MINOR
-    stage.sandbox.pay(stage.open_page(), card=GOOD_CARD, amount=wrong_minor)
+    stage.hand.pay_wrong(stage.payable(), amount_minor=wrong_minor)
     stage.details["charged_minor"] = wrong_minor
     return "The provider charged a wrong amount: it lies in suspense, nothing moves, and a Case says so."
 
@@ -211,33 +230,33 @@ def wrong_amount(stage: Stage) -> str:
 
 @event("the shopper pays, and every webhook of it is lost")
 def lost(stage: Stage) -> str:
-    page = stage.open_page()
+    shopper, page = stage.at_the_page()
     with _rule(stage, "lose"):
-        stage.sandbox.pay(page, card=GOOD_CARD)
+        STAND_INS[stage.provider].pay(shopper, page)
     return "Paid, and no webhook will tell: the sweeper finds it, or: manage.py reconcile."
 
 
 @event("the shopper pays, and the webhooks come half a minute late")
 def delayed(stage: Stage) -> str:
-    page = stage.open_page()
+    shopper, page = stage.at_the_page()
     with _rule(stage, "delay", seconds=30):
-        stage.sandbox.pay(page, card=GOOD_CARD)
+        STAND_INS[stage.provider].pay(shopper, page)
     return "Paid; its webhooks come in 30 s."
 
 
 @event("the shopper pays, and each webhook comes twice")
 def duplicate(stage: Stage) -> str:
-    page = stage.open_page()
+    shopper, page = stage.at_the_page()
     with _rule(stage, "double"):
-        stage.sandbox.pay(page, card=GOOD_CARD)
+        STAND_INS[stage.provider].pay(shopper, page)
     return "Paid; each webhook comes twice, and counts once."
 
 
 @event("the shopper pays, and the webhooks come in reverse order")
 def reorder(stage: Stage) -> str:
-    page = stage.open_page()
+    shopper, page = stage.at_the_page()
     with _rule(stage, "hold"):
-        stage.sandbox.pay(page, card=GOOD_CARD)
+        STAND_INS[stage.provider].pay(shopper, page)
     stage.details["webhooks"] = [_answer(sent) for sent in stage.sandbox.release(order="reversed")]
     return "Paid; the last webhook came first."
 
@@ -252,7 +271,7 @@ def forged(stage: Stage) -> str:
 
 @event("a webhook of the provider's live mode comes to this test shop")
 def wrong_mode(stage: Stage) -> str:
-    stage.sandbox.create_event("checkout.session.completed", obj=stage.attempt.page_id, overrides={"livemode": True})
+    stage.hand.live_event(stage.attempt)
     return "A live event came: it moves nothing, and a Case says so."
 
 
@@ -261,20 +280,20 @@ def wrong_mode(stage: Stage) -> str:
 
 @event("the provider's API answers 500 until provider_up", needs_order=False)
 def provider_down(stage: Stage) -> str:
-    stage.sandbox.fault("server_error", times=DOWN_FOR_REQUESTS)
-    return "The provider is down; bring it back with provider_up."
+    stage.sandbox.fault("server_error", path_prefix=stage.hand.api, times=DOWN_FOR_REQUESTS)
+    return f"{stage.hand.label} is down; bring it back with provider_up."
 
 
 @event("the provider's API takes 20 s for each answer until provider_up", needs_order=False)
 def provider_slow(stage: Stage) -> str:
-    stage.sandbox.fault("delay", seconds=20, times=DOWN_FOR_REQUESTS)
-    return "The provider is slow; make it quick with provider_up."
+    stage.sandbox.fault("delay", path_prefix=stage.hand.api, seconds=20, times=DOWN_FOR_REQUESTS)
+    return f"{stage.hand.label} is slow; make it quick with provider_up."
 
 
 @event("the provider works again", needs_order=False)
 def provider_up(stage: Stage) -> str:
     stage.sandbox.clear_faults()
-    return "The provider works."
+    return f"{stage.hand.label} works."
 
 
 @event("the receiver answers 503 until receiver_up: deliveries are retried", needs_order=False)
@@ -310,20 +329,13 @@ def _rule(stage: Stage, action: str, *, seconds: int = 0) -> Iterator[None]:
         stage.sandbox.clear_webhook_rules()
 
 
-def _challenged(stage: Stage) -> str:
-    """Return the page of a payment that waits for 3-D Secure, beginning one where nothing was tried yet."""
-    page = stage.page
-    if page["status"] == "open" and not page["payment_intent"]:
-        stage.sandbox.pay(page["id"], card=CHALLENGED_CARD)
-    return stage.attempt.page_id
-
-
-def _debit(stage: Stage) -> str:
-    """Return the page of a debit that waits for the bank, choosing the debit first where the page is open."""
-    page = stage.page
-    if page["status"] == "open":
-        stage.sandbox.pay(page["id"], method="debit")
-    return stage.attempt.page_id
+def _wait_for_money(stage: Stage) -> None:
+    """Wait until we have heard of the payment. At some providers the money moves by a capture of ours."""
+    deadline = time.monotonic() + EXPIRES_WITHIN_SECONDS
+    while not Capture.objects.filter(order=stage.order).exists():
+        if time.monotonic() > deadline:
+            raise Surprise(f"Order {stage.number} was not paid within {EXPIRES_WITHIN_SECONDS} s.")
+        time.sleep(0.2)
 
 
 def _expire(stage: Stage) -> None:

@@ -7,7 +7,10 @@ STANDS = (
     "tests.conformance.stands.paypal:PayPalStand",
     "tests.conformance.stands.nmi:NmiStand",
     "tests.conformance.stands.stripe:StripeStand",
-    "tests.conformance.stands.stripe:StripeTestModeStand",
     "tests.conformance.stands.square:SquareStand",
     "tests.conformance.stands.square:SquareFrameStand",
+    "tests.conformance.stands.outside:StripeTestModeStand",
+    "tests.conformance.stands.outside:PayPalTestModeStand",
+    "tests.conformance.stands.outside:SquareTestModeStand",
+    "tests.conformance.stands.outside:NmiTestModeStand",
 )

@@ -99,7 +99,7 @@ class NmiStand(SandboxStand):
         )
 
     def misconfigured(self) -> Mapping[str, Callable[[], Provider]]:
-        here = partial(adapter, api_base=self.process.url)
+        here = partial(adapter, api_base="http://127.0.0.1:9")
         production = partial(adapter, environment="production", api_base=LIVE_API_BASE, signing_keys=("k" * 32,))
         return {
             "nmi.unofficial_host_in_production": lambda: production(api_base="https://secure.nmi.example"),

@@ -104,7 +104,6 @@ class SquareStand(SandboxStand):
             access_token=key or square.TOKEN,
             webhook_signature_keys=secrets or self.secrets[:1],
             webhook_url=self._receiver.url,
-            presentation=self.presentation,
         )
 
     def misconfigured(self) -> Mapping[str, Callable[[], Provider]]:

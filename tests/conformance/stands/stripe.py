@@ -1,9 +1,8 @@
-"""Stripe for the conformance kit: our sandbox always, and Stripe's own test mode where STRIPE_TEST_API_KEY is set."""
+"""Stripe for the conformance kit: our sandbox."""
 
 from __future__ import annotations
 
 import json
-import os
 import secrets
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
@@ -17,8 +16,6 @@ from tests.conformance.features import Feature
 from tests.conformance.stand import Amount, Means, Moved, Payment, Stand
 from tests.conformance.stands.sandbox import SandboxStand
 from tests.sandbox.process import API_KEY, WEBHOOK_SECRET
-
-TEST_KEY = os.environ.get("STRIPE_TEST_API_KEY", "")
 
 # https://docs.stripe.com/testing
 CARDS = {
@@ -40,7 +37,9 @@ CODES = {
 }
 
 
-class _Stripe(Stand):
+class StripeBase(Stand):
+    """What holds of Stripe wherever it answers."""
+
     lacks: ClassVar[Mapping[Feature, str]] = {
         Feature.TOKENS: "the shopper pays on its own page",
         Feature.CAPTURE: "money moves when the shopper pays",
@@ -77,7 +76,7 @@ class _Stripe(Stand):
         )
 
     def misconfigured(self) -> Mapping[str, Callable[[], Provider]]:
-        production = partial(_adapter, environment="production", api_base=OFFICIAL_API_BASE)
+        production = partial(_adapter, environment="production", api_base=OFFICIAL_API_BASE, publishable_key="")
         return {
             "stripe.key_missing": lambda: _adapter(api_key=""),
             "stripe.key_shape": lambda: _adapter(api_key="pk_test_publishable"),
@@ -85,6 +84,8 @@ class _Stripe(Stand):
             "stripe.live_key_outside_production": lambda: _adapter(api_key=_live_key()),
             "stripe.live_key_unofficial_host": lambda: _adapter(api_key=_live_key(), api_base="http://127.0.0.1:9"),
             "stripe.unofficial_host_in_production": lambda: production(api_base="https://api.stripe.example"),
+            "stripe.publishable_key_shape": lambda: _adapter(publishable_key=API_KEY),
+            "stripe.publishable_key_mode": lambda: _adapter(publishable_key="pk_" + "live_" + "made_up"),
             "stripe.host_shape": lambda: _adapter(api_base="http://stripe.example/v1"),
             "stripe.webhook_secret_missing": lambda: _adapter(webhook_secrets=()),
             "stripe.webhook_secret_shape": lambda: _adapter(webhook_secrets=("",)),
@@ -92,7 +93,7 @@ class _Stripe(Stand):
         }
 
 
-class StripeStand(SandboxStand, _Stripe):
+class StripeStand(SandboxStand, StripeBase):
     """Our sandbox."""
 
     name: ClassVar[str] = "stripe"
@@ -231,37 +232,16 @@ class StripeStand(SandboxStand, _Stripe):
         return json.dumps(event | ({"account": account} if account else {})).encode()
 
 
-class StripeTestModeStand(_Stripe):
-    """Stripe itself. Nobody can press Pay on its page from here, so what needs a paid page is beyond this stand."""
-
-    name: ClassVar[str] = "stripe test mode"
-    outside: ClassVar[bool] = True
-    beyond: ClassVar[Mapping[Feature, str]] = {
-        Feature.PAYING: "nobody presses Pay on Stripe's own page from here",
-        Feature.AUTHORIZATION: "tests/conformance/test_stripe.py holds it against Stripe, by an intent without a page",
-        Feature.EXPIRY: "Stripe's clock is its own",
-        Feature.LATE_MONEY: "Stripe's page takes none once it is closed",
-        Feature.MODE_OF_PAYMENTS: "no object of Stripe's test mode is live",
-        Feature.PAYOUTS: "test mode pays out on days of its own",
-        Feature.BALANCE_LIST: "test mode's balance holds what others did",
-        Feature.EVENT_LIST: "what its list holds is not ours alone",
-        Feature.PAYMENT_LISTS: "what its lists hold is not ours alone",
-        Feature.FAULTS: "Stripe has its bad days when it likes",
-        Feature.NOTIFICATIONS: "Stripe does not reach this machine",
-        Feature.SIGNING: "only Stripe signs for Stripe; the sandbox's stand covers the scheme",
-    }
-    api_key: str = TEST_KEY
-
-    @classmethod
-    def unavailable(cls) -> str:
-        return "" if TEST_KEY else "STRIPE_TEST_API_KEY is not set: not held against Stripe's own test mode"
-
-
 def _live_key() -> str:
     """Made, so that no scanner takes it for a real one."""
     return "sk_" + "live_" + "made_up_for_a_test"
 
 
 def _adapter(**changes: Any) -> StripeProvider:
-    wanted: dict[str, Any] = {"environment": "test", "api_key": API_KEY, "webhook_secrets": (WEBHOOK_SECRET,)}
+    wanted: dict[str, Any] = {
+        "environment": "test",
+        "api_key": API_KEY,
+        "webhook_secrets": (WEBHOOK_SECRET,),
+        "publishable_key": "pk_test_sandbox",
+    }
     return StripeProvider(**(wanted | changes))

@@ -331,3 +331,11 @@ def test_settled_twice_told_once(monkeypatch: pytest.MonkeyPatch) -> None:
     settled = transaction(action(), action("settle", date="20261122000000"), condition="complete")
     provider, _ = nmi(monkeypatch, report(settled))
     assert len(provider.fetch(ProviderIds(page_id="pa_1234567890")).captures) == 1
+
+
+def test_only_what_is_reserved_is_released_never_a_sale_on_its_way(monkeypatch: pytest.MonkeyPatch) -> None:
+    on_its_way = transaction(condition="pending")
+    reserved = transaction(action("auth"), transaction_id="2", condition="pending")
+    provider, answers = nmi(monkeypatch, report(on_its_way, reserved), answer(type="void"))
+    provider.release(ProviderIds(page_id="pa_1234567890"), idempotency_key="")
+    assert [sent.get("transactionid") for _, sent in answers.asked] == [None, "2"]

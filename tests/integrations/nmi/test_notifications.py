@@ -12,7 +12,7 @@ from django.test import Client
 
 from integrations import nonces
 from integrations.contract import Mode, Notification, NotificationRejected, ProviderIds
-from integrations.providers.nmi import notifications
+from integrations.providers.nmi import loopback, notifications
 from integrations.sandbox.nmi.events import signature
 from payments.models import ProviderEvent
 from tests.conformance.stands.nmi import MERCHANT, SECURITY_KEY, TOKENIZATION_KEY, NmiStand
@@ -177,3 +177,12 @@ def test_through_the_door_it_is_answered_200_exactly_and_stored_once(client: Cli
     other = json.dumps(event(order_id="pa_other", features={"is_test_mode": True})).encode()
     assert send("n1", other) == 400
     assert ProviderEvent.objects.count() == 1
+
+
+def test_doctors_event_passes_as_it_is_and_changes_nothing() -> None:
+    """`doctor` looks for the very id it made (D042)."""
+    headers, body = loopback.signed_event(
+        secret=KEY, event_id="evt_doctor_0123456789abcdef", mode=Mode.TEST, now=NOW, merchant_id=MERCHANT
+    )
+    note = notifications.verify(headers=headers, body=body, signing_keys=(KEY,), now=NOW, mode=Mode.TEST)
+    assert (note.event_id, note.relevant, note.account) == ("evt_doctor_0123456789abcdef", False, MERCHANT)

@@ -24,6 +24,7 @@ def told(*transactions: str) -> PaymentSnapshot:
         ("complete", [action(), action("settle", date="20261122000000")], PaymentStatus.PAID, 1),
         ("complete", [action("auth"), action("capture", date="20261121130000")], PaymentStatus.PAID, 1),
         ("pending", [action("auth")], PaymentStatus.AUTHORIZED, 0),
+        ("pending", [action()], PaymentStatus.PENDING, 0),
         ("in_progress", [action()], PaymentStatus.PENDING, 0),
         ("unknown", [action(success="0")], PaymentStatus.PENDING, 0),
         ("failed", [action(success="0", response_code="223")], PaymentStatus.FAILED, 0),

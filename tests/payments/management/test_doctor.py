@@ -78,6 +78,13 @@ def run(*options: str) -> tuple[int, dict[str, Any]]:
     return code, report
 
 
+def test_where_nobody_but_the_provider_signs_the_door_cannot_be_proved(settings: Any) -> None:
+    settings.PAYMENTS_PROVIDERS = ("paypal",)
+    told = outcome("D042")
+    assert told.result is Result.SKIPPED
+    assert "can sign" in " ".join(told.details)
+
+
 class TestAddresses:
     def test_none_declared_is_no_finding(self, settings: Any) -> None:
         settings.OUTGOING_ADDRESSES = ()
