@@ -1,4 +1,4 @@
-"""Named places where a test may stop this process, to show that nothing is lost or doubled there (docs/failpoints.md).
+"""Named places where a test may stop this process, to show that nothing is lost or doubled there (docs/faults.md).
 
 Inert unless ENVIRONMENT is `test` and the environment names a failpoint. Two ways to arm one:
 
