@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
+from django.test import override_settings
 
 from integrations.contract import DeclineReason
 from integrations.guard import GuardedProvider
 from tests.conformance.kit.shop import Shop, why_not
 from tests.conformance.option import chosen, tell
 from tests.conformance.stand import Stand
+
+LOCAL_MEMORY = "django.core.cache.backends.locmem.LocMemCache"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -44,11 +47,14 @@ def opened() -> Iterator[dict[type[Stand], Stand]]:
 def stand(request: pytest.FixtureRequest, opened: dict[type[Stand], Stand]) -> Iterator[Stand]:
     """The provider that this test is held against."""
     wanted: type[Stand] = request.param
-    if wanted not in opened:
-        opened[wanted] = wanted()
-        opened[wanted].open()
-    yield opened[wanted]
-    opened[wanted].calm()
+    # Adapters share tokens by the cache, which is the database's; the kit needs none. For each test only: whatever else
+    # runs in this session finds the settings as they stand.
+    with override_settings(CACHES={"default": {"BACKEND": LOCAL_MEMORY, "LOCATION": "conformance"}}):
+        if wanted not in opened:
+            opened[wanted] = wanted()
+            opened[wanted].open()
+        yield opened[wanted]
+        opened[wanted].calm()
 
 
 @pytest.fixture

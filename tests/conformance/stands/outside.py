@@ -6,11 +6,8 @@ Nobody can press Pay there from here, nor move a clock, so what needs a hand at 
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
-
-from django.test import override_settings
 
 from integrations.contract import PageLine
 from integrations.providers.nmi.adapter import NmiProvider
@@ -102,12 +99,10 @@ class PayPalTestModeStand(_Outside, PayPalStand):
     beyond: ClassVar[Mapping[Feature, str]] = {**PayPalStand.beyond, **_beyond(PayPalStand)}
 
     def open(self) -> None:
-        locmem = "django.core.cache.backends.locmem.LocMemCache"
-        self._cache = override_settings(CACHES={"default": {"BACKEND": locmem, "LOCATION": secrets.token_hex(8)}})
-        self._cache.enable()
+        """Nothing of ours is started."""
 
     def close(self) -> None:
-        self._cache.disable()
+        """Nothing of ours is stopped."""
 
     def adapter(self, *, base: str = "", key: str = "", secrets: tuple[str, ...] = ()) -> PayPalProvider:
         return self._make(**({"api_base": base} if base else {}), **({"client_secret": key} if key else {}))

@@ -9,8 +9,6 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, ClassVar
 
-from django.test import override_settings
-
 from integrations.contract import DeclineReason, Provider, ProviderIds
 from integrations.providers.paypal.adapter import PayPalProvider
 from integrations.providers.paypal.credentials import LIVE_API_BASE, TEST_API_BASE
@@ -87,14 +85,7 @@ class PayPalStand(SandboxStand):
 
     def open(self) -> None:
         super().open()
-        locmem = "django.core.cache.backends.locmem.LocMemCache"
-        self._cache = override_settings(CACHES={"default": {"BACKEND": locmem, "LOCATION": secrets.token_hex(8)}})
-        self._cache.enable()
         self.adapter().account()  # the first client is the one that the sandbox knows
-
-    def close(self) -> None:
-        self._cache.disable()
-        super().close()
 
     def calm(self) -> None:
         super().calm()
