@@ -1,6 +1,6 @@
 """The gauges of /metrics, read from the database at the moment of the scrape; nothing is counted in a process's memory.
 
-The figures are those of payments/health_figures.py, which `manage.py status` shows too.
+The figures are those of payments/monitoring/figures.py, which `manage.py status` shows too.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from integrations.models import BreakerState
-from payments import health_figures, period_figures
-from payments.health_figures import ReceiverBacklog, Waiting
+from payments.monitoring import figures as health_figures
+from payments.monitoring import period_figures
+from payments.monitoring.figures import ReceiverBacklog, Waiting
 
 
 def exposition(*, now: datetime) -> bytes:

@@ -20,8 +20,8 @@ from django.utils.functional import SimpleLazyObject
 
 from config.errors import is_store_away, store_away, too_large
 from integrations import correlation
-from payments import audit
-from payments.audit_events import Event
+from payments.audit import recording as audit
+from payments.audit.events import Event
 
 GetResponse = Callable[[HttpRequest], HttpResponseBase]
 

@@ -19,8 +19,8 @@ from django.contrib.auth.signals import user_logged_in, user_logged_out, user_lo
 from django.http import HttpRequest
 from django.utils import timezone
 
-from payments import audit
-from payments.audit_events import Event
+from payments.audit import recording as audit
+from payments.audit.events import Event
 
 _log = structlog.get_logger("shop.signing_in")
 _LONGEST_NAME = 150  # of Django's User.username

@@ -25,7 +25,8 @@ from django.db.models import Q, QuerySet
 from integrations import correlation
 from integrations.failpoints import failpoint
 from orders.transitions import operation as durable_operation
-from payments import audit, staff_operations
+from payments import staff_operations
+from payments.audit import recording as audit
 from payments.clock import Clock
 from payments.models.action import ActionState, Approval, Decision, StaffAction
 from payments.roles import Verb, may, may_any, who_may

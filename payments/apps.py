@@ -8,20 +8,20 @@ from django.conf import settings
 from django.db.models.signals import post_migrate
 
 STAFF_OPERATIONS = (
-    "payments.bank_acts",
-    "payments.case_work",
+    "payments.bank.acts",
+    "payments.cases.acts",
     "payments.corrections",
-    "payments.refund_acts",
-    "payments.people_operations",
-    "payments.token_operations",
+    "payments.refunds.acts",
+    "payments.people.acts",
+    "payments.people.token_acts",
     "payments.dead_letter_acts",
-    "payments.dispute_acts",
+    "payments.disputes.acts",
     "payments.key_acts",
     "payments.pausing",
     "payments.receiver_acts",
     "payments.payloads",
     "payments.revealing",
-    "payments.period_acts",
+    "payments.ledger.period_acts",
 )
 """The modules whose kinds of dangerous acts register themselves (payments/staff_operations.py)."""
 
@@ -33,7 +33,7 @@ def _grant(*, using: str, **_: Any) -> None:
 
 
 def _make_groups(*, using: str, **_: Any) -> None:
-    from payments.role_groups import create_missing
+    from payments.people.role_groups import create_missing
 
     create_missing(using=using)
 
@@ -43,7 +43,9 @@ class PaymentsConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from payments import audit, audited, checks  # noqa: F401  checks register themselves
+        from payments import checks  # noqa: F401  checks register themselves
+        from payments.audit import audited
+        from payments.audit import recording as audit
         from payments.backoffice import sessions
 
         for module in STAFF_OPERATIONS:

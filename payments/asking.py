@@ -13,8 +13,8 @@ from django.core.cache import cache
 
 from integrations.http import total_deadline
 from orders.models import Order
-from payments import audit
-from payments.audit_events import Event
+from payments.audit import recording as audit
+from payments.audit.events import Event
 from payments.clock import Clock
 from payments.models import PaymentAttempt
 from payments.roles import Area, Verb, check_may

@@ -15,8 +15,8 @@ from orders.models import Order
 from orders.money import Money
 from orders.states import OrderState
 from orders.transitions import move_or_record
-from payments import ledger
-from payments.cases import open_case
+from payments.cases.opening import open_case
+from payments.ledger import posting as ledger
 from payments.models import Capture, PaymentAttempt
 from payments.models.capture import Disposition
 from payments.models.case import CaseKind

@@ -16,7 +16,11 @@ from integrations.http import total_deadline
 from orders.facts import pay_url
 from orders.models import Order
 from orders.states import OrderState
-from payments import call_requests, calls, expiry, money_calls, preparing, ways_to_pay
+from payments import expiry, ways_to_pay
+from payments.calls import money as money_calls
+from payments.calls import preparing
+from payments.calls import requests as call_requests
+from payments.calls import sending as calls
 from payments.clock import Clock
 from payments.keyed_hashes import client_key
 from payments.models import PaymentAttempt, ProviderCall

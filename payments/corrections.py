@@ -20,9 +20,13 @@ from orders.models import Order
 from orders.money import Money
 from orders.states import OrderState
 from orders.transitions import move
-from payments import calls, chart, expiry, ledger, preparing
-from payments.cases import close_cases
+from payments import expiry
+from payments.calls import preparing
+from payments.calls import sending as calls
+from payments.cases.opening import close_cases
 from payments.clock import Clock
+from payments.ledger import chart
+from payments.ledger import posting as ledger
 from payments.models import Capture, Case, PaymentAttempt, ProviderCall, Refund, StaffAction
 from payments.models.call import Operation
 from payments.models.capture import Disposition

@@ -1,6 +1,6 @@
 """Expected answers: each sent call and each payment under way has a deadline, by kind; a miss makes us look now.
 
-What a look could not tell after a miss is told by an alert (payments/event_rules.py).
+What a look could not tell after a miss is told by an alert (payments/monitoring/event_rules.py).
 """
 
 from __future__ import annotations

@@ -12,7 +12,9 @@ from orders import operations
 from orders.models import Order
 from orders.states import OrderState
 from orders.transitions import ForbiddenTransition, move, operation
-from payments import calls, money_calls, preparing
+from payments.calls import money as money_calls
+from payments.calls import preparing
+from payments.calls import sending as calls
 from payments.clock import Clock
 from payments.models import PaymentAttempt, ProviderCall
 from payments.models.call import Operation

@@ -19,11 +19,12 @@ from django.db.models import F, Q, QuerySet
 from integrations import correlation, encryption, wakeups
 from integrations.contract import Notification
 from integrations.failpoints import failpoint
-from payments import event_watermarks, payout_watch
-from payments.cases import open_case
+from payments import event_watermarks
+from payments.cases.opening import open_case
 from payments.models import PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
 from payments.models.inbox import EventSource
+from payments.payouts import watch as payout_watch
 from payments.retrying import made_again
 from payments.states import EventState
 

@@ -13,8 +13,8 @@ from django.db.models import Q
 from integrations import credentials, encryption_keys
 from integrations.encryption_keys import KeyState
 from integrations.models.keys import Credential
-from payments import runbooks
-from payments.cases import open_case
+from payments.cases import runbooks
+from payments.cases.opening import open_case
 from payments.models import Case
 from payments.models.case import CaseKind
 

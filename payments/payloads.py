@@ -15,8 +15,9 @@ from typing import Any, ClassVar
 from django.core.exceptions import PermissionDenied
 
 from integrations.encryption import CannotDecrypt, Purpose
-from payments import audit, inbox
-from payments.audit_events import Event
+from payments import inbox
+from payments.audit import recording as audit
+from payments.audit.events import Event
 from payments.masking import masked
 from payments.models import ProviderEvent, StaffAction
 from payments.models.action import ActionState

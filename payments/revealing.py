@@ -13,8 +13,8 @@ from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from orders.models import Order
-from payments import audit
-from payments.audit_events import Event
+from payments.audit import recording as audit
+from payments.audit.events import Event
 from payments.masking import masked_address
 from payments.models import AuditRecord, StaffAction
 from payments.models.action import ActionState

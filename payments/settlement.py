@@ -28,15 +28,19 @@ from integrations.failpoints import failpoint
 from orders.models import Order
 from orders.states import OrderState
 from orders.transitions import move_or_record
-from payments import inbox, look_cases, money_calls, open_calls, other_intents, our_step, sweeping
+from payments import inbox, other_intents, sweeping
+from payments.calls import money as money_calls
+from payments.calls import open as open_calls
+from payments.calls import our_step
 from payments.captures import record_captures
-from payments.cases import open_case
+from payments.cases import of_looks as look_cases
+from payments.cases.opening import open_case
 from payments.clock import Clock
-from payments.disputes import record_disputes
+from payments.disputes.recording import record_disputes
 from payments.masking import masked
 from payments.models import Look, PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
-from payments.refunds import record_refunds
+from payments.refunds.recording import record_refunds
 from payments.retrying import made_again
 from payments.states import AttemptState, EventState
 from payments.tries import record_tries

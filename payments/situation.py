@@ -22,8 +22,8 @@ from payments.models import Case, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.call import Operation
 from payments.models.capture import Disposition
 from payments.models.case import CaseKind
+from payments.refunds.undecided import UndecidedRefund, undecided_refund
 from payments.states import LIVE_STATES, UNDECIDED_DISPUTES, CallState, DisputeState, EventState
-from payments.undecided_refund import UndecidedRefund, undecided_refund
 
 PROVIDER_LABELS = {"stripe": "Stripe", "paypal": "PayPal", "square": "Square", "nmi": "NMI"}
 MOST_COUNTED = 1000

@@ -14,7 +14,8 @@ from django.db.models import Q
 
 from orders.models import Order
 from orders.states import OrderState
-from payments import dispute_watch, money_calls
+from payments.calls import money as money_calls
+from payments.disputes import watch as dispute_watch
 from payments.models import PaymentAttempt
 from payments.states import UNDECIDED_REFUNDS, AttemptState, RefundState
 

@@ -20,26 +20,18 @@ from django.db import connection, transaction
 from integrations import breaker, correlation, dead_letters, providers, redaction
 from integrations.failpoints import failpoint
 from integrations.models import Breaker, Delivery
-from payments import (
-    actions,
-    approvals,
-    calls,
-    evidence_calls,
-    expiry,
-    idempotency,
-    inbox,
-    ledger_watch,
-    money_calls,
-    payout_watch,
-    sealing,
-    sweeping,
-    unverified,
-    watch,
-)
-from payments.cases import open_case
+from payments import actions, approvals, expiry, idempotency, inbox, sweeping, unverified
+from payments.audit import sealing
+from payments.calls import money as money_calls
+from payments.calls import sending as calls
+from payments.cases.opening import open_case
 from payments.clock import Clock
+from payments.disputes import calls as evidence_calls
+from payments.ledger import watch as ledger_watch
 from payments.models import PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.case import CaseKind
+from payments.monitoring import watch
+from payments.payouts import watch as payout_watch
 from payments.reconciliation import schedule
 from payments.settlement import Outcome, lock, look
 from payments.states import AttemptState, CallState
@@ -59,7 +51,7 @@ Job = Callable[[], None]
 def drain_looks(*, clock: Clock) -> int:
     """Work on events, due attempts and unfinished calls until nothing is due or time is up; return how many.
 
-    It watches too (payments/watch.py), so that a silent cluster `keep` is told of.
+    It watches too (payments/monitoring/watch.py), so that a silent cluster `keep` is told of.
     """
     watch.once_a_minute(clock())
     # A look begun at the last moment must end within the task.

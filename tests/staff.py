@@ -13,8 +13,8 @@ from django.test import Client
 from django.utils import timezone
 from django_otp import DEVICE_ID_SESSION_KEY
 
-from payments import mfa, role_groups
 from payments.models import TotpDevice
+from payments.people import mfa, role_groups
 from payments.roles import Role
 
 PASSWORD = "correct horse battery"

@@ -12,8 +12,10 @@ from django.db import transaction
 from integrations.contract import ProviderIds, RefundReason
 from orders.models import Order, Transition
 from orders.money import Money
-from payments import calls, checkout, expiry, inbox, refund_requests, settlement, working
+from payments import checkout, expiry, inbox, settlement, working
+from payments.calls import sending as calls
 from payments.models import Capture, Case, LedgerEntry, PaymentAttempt, ProviderEvent, Refund
+from payments.refunds import requests as refund_requests
 from tests.fake_provider import FakeProvider, Payment
 
 

@@ -1,4 +1,4 @@
-"""What each receiver has not got: the indexes of payments/health_figures.py."""
+"""What each receiver has not got: the indexes of payments/monitoring/figures.py."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models

@@ -112,7 +112,7 @@ class Delivery(models.Model):
                 name="delivery_next",
             ),
             models.Index(fields=["died_at"], condition=Q(state=DeliveryState.DEAD), name="delivery_dead"),
-            # What each receiver has not got, the oldest first (payments/health_figures.py).
+            # What each receiver has not got, the oldest first (payments/monitoring/figures.py).
             models.Index(
                 fields=["destination", "state", "queued_at"],
                 condition=Q(state__in=[DeliveryState.QUEUED, DeliveryState.SENDING]),
@@ -175,7 +175,8 @@ class DeliveryAttempt(models.Model):
                 name="delivery_attempt_finished",
             ),
         ]
-        # Rows stand in the order of their time, so this small index finds an hour (payments/period_figures.py).
+        # Rows stand in the order of their time, so this small index finds an hour
+        # (payments/monitoring/period_figures.py).
         indexes = [BrinIndex(fields=["started_at"], autosummarize=True, name="delivery_attempt_time")]
 
     def __str__(self) -> str:

@@ -22,12 +22,16 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
-from payments import mfa, people, roles, staff_events, staff_tokens
-from payments.audit_events import Event
+from payments import roles
+from payments.audit.events import Event
 from payments.backoffice import enrolling, sessions, step_up
 from payments.backoffice.access import every_role
 from payments.backoffice.account_forms import CodeForm, NewPasswordForm
 from payments.models import BackupCodes, StaffToken, TotpDevice
+from payments.people import accounts as people
+from payments.people import events as staff_events
+from payments.people import mfa
+from payments.people import tokens as staff_tokens
 
 
 @every_role

@@ -23,9 +23,9 @@ from django.urls import reverse
 
 from integrations.models import OutboxEvent
 from orders.models import Transition
-from payments import audit_log
-from payments.audit_events import Event
-from payments.audit_log import CHANGES, EVENTS, Filters, Line
+from payments.audit import log as audit_log
+from payments.audit.events import Event
+from payments.audit.log import CHANGES, EVENTS, Filters, Line
 from payments.backoffice.base import ReadOnlyAdmin
 from payments.models import AuditRecord, AuditSeal, ProviderEvent, StaffAction
 from payments.roles import Area

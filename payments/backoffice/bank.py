@@ -11,9 +11,9 @@ from django.contrib import admin
 from django.db.models import Exists, OuterRef, QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from payments import bank_matching
 from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.buttons import buttons
+from payments.bank import matching as bank_matching
 from payments.models import BankLine, BankMatch, StaffAction
 from payments.roles import Area
 

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import reverse
 
-from payments import audit_log
+from payments.audit import log as audit_log
 from payments.backoffice import exact_search
 from payments.backoffice.paging import KeysetChangeList
 from payments.offers import Offer, not_offered

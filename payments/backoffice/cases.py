@@ -14,10 +14,12 @@ from django.urls import reverse
 from django.utils import timezone
 from django.views.decorators.http import require_POST
 
-from payments import case_areas, case_notes, runbooks
 from payments.backoffice.access import by_subject
 from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.buttons import buttons
+from payments.cases import areas as case_areas
+from payments.cases import notes as case_notes
+from payments.cases import runbooks
 from payments.models import Case, StaffAction
 from payments.notes import LONGEST_CHARACTERS, EmptyNote
 from payments.roles import Area, Verb, may
@@ -50,7 +52,7 @@ class MoneyFilter(admin.SimpleListFilter):
 
 @admin.register(Case)
 class CaseAdmin(ReadOnlyAdmin[Case]):
-    """Each person sees the kinds that are theirs by the roles table (payments/case_areas.py)."""
+    """Each person sees the kinds that are theirs by the roles table (payments/cases/areas.py)."""
 
     area = Area.FINANCE
     by_subject = True
@@ -103,7 +105,7 @@ class CaseAdmin(ReadOnlyAdmin[Case]):
         return super().render_change_form(request, context, add, change, form_url, obj)
 
 
-@by_subject  # payments/case_notes.py asks, by the area of the case's kind
+@by_subject  # payments/cases/notes.py asks, by the area of the case's kind
 @require_POST
 def take(request: HttpRequest, case_id: int) -> HttpResponse:
     """Take a case on."""
@@ -115,7 +117,7 @@ def take(request: HttpRequest, case_id: int) -> HttpResponse:
     return redirect("admin:payments_case_change", case_id)
 
 
-@by_subject  # payments/case_notes.py asks, by the area of the case's kind
+@by_subject  # payments/cases/notes.py asks, by the area of the case's kind
 @require_POST
 def note(request: HttpRequest, case_id: int) -> HttpResponse:
     """Write a note on a case."""

@@ -1,8 +1,8 @@
 """Disputes: how long there is to answer, what the bank will look for, what stands staged, and the money.
 
-Reads only; answering is an act (payments/dispute_acts.py). Threats: the provider's words on a screen (templates escape,
-one line), the customer's address in the evidence (masked), a reader without the role (Area.DISPUTE), a countdown that
-is only a colour (it is words).
+Reads only; answering is an act (payments/disputes/acts.py). Threats: the provider's words on a screen (templates
+escape, one line), the customer's address in the evidence (masked), a reader without the role (Area.DISPUTE), a
+countdown that is only a colour (it is words).
 """
 
 from __future__ import annotations
@@ -17,12 +17,14 @@ from django.urls import reverse
 from django.utils import timezone
 
 from orders.money import Money
-from payments import dispute_deadlines, dispute_words, evidence
 from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.buttons import buttons
 from payments.backoffice.filtering import by_provider
 from payments.backoffice.order_page import url_of_order
-from payments.dispute_acts import ACTS
+from payments.disputes import deadlines as dispute_deadlines
+from payments.disputes import evidence
+from payments.disputes import words as dispute_words
+from payments.disputes.acts import ACTS
 from payments.models import Case, Dispute, StaffAction
 from payments.models.case import CaseKind
 from payments.offers import Offer

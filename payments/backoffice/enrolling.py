@@ -14,8 +14,8 @@ import qrcode
 from django.http import HttpRequest, HttpResponse
 from qrcode.image.svg import SvgPathFillImage
 
-from payments import mfa
 from payments.models import TotpDevice
+from payments.people import mfa
 
 _KEY = "enrolling"
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from django.urls import reverse
 
-from payments import bank_matching
 from payments.backoffice.payouts import with_remainder
+from payments.bank import matching as bank_matching
 from payments.models import Payout, PayoutMirror
 from payments.roles import Area, Verb, may
 

@@ -13,13 +13,18 @@ from django.db.models import Count, QuerySet, Sum
 from django.urls import reverse
 
 from orders.money import Money
-from payments import alerts, approvals, case_areas, dispute_deadlines, dispute_words, runbooks
+from payments import approvals
 from payments.backoffice.charts import Chart
 from payments.backoffice.monitoring_charts import charts_for
+from payments.cases import areas as case_areas
+from payments.cases import runbooks
+from payments.disputes import deadlines as dispute_deadlines
+from payments.disputes import words as dispute_words
 from payments.models import Case, StaffAction
 from payments.models.action import ActionState
 from payments.models.case import CaseKind
 from payments.models.period import Length
+from payments.monitoring import alerts
 from payments.roles import Area, Verb, may
 
 MOST_SHOWN = 10

@@ -22,12 +22,14 @@ from django.views.decorators.csrf import csrf_protect
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_safe
 
-from payments import audit, invitations, mfa, staff_events
-from payments.audit_events import Event
+from payments.audit import recording as audit
+from payments.audit.events import Event
 from payments.backoffice import enrolling
 from payments.backoffice.access import outside
 from payments.backoffice.account_forms import InvitationForm
 from payments.models.staff import Invitation, InvitationKind
+from payments.people import events as staff_events
+from payments.people import invitations, mfa
 
 _KEY = "invitation"
 

@@ -27,28 +27,24 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_safe
 
 from integrations import providers
-from payments import (
-    accounting_periods,
-    audit,
-    chart,
-    exporting,
-    exporting_xlsx,
-    ledger_export,
-    ledger_watch,
-    trial_balance,
-)
-from payments.audit_events import Event
+from payments import exporting, exporting_xlsx
+from payments.audit import recording as audit
+from payments.audit.events import Event
 from payments.backoffice.access import needs
 from payments.backoffice.base import ReadOnlyAdmin, ReadOnlyInline
 from payments.backoffice.buttons import buttons
 from payments.backoffice.filtering import known_values
-from payments.chart import Side
 from payments.corrections import OFFLINE
-from payments.ledger_causes import CAUSES
-from payments.ledger_check import amount_text
+from payments.ledger import chart, trial_balance
+from payments.ledger import export as ledger_export
+from payments.ledger import periods as accounting_periods
+from payments.ledger import watch as ledger_watch
+from payments.ledger.causes import CAUSES
+from payments.ledger.chart import Side
+from payments.ledger.check import amount_text
+from payments.ledger.trial_balance import Equation, Line
 from payments.models import AccountingPeriod, LedgerEntry, LedgerTransaction
 from payments.roles import Area, Verb
-from payments.trial_balance import Equation, Line
 
 MONTHS_SHOWN = 24
 MOST_SHEET_ROWS = 1_048_575

@@ -7,10 +7,10 @@ from datetime import datetime
 from typing import Any
 
 from integrations.contract import DeclineReason
-from payments import period_figures
 from payments.backoffice.charts import Chart, Series
 from payments.models.period import Length
-from payments.period_figures import Figures
+from payments.monitoring import period_figures
+from payments.monitoring.period_figures import Figures
 from payments.roles import Area, Verb, may
 
 Periods = list[tuple[datetime, Figures]]

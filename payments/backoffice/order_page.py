@@ -23,8 +23,9 @@ from django.utils import timezone
 
 from orders import locales
 from orders.models import Order
-from payments import asking, dispute_words, notes, replies, resending, staff_operations
+from payments import asking, notes, replies, resending, staff_operations
 from payments.backoffice.buttons import Button, buttons
+from payments.disputes import words as dispute_words
 from payments.masking import masked_address
 from payments.models import PaymentAttempt
 from payments.situation import provider_label, situation_of

@@ -21,16 +21,19 @@ from django.views.decorators.http import require_safe
 from integrations.contract import EntryKind
 from orders.models import Transition
 from orders.money import Money
-from payments import audit, exporting, exporting_xlsx, payout_export, payout_sources
-from payments.audit_events import Event
+from payments import exporting, exporting_xlsx
+from payments.audit import recording as audit
+from payments.audit.events import Event
 from payments.backoffice.access import needs
 from payments.backoffice.base import ReadOnlyAdmin
 from payments.backoffice.filtering import by_provider
 from payments.models import BalanceEntry, Case, Payout
 from payments.models.case import CaseKind
 from payments.offers import Offer
-from payments.payout_explanation import Explanation, NotExplainable, explain
-from payments.payout_sources import Checked
+from payments.payouts import export as payout_export
+from payments.payouts import sources as payout_sources
+from payments.payouts.explanation import Explanation, NotExplainable, explain
+from payments.payouts.sources import Checked
 from payments.roles import Area, Verb
 
 MOST_ENTRIES = 100

@@ -1,4 +1,4 @@
-"""People, roles and staff tokens: read here, changed by acts (payments/people_operations.py)."""
+"""People, roles and staff tokens: read here, changed by acts (payments/people/acts.py)."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 
-from payments import role_groups, staff_tokens
 from payments.backoffice.base import AreaAdmin, ReadOnlyAdmin, ReadOnlyInline
 from payments.backoffice.buttons import buttons
 from payments.models import StaffToken, TotpDevice
 from payments.models.staff import Invitation
-from payments.people_operations import NOBODY_THEMSELVES
+from payments.people import role_groups
+from payments.people import tokens as staff_tokens
+from payments.people.acts import NOBODY_THEMSELVES
 from payments.roles import TABLE, Area, Role, Verb, may
 
 ON_A_PERSON = (

@@ -17,10 +17,10 @@ from django.utils import timezone
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from payments import invitations
 from payments.backoffice import step_up
 from payments.backoffice.access import needs
 from payments.models.staff import Invitation
+from payments.people import invitations
 from payments.roles import Area, Verb
 
 

@@ -14,9 +14,9 @@ from django.template.response import TemplateResponse
 from django.urls import reverse
 from django.views.decorators.http import require_safe
 
-from payments import runbooks
 from payments.backoffice.access import every_role
 from payments.backoffice.markdown import html_of, title_of
+from payments.cases import runbooks
 
 _OTHER_PAGE = re.compile(r"([a-z-]+)\.md")
 _INSIDE = re.compile(r"/admin/[A-Za-z0-9/_?=&.-]*")

@@ -2,7 +2,8 @@
 
 Threats: a forgotten or stolen session (both limits are kept in the session itself, on the server); one fixed before
 signing in (a new id at every sign-in); one that outlives the roles or the second factor it was opened with (the row of
-the person says since when sessions are over, payments/people.py; password and deactivation are Django's own checks).
+the person says since when sessions are over, payments/people/accounts.py; password and deactivation are Django's own
+checks).
 """
 
 from __future__ import annotations

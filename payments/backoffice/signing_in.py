@@ -3,7 +3,7 @@
 Threats: guessing (each wrong try, of password or code, counts at axes by name and address, and each wrong code at the
 device over all addresses); learning which of the three was wrong, or that a name exists (one sentence; nothing is
 checked until all three are given; Django hashes a password for unknown names too); a code used again
-(payments/mfa.py). That the second factor is asked only after a right password leaves a difference of about a
+(payments/people/mfa.py). That the second factor is asked only after a right password leaves a difference of about a
 millisecond beside a hash of hundreds.
 """
 
@@ -17,8 +17,9 @@ from django.contrib.auth.signals import user_login_failed
 from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from payments import mfa, staff_events
-from payments.audit_events import Event
+from payments.audit.events import Event
+from payments.people import events as staff_events
+from payments.people import mfa
 from payments.roles import held_by
 
 

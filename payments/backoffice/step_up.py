@@ -5,7 +5,7 @@ Use it in a view that takes a POST: show `StepUpForm` while `fields_needed()`, a
 Threats: a machine left unlocked, a stolen session cookie (neither knows password or code); guessing (each wrong try
 counts at axes and at the device; a lockout ends the session); a step-up carried over to another person's session (it
 names its user, and every sign-in begins a new session); a forged or linked request (POST with CSRF token only); a code
-used a second time (payments/mfa.py).
+used a second time (payments/people/mfa.py).
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from django.contrib.auth.signals import user_login_failed
 from django.http import HttpRequest
 from django.views.decorators.debug import sensitive_variables
 
-from payments import mfa, staff_events
-from payments.audit_events import Event
+from payments.audit.events import Event
+from payments.people import events as staff_events
+from payments.people import mfa
 
 _KEY = "staff_step_up"
 

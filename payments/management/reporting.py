@@ -11,8 +11,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from payments import audit
-from payments.audit_events import Event
+from payments.audit import recording as audit
+from payments.audit.events import Event
 
 
 class Exit(IntEnum):

@@ -1,4 +1,4 @@
-"""What waits, and when a provider last answered: the indexes of payments/health_figures.py."""
+"""What waits, and when a provider last answered: the indexes of payments/monitoring/figures.py."""
 
 from django.contrib.postgres.operations import AddIndexConcurrently
 from django.db import migrations, models

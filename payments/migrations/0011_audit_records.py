@@ -33,7 +33,7 @@ class Migration(migrations.Migration):
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
                 ('at', models.DateTimeField()),
-                ('event', models.CharField(help_text='payments/audit_events.py', max_length=30)),
+                ('event', models.CharField(help_text='payments/audit/events.py', max_length=30)),
                 ('actor', models.CharField(help_text='`user:7`, `command:<os user>`, `worker:…`, `anonymous`.', max_length=100)),
                 ('subject_kind', models.CharField(blank=True, max_length=20)),
                 ('subject_id', models.BigIntegerField(default=0, help_text='Primary key; 0 where it is about no one row.')),

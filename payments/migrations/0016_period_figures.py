@@ -1,4 +1,4 @@
-"""What hours and days came to (payments/period_figures.py), and the rounds of the keeper."""
+"""What hours and days came to (payments/monitoring/period_figures.py), and the rounds of the keeper."""
 
 from django.db import migrations, models
 

@@ -14,7 +14,7 @@ CREATE TRIGGER {table}_no_truncate BEFORE TRUNCATE ON payments_{table}
     for table in ("accountingperiod", "accountbalance")
 )
 
-# The lock's number stands in payments/accounting_periods.py, too; a test compares both.
+# The lock's number stands in payments/ledger/periods.py, too; a test compares both.
 REFUSE_CLOSED_MONTH = """
 CREATE FUNCTION payments_refuse_closed_month() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE

@@ -10,7 +10,7 @@ from integrations import correlation
 
 
 class LedgerCheck(models.Model):
-    """One run over the whole ledger (payments/ledger_check.py), by the keeper piece by piece, or by `verify_ledger`.
+    """One run over the whole ledger (payments/ledger/check.py), by the keeper piece by piece, or by `verify_ledger`.
 
     `stage` and `after_key`: where the next piece begins. A run that is finished is never changed again.
     """

@@ -109,7 +109,7 @@ class PaymentAttempt(models.Model):
                 condition=models.Q(looked_at__isnull=False),
                 name="attempt_last_look",
             ),
-            models.Index(fields=["created_at"], name="attempt_created"),  # payments/period_figures.py
+            models.Index(fields=["created_at"], name="attempt_created"),  # payments/monitoring/period_figures.py
             models.Index(fields=["page_id"], name="attempt_page"),
             models.Index(fields=["intent_id"], name="attempt_intent"),
         ]

@@ -1,4 +1,5 @@
-"""The audit log's own rows: what people and commands did that is no change of a row (payments/audit.py writes them)."""
+"""The audit log's own rows: what people and commands did that is no change of a row (payments/audit/recording.py writes
+them)."""
 
 from __future__ import annotations
 
@@ -14,7 +15,7 @@ class AuditRecord(models.Model):
     """
 
     at = models.DateTimeField()
-    event = models.CharField(max_length=30, help_text="payments/audit_events.py")
+    event = models.CharField(max_length=30, help_text="payments/audit/events.py")
     actor = models.CharField(max_length=100, help_text="`user:7`, `command:<os user>`, `worker:…`, `anonymous`.")
     subject_kind = models.CharField(max_length=20, blank=True)
     subject_id = models.BigIntegerField(default=0, help_text="Primary key; 0 where it is about no one row.")
@@ -44,8 +45,8 @@ class AuditRecord(models.Model):
 class AuditSeal(models.Model):
     """A link of the chain: the digest of every audit row written since the seal before, and that seal's digest.
 
-    Made once a day is over, and in between when many rows wait or somebody asks (payments/sealing.py). Append-only.
-    docs/audit.md says how to compute it again elsewhere.
+    Made once a day is over, and in between when many rows wait or somebody asks (payments/audit/sealing.py).
+    Append-only. docs/audit.md says how to compute it again elsewhere.
     """
 
     number = models.PositiveBigIntegerField(unique=True, help_text="1, 2, 3 …, without gaps.")

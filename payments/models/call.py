@@ -57,8 +57,8 @@ KIND_OF = {
 
 
 class ProviderCall(models.Model):
-    """One call, its idempotency key and its answer. Only payments/calls.py and payments/call_answers.py change its
-    state, and payments/open_calls.py where a look has found what became of it."""
+    """One call, its idempotency key and its answer. Only payments/calls/sending.py and payments/calls/answers.py change
+    its state, and payments/calls/open.py where a look has found what became of it."""
 
     attempt = models.ForeignKey("payments.PaymentAttempt", on_delete=models.PROTECT, related_name="calls")
     refund = models.ForeignKey("payments.Refund", null=True, blank=True, on_delete=models.PROTECT, related_name="calls")
@@ -112,7 +112,7 @@ class ProviderCall(models.Model):
                 condition=models.Q(state__in=[State.PREPARED, State.SENT, State.UNKNOWN]),
                 name="call_unfinished",
             ),
-            # What waits, by state, the oldest first (payments/health_figures.py).
+            # What waits, by state, the oldest first (payments/monitoring/figures.py).
             models.Index(
                 fields=["state", "created_at"],
                 condition=models.Q(state__in=[State.PREPARED, State.SENT, State.UNKNOWN]),

@@ -67,7 +67,7 @@ class ProviderEvent(models.Model):
                 condition=models.Q(state__in=[State.RECEIVED, State.FAILED]),
                 name="event_due",
             ),
-            # What waits, by state, the oldest first (payments/health_figures.py).
+            # What waits, by state, the oldest first (payments/monitoring/figures.py).
             models.Index(
                 fields=["state", "received_at"],
                 condition=models.Q(
@@ -75,7 +75,7 @@ class ProviderEvent(models.Model):
                 ),
                 name="event_waiting",
             ),
-            # Of each provider the newest, and those of an hour (payments/period_figures.py).
+            # Of each provider the newest, and those of an hour (payments/monitoring/period_figures.py).
             models.Index(fields=["provider", "received_at"], name="event_of_provider"),
             GinIndex(fields=["object_ids"], condition=models.Q(state=State.PARKED), name="event_parked_objects"),
             models.Index(fields=["correlation_id"], condition=~models.Q(correlation_id=""), name="event_correlation"),

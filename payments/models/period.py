@@ -19,7 +19,8 @@ class Length(models.TextChoices):
 
 
 class PeriodFigures(models.Model):
-    """The figures of one hour or day in UTC (payments/period_figures.py). Derived: any of them may be made again."""
+    """The figures of one hour or day in UTC (payments/monitoring/period_figures.py). Derived: any of them may be made
+    again."""
 
     length = models.CharField(max_length=4, choices=Length.choices)
     starts_at = models.DateTimeField()

@@ -13,7 +13,7 @@ THROTTLE_DOUBLINGS = 10
 
 
 class _Throttled(ThrottlingMixin, Device):  # type: ignore[misc]  # django-otp has no types
-    """A device that makes whoever guesses wait. Ask it through payments/mfa.py, under its row lock."""
+    """A device that makes whoever guesses wait. Ask it through payments/people/mfa.py, under its row lock."""
 
     class Meta:
         abstract = True

@@ -1,6 +1,6 @@
 """Payouts that are not explained to the cent: mirrored first, then told as findings of the run with their cases.
 
-The mirror (payments/payout_mirror.py) explains and opens the cases; a run only makes it look now, and counts.
+The mirror (payments/payouts/mirror.py) explains and opens the cases; a run only makes it look now, and counts.
 """
 
 from __future__ import annotations
@@ -11,11 +11,11 @@ from contextlib import suppress
 from django.db.models import Q
 
 from integrations import providers
-from payments import payout_mirror
 from payments.clock import Clock
 from payments.models import Case, Payout, ReconciliationFinding, ReconciliationRun
 from payments.models.case import CaseKind
 from payments.models.reconciliation import Difference, Upshot
+from payments.payouts import mirror as payout_mirror
 from payments.reconciliation import telling
 
 CHUNK = 200

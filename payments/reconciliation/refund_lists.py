@@ -16,7 +16,7 @@ from django.db import transaction
 from integrations.contract import ListedRefund, ProviderIds, RefundSnapshot, UnknownObject
 from orders.models import Order
 from orders.money import Money
-from payments.cases import open_case
+from payments.cases.opening import open_case
 from payments.clock import Clock
 from payments.models import Capture, Case, PaymentAttempt, ReconciliationRun, Refund
 from payments.models.case import CaseKind

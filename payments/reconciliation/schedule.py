@@ -16,10 +16,11 @@ from django.conf import settings
 
 from integrations import providers
 from integrations.contract import ConfigurationError, ProviderError
-from payments import alert_rules, backfill, event_watermarks, rounds
+from payments import backfill, event_watermarks, rounds
 from payments.clock import Clock
 from payments.models import Case, EventWatermark, KeeperRound, ReconciliationRun
 from payments.models.case import CaseKind
+from payments.monitoring import alert_rules
 from payments.reconciliation import lists, plan, runs
 from payments.reconciliation.walking import OutOfTime, Walk
 

@@ -12,7 +12,7 @@ from django.db.models import Q
 from integrations.contract import ListedCapture
 from orders.models import Order
 from orders.money import Money
-from payments.cases import open_case
+from payments.cases.opening import open_case
 from payments.models import Case
 from payments.models.case import CaseKind, Resolution
 from payments.models.reconciliation import Difference

@@ -16,8 +16,8 @@ from payments.clock import Clock
 from payments.idempotency import Answer, Held
 from payments.models import Approval, Capture, PaymentAttempt, Refund, StaffAction
 from payments.models.action import ActionState
-from payments.refund_acts import RefundOrder
-from payments.refund_requests import left_of
+from payments.refunds.acts import RefundOrder
+from payments.refunds.requests import left_of
 from payments.shop.api_errors import Refusal
 from payments.staff_operations import NotPossible
 

@@ -11,7 +11,7 @@ from orders.money import MAX_AMOUNT_MINOR
 from payments.actions import REASON_MIN_CHARACTERS
 from payments.models.action import ActionState
 from payments.models.refund import Maker
-from payments.refund_acts import RefundOrder
+from payments.refunds.acts import RefundOrder
 from payments.shop.api_schema import AWAY, KEY, NOT_FOUND, THROTTLED, headers, post_errors, refused
 from payments.shop.api_serializers import Strict, StrictText, StrictWholeNumber
 from payments.states import RefundState

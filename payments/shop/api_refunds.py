@@ -2,7 +2,7 @@
 
 Threats: somebody without a token or the role (401, 403; both asked anew at each request); a token above its owner's
 limit (202: a second person decides, in the back office); an attempt or capture that is not theirs to name (looked up,
-404 or 400); more than is left, or twice (payments/refund_acts.py, the database, the key); a program that runs wild
+404 or 400); more than is left, or twice (payments/refunds/acts.py, the database, the key); a program that runs wild
 (60 a minute); what a person wrote as reason never leaves us.
 """
 
@@ -18,11 +18,11 @@ from rest_framework.response import Response
 
 from payments import idempotency
 from payments.models import PaymentAttempt, Refund
+from payments.people.tokens import Scope
 from payments.shop import api_errors, api_refund_operations, api_refund_schema
 from payments.shop.api import tell
 from payments.shop.api_refund_schema import RefundAsked
 from payments.shop.staff_authentication import StaffApiView
-from payments.staff_tokens import Scope
 
 
 class RefundsView(StaffApiView):

@@ -9,13 +9,13 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from payments import staff_tokens
 from payments.models import StaffToken
+from payments.people import tokens as staff_tokens
+from payments.people.tokens import Scope
 from payments.roles import Role, roles_of
 from payments.shop.api_errors import body
 from payments.shop.api_serializers import ErrorAnswer
 from payments.shop.staff_authentication import StaffApiView
-from payments.staff_tokens import Scope
 
 
 class TokenRead(serializers.Serializer[Any]):

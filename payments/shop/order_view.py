@@ -14,7 +14,7 @@ from orders.states import OrderState
 from payments.extra_money import held_beyond
 from payments.models import Capture, Dispute, PaymentAttempt, Refund
 from payments.models.capture import Disposition
-from payments.refund_arrival import arrives_by
+from payments.refunds.arrival import arrives_by
 from payments.shop.page_data import AttemptView, MoneyBack, OrderView
 from payments.states import DisputeState, RefundState
 from payments.ways_to_pay import ways_to_pay

@@ -1,6 +1,6 @@
 """How a program of a staff member shows who it is: `Authorization: Bearer spt_…`, and nothing else.
 
-Threats: see payments/staff_tokens.py. Here: a token in a log (the header is never logged), in a cache (no answer is
+Threats: see payments/people/tokens.py. Here: a token in a log (the header is never logged), in a cache (no answer is
 kept), a cookie that rides along (none is read, so there is no CSRF), telling why a token does not open (one answer).
 """
 
@@ -16,10 +16,10 @@ from rest_framework.permissions import IsAuthenticated
 from rest_framework.request import Request
 from rest_framework.throttling import AnonRateThrottle, ScopedRateThrottle, UserRateThrottle
 
-from payments import staff_tokens
 from payments.models import StaffToken
+from payments.people import tokens as staff_tokens
+from payments.people.tokens import Scope
 from payments.shop.api import ApiView
-from payments.staff_tokens import Scope
 
 SCHEME = "bearer"
 

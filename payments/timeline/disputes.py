@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from django.db.models import Q
 
-from payments import dispute_words
+from payments.disputes import words as dispute_words
 from payments.models import Dispute, DisputeMovement
 from payments.situation import provider_label
 from payments.timeline.entry import Chip, Entry, OwnPage, Scope, Source, known, stamp

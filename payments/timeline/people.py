@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from orders.models import Order
 from payments import staff_operations
-from payments.audit_events import label_of
+from payments.audit.events import label_of
 from payments.models import Approval, AuditRecord, Case, Note, PaymentAttempt, StaffAction
 from payments.models.action import Decision
 from payments.staff_operations import NotPossible

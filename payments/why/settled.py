@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import timedelta
 
 from orders.states import OrderState
-from payments import dispute_words
+from payments.disputes import words as dispute_words
 from payments.models.case import CaseKind
 from payments.situation import Situation, Untold
 from payments.states import DisputeState

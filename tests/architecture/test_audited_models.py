@@ -10,7 +10,7 @@ import re
 import pytest
 from django.apps import apps
 
-from payments.audited import WATCHED
+from payments.audit.audited import WATCHED
 from tests.architecture.sources import Source, parse, sources
 
 PAST_THE_LOG = {"update", "bulk_create", "bulk_update", "clear"}

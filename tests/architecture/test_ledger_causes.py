@@ -5,13 +5,14 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from payments import chart, ledger_check  # noqa: F401  it has all causes registered
-from payments.ledger_causes import CAUSES
+from payments.ledger import chart
+from payments.ledger import check as ledger_check  # noqa: F401  it has all causes registered
+from payments.ledger.causes import CAUSES
 from tests.architecture.sources import Source, dotted, parse, sources
 
 REMEDY = (
-    "Register it beside its posting function: payments.ledger_causes.register(Cause(kind=…, rows=…, expected=…)), with "
-    "what a row of it must have posted (examples at the end of payments/ledger.py)."
+    "Register it beside its posting function: payments.ledger.causes.register(Cause(kind=…, rows=…, expected=…)), with "
+    "what a row of it must have posted (examples at the end of payments/ledger/posting.py)."
 )
 
 
@@ -67,7 +68,7 @@ def test_only_the_ledger_writes_transactions() -> None:
         for source in sources()
         if "LedgerTransaction.objects.create" in source.text or "LedgerEntry.objects.bulk_create" in source.text
     ]
-    assert writers == ["payments/ledger.py"]
+    assert writers == ["payments/ledger/posting.py"]
 
 
 def test_each_cause_tells_people_what_it_does() -> None:

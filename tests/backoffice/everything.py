@@ -10,11 +10,12 @@ from django.contrib.auth.models import Group
 from django.db import models
 
 from integrations.models import Breaker, Credential, Destination
-from payments import runbooks, staff_tokens
+from payments.cases import runbooks
 from payments.models import AuditSeal, Case, Invitation, Payout
 from payments.models.staff import InvitationKind
+from payments.people import tokens as staff_tokens
+from payments.people.tokens import Scope
 from payments.roles import Role
-from payments.staff_tokens import Scope
 from tests.backoffice import filled
 from tests.fake_provider import FakeProvider
 from tests.staff import make_staff

@@ -13,9 +13,13 @@ from django.urls import reverse
 from integrations.contract import EntryKind
 from integrations.models import Delivery, Destination
 from orders.models import Order
-from payments import actions, bank_import, bank_matching, case_notes, notes, payout_mirror, staff_operations
-from payments.bank_statements import StatementLine
+from payments import actions, notes, staff_operations
+from payments.bank import importing as bank_import
+from payments.bank import matching as bank_matching
+from payments.bank.statements import StatementLine
+from payments.cases import notes as case_notes
 from payments.models import BankLine, Case, Dispute, Payout, ProviderEvent, StaffAction
+from payments.payouts import mirror as payout_mirror
 from payments.reconciliation import lists
 from payments.roles import Role
 from payments.staff_operations import StaffOperation

@@ -33,7 +33,8 @@ from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver, reverse
 from django.utils import timezone
 
-from payments import actions, approvals, audit_log, staff_operations
+from payments import actions, approvals, staff_operations
+from payments.audit import log as audit_log
 from payments.backoffice.access import Access
 from payments.backoffice.base import AreaAdmin
 from payments.models import StaffAction

@@ -16,11 +16,13 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from payments import invitations, mfa, people, staff_tokens
 from payments.models import AuditRecord, Invitation, StaffToken
 from payments.models.staff import InvitationKind
+from payments.people import accounts as people
+from payments.people import invitations, mfa
+from payments.people import tokens as staff_tokens
+from payments.people.tokens import Scope
 from payments.roles import Role
-from payments.staff_tokens import Scope
 from tests.staff import PASSWORD, enrol, make_staff, sign_in
 
 pytestmark = pytest.mark.django_db

@@ -16,9 +16,11 @@ from django.utils import timezone
 
 from integrations import correlation, outbox
 from orders.models import Order
-from payments import audit, audit_log, sealing
-from payments.audit_events import Event
-from payments.audit_log import Filters, position_of
+from payments.audit import log as audit_log
+from payments.audit import recording as audit
+from payments.audit import sealing
+from payments.audit.events import Event
+from payments.audit.log import Filters, position_of
 from payments.models import AuditRecord, AuditSeal
 from payments.roles import Role
 from tests.backoffice.people import client_of, signed_in

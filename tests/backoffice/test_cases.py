@@ -10,7 +10,7 @@ from django.db import DatabaseError, transaction
 from django.urls import reverse
 
 from orders.models import Order
-from payments.cases import open_case
+from payments.cases.opening import open_case
 from payments.models import Case, CaseNote
 from payments.models.case import CaseKind
 from payments.roles import Role
@@ -118,7 +118,7 @@ def test_taken_noted_once_and_closed(case: Case) -> None:
 
 
 def test_a_closed_case_is_taken_by_nobody(case: Case, now: datetime) -> None:
-    from payments.cases import close_case
+    from payments.cases.opening import close_case
     from payments.models.case import Resolution
 
     close_case(case, resolution=Resolution.NO_ERROR, at=now)

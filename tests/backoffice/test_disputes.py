@@ -10,7 +10,7 @@ from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
 
-from payments import dispute_words
+from payments.disputes import words as dispute_words
 from payments.models import Case, Dispute
 from payments.roles import Role
 from tests.backoffice.people import sign_in

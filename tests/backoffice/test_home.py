@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils import timezone
 
 from orders.money import Money
-from payments.cases import open_case
+from payments.cases.opening import open_case
 from payments.models import Case, ProviderEvent
 from payments.models.case import CaseKind
 from payments.roles import Role

@@ -13,8 +13,11 @@ from django.test import Client
 from openpyxl import load_workbook
 
 from orders.money import Money
-from payments import accounting_periods, chart, ledger, ledger_watch
-from payments.audit_events import Event
+from payments.audit.events import Event
+from payments.ledger import chart
+from payments.ledger import periods as accounting_periods
+from payments.ledger import posting as ledger
+from payments.ledger import watch as ledger_watch
 from payments.models import AuditRecord, Capture, LedgerTransaction
 from payments.roles import Role
 from tests.backoffice.people import signed_in
@@ -136,7 +139,7 @@ class TestExports:
 
     def test_pages_of_the_journal_join(self, finance: Client, sold: World, monkeypatch: pytest.MonkeyPatch) -> None:
         whole = self.rows(finance, what="journal")
-        monkeypatch.setattr("payments.ledger_export.AT_ONCE", 1)
+        monkeypatch.setattr("payments.ledger.export.AT_ONCE", 1)
         assert self.rows(finance, what="journal") == whole
         assert len(whole) == 1 + 6
 

@@ -9,11 +9,11 @@ import pytest
 from django.test import Client
 from django.utils import timezone
 
-from payments import period_figures
 from payments.backoffice import charts
 from payments.backoffice.charts import Chart, Series
 from payments.models import PeriodFigures
 from payments.models.period import Length
+from payments.monitoring import period_figures
 from payments.roles import Role
 from tests.staff import make_staff, sign_in
 

@@ -303,7 +303,7 @@ def test_nothing_found_is_explained_and_escaped(world: World) -> None:
 def test_a_finding_that_this_person_may_not_open(world: World, fake: FakeProvider) -> None:
     from django.db import transaction
 
-    from payments.cases import open_case
+    from payments.cases.opening import open_case
 
     with transaction.atomic():
         case = open_case(

@@ -15,10 +15,11 @@ from openpyxl import load_workbook
 
 from integrations.contract import BalanceEntry, EntryKind
 from orders.models import Order
-from payments import actions, bank_import, staff_operations
-from payments.bank_statements import StatementLine
+from payments import actions, staff_operations
+from payments.bank import importing as bank_import
+from payments.bank.statements import StatementLine
 from payments.models import AuditRecord, BankLine, BankMatch, LedgerEntry, Payout, PayoutMirror, StaffAction
-from payments.payout_mirror import mirror
+from payments.payouts.mirror import mirror
 from payments.roles import Role
 from payments.staff_operations import NotPossible
 from tests.backoffice.people import signed_in

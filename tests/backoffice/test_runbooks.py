@@ -7,8 +7,8 @@ import re
 import pytest
 from django.test import Client
 
-from payments import runbooks
 from payments.backoffice.markdown import html_of, title_of
+from payments.cases import runbooks
 from payments.models.case import CaseKind
 from payments.roles import Role
 from tests.staff import make_staff, sign_in

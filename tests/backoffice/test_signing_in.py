@@ -15,9 +15,10 @@ from django.test import Client
 from django.utils import timezone
 from structlog.testing import capture_logs
 
-from payments import mfa, people
 from payments.backoffice.site import BackofficeSite
 from payments.models import TotpDevice
+from payments.people import accounts as people
+from payments.people import mfa
 from payments.roles import Role
 from tests.staff import PASSWORD, enrol, make_staff, sign_in
 

@@ -13,9 +13,9 @@ from django.http import HttpRequest
 from django.test import RequestFactory
 from structlog.testing import capture_logs
 
-from payments import mfa
 from payments.backoffice import step_up
 from payments.backoffice.step_up import StepUpForm, StepUpRefused
+from payments.people import mfa
 from payments.roles import Role
 from tests.staff import enrol, make_staff
 

@@ -14,7 +14,9 @@ from django.test import Client
 from django.utils import timezone
 
 from orders.models import Order
-from payments import accounting_periods, ledger_check, trial_balance
+from payments.ledger import check as ledger_check
+from payments.ledger import periods as accounting_periods
+from payments.ledger import trial_balance
 from payments.models import Capture, LedgerEntry, LedgerTransaction, PaymentAttempt
 from payments.roles import Role
 from tests.benchmarks.figures import Figure, figure, missed, print_table

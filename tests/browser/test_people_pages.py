@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 import pytest
 from playwright.sync_api import Page, expect
 
-from payments import mfa
+from payments.people import mfa
 from tests.browser.conftest import Visitor
 from tests.browser.looks import WIDE
 from tests.browser.staff_sign_in import sign_in

@@ -16,8 +16,8 @@ from config import gauges, health
 from config.readers import Reader, trusted_proxies
 from integrations.models import Heartbeat
 from orders.models import Order
-from payments import period_figures
 from payments.models import PaymentAttempt, ProviderEvent
+from payments.monitoring import period_figures
 from payments.states import EventState
 
 

@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from config.middleware import FORWARDED_MARK, RequestLogMiddleware, TrustedProxyMiddleware
 from config.readers import Reader, trusted_proxies
 from integrations import correlation
-from payments import mfa
+from payments.people import mfa
 from payments.roles import Role
 from tests.staff import PASSWORD, enrol, make_staff
 

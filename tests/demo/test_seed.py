@@ -13,11 +13,11 @@ from django.test import Client
 from integrations import breaker
 from integrations.models import Destination
 from orders.models import Order, Product
-from payments import mfa
 from payments.management.demo import once, people, seed
 from payments.management.demo.parts import Secrets
 from payments.management.demo.people import PEOPLE, SignIn
 from payments.management.demo.place import Addresses
+from payments.people import mfa
 from payments.roles import roles_of
 from tests.fake_provider import FakeProvider
 from tests.world import World

@@ -42,9 +42,9 @@ def main(receiver: str, secret: str) -> None:
 def _token() -> str:
     from django.utils import timezone
 
-    from payments import staff_tokens
+    from payments.people import tokens as staff_tokens
+    from payments.people.tokens import Scope
     from payments.roles import Role
-    from payments.staff_tokens import Scope
     from tests.staff import make_staff
 
     lead, at = make_staff(Role.LEAD), timezone.now()

@@ -86,7 +86,7 @@ def test_only_clusters_with_due_rows_are_nudged(now: datetime) -> None:
     tell(now=now)
     OrmQ.objects.all().delete()
     assert "deliver" not in wakeups.nudge_due(now=now - timedelta(seconds=1))
-    # What is watched once a minute makes `keep` due too (payments/watch.py).
+    # What is watched once a minute makes `keep` due too (payments/monitoring/watch.py).
     assert [cluster for cluster in wakeups.nudge_due(now=now) if cluster != "keep"] == ["deliver"]
     assert waiting()["deliver"] == 1
 

@@ -9,8 +9,8 @@ from typing import Any
 from orders.money import Money
 from payments.models.call import Operation
 from payments.models.case import CaseKind
+from payments.refunds.undecided import UndecidedRefund
 from payments.situation import Attempt, Call, Disputed, Notice, OpenCase, Paused, Situation, Untold
-from payments.undecided_refund import UndecidedRefund
 
 NOW = datetime(2026, 11, 21, 14, 10, tzinfo=UTC)
 

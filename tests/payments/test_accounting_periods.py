@@ -16,17 +16,13 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from orders.money import Money
-from payments import (
-    accounting_periods,
-    actions,
-    chart,
-    ledger,
-    ledger_check,
-    ledger_watch,
-    staff_operations,
-    trial_balance,
-)
-from payments.accounting_periods import CannotClose
+from payments import actions, staff_operations
+from payments.ledger import chart, trial_balance
+from payments.ledger import check as ledger_check
+from payments.ledger import periods as accounting_periods
+from payments.ledger import posting as ledger
+from payments.ledger import watch as ledger_watch
+from payments.ledger.periods import CannotClose
 from payments.models import AccountBalance, AccountingPeriod, StaffAction
 from payments.roles import Role
 from payments.staff_operations import NotPossible

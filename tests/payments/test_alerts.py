@@ -11,10 +11,14 @@ import pytest
 
 from integrations.models import Delivery, Destination, Heartbeat, OutboxEvent
 from orders.models import Order
-from payments import alert_rules, alerts, cases, health_figures, runbooks, signatures, watch, working
-from payments.case_areas import AREA_OF, area_of, kinds_for
+from payments import signatures, working
+from payments.cases import opening as cases
+from payments.cases import runbooks
+from payments.cases.areas import AREA_OF, area_of, kinds_for
 from payments.models import Case, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.case import CaseKind, Resolution
+from payments.monitoring import alert_rules, alerts, watch
+from payments.monitoring import figures as health_figures
 from payments.roles import Area, Role, Verb
 from payments.states import CallState, EventState
 from tests.factories import make_order

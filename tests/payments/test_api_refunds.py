@@ -12,12 +12,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.throttling import SimpleRateThrottle
 
-from payments import approvals, staff_tokens
+from payments import approvals
 from payments.models import Capture, IdempotencyRecord, Refund, StaffAction
 from payments.models.action import ActionState
+from payments.people import tokens as staff_tokens
+from payments.people.tokens import Scope
 from payments.roles import Role
 from payments.settlement import look
-from payments.staff_tokens import Scope
 from tests.factories import make_order
 from tests.fake_provider import FakeProvider
 from tests.payments.api_client import NO_LIMITS, ApiClient, code_of, new_key, told

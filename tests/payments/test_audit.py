@@ -16,9 +16,10 @@ from django.utils import timezone
 
 from integrations import correlation
 from orders.models import Order, Product
-from payments import audit, mfa
-from payments.audit_events import Event, label_of
+from payments.audit import recording as audit
+from payments.audit.events import Event, label_of
 from payments.models import AuditRecord
+from payments.people import mfa
 from payments.roles import Role
 from tests.audit_rows import audit_away
 from tests.factories import make_product

@@ -17,8 +17,8 @@ from integrations import breaker
 from integrations.facts import Fact
 from integrations.models import Destination
 from orders.models import Price, Product
-from payments.audited import NOT_WATCHED, WATCHED
-from payments.cases import open_case
+from payments.audit.audited import NOT_WATCHED, WATCHED
+from payments.cases.opening import open_case
 from payments.models import Case
 from payments.models.case import CaseKind
 from tests.audit_rows import audit_away
@@ -176,7 +176,7 @@ class TestOneTransaction:
 
     def test_who_acted_cannot_be_deleted(self) -> None:
         """Their name would go from the log. They are deactivated instead."""
-        from payments import audit
+        from payments.audit import recording as audit
 
         person, product = get_user_model().objects.create_user("bob"), make_product()
         with audit.acting(actor=person):

@@ -13,9 +13,10 @@ from django.core.management import CommandError, call_command
 from integrations import providers
 from integrations.contract import ListedEvent, ProviderIds, Unavailable
 from orders.models import Order
-from payments import alerts, backfill, event_watermarks, inbox
+from payments import backfill, event_watermarks, inbox
 from payments.models import EventWatermark, KeeperRound, ProviderEvent
 from payments.models.case import CaseKind
+from payments.monitoring import alerts
 from tests.fake_provider import FakeProvider
 from tests.world import World
 

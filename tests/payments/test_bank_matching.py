@@ -11,11 +11,15 @@ from django.contrib.auth import get_user_model
 from django.db import IntegrityError, transaction
 
 from integrations.contract import EntryKind, PayoutSnapshot, PayoutStatus
-from payments import actions, bank_acts, bank_import, bank_matching, ledger_check, staff_operations
-from payments.bank_matching import NoMatch, candidates
-from payments.bank_statements import StatementLine
+from payments import actions, staff_operations
+from payments.bank import acts as bank_acts
+from payments.bank import importing as bank_import
+from payments.bank import matching as bank_matching
+from payments.bank.matching import NoMatch, candidates
+from payments.bank.statements import StatementLine
+from payments.ledger import check as ledger_check
 from payments.models import BankLine, BankMatch, LedgerEntry, LedgerTransaction, Payout, StaffAction
-from payments.payout_mirror import mirror
+from payments.payouts.mirror import mirror
 from payments.roles import Role
 from payments.staff_operations import NotPossible
 from tests.fake_provider import FakeProvider

@@ -9,9 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from orders.money import Money
-from payments import bank_camt, bank_csv
-from payments.bank_csv import DEFAULT_MAP, BadMap, read_map
-from payments.bank_statements import BadLines, BadStatement, BadValue, minor_units
+from payments.bank import camt as bank_camt
+from payments.bank import csv_files as bank_csv
+from payments.bank.csv_files import DEFAULT_MAP, BadMap, read_map
+from payments.bank.statements import BadLines, BadStatement, BadValue, minor_units
 
 GERMAN = """
 encoding = "cp1252"

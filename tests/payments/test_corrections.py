@@ -14,7 +14,7 @@ from django.db import transaction
 from integrations.contract import RefundSnapshot, Unavailable
 from orders.models import Order, Transition
 from payments import actions, approvals, staff_operations
-from payments.cases import close_case, open_case
+from payments.cases.opening import close_case, open_case
 from payments.models import Case, LedgerEntry, PaymentAttempt, ProviderEvent, StaffAction
 from payments.models.action import ActionState
 from payments.models.case import CaseKind, Resolution

@@ -11,8 +11,10 @@ from django.core.exceptions import PermissionDenied
 
 from integrations.contract import EvidenceText, InvalidRequest, MovementKind, Unavailable
 from orders.models import Order
-from payments import actions, approvals, disputes, evidence, staff_operations
-from payments.dispute_acts import EvidenceForm
+from payments import actions, approvals, staff_operations
+from payments.disputes import evidence
+from payments.disputes import recording as disputes
+from payments.disputes.acts import EvidenceForm
 from payments.models import Capture, Dispute, ProviderCall, StaffAction
 from payments.models.action import ActionState
 from payments.roles import Role

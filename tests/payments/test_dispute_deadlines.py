@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from payments import dispute_deadlines, dispute_watch
+from payments.disputes import deadlines as dispute_deadlines
+from payments.disputes import watch as dispute_watch
 from payments.models import Case, Dispute
 from tests.fake_disputes import OPENED, RESPOND_BY
 from tests.fake_provider import FakeProvider

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from integrations.contract import MovementKind
-from payments import ledger_check
+from payments.ledger import check as ledger_check
 from payments.models import Case, Dispute, DisputeMovement, LedgerTransaction
 from payments.settlement import look
 from tests.fake_provider import FakeProvider, Payment

@@ -9,9 +9,10 @@ import pytest
 
 from integrations.contract import Unavailable
 from orders.models import Order
-from payments import alerts, expected
+from payments import expected
 from payments.models import PaymentAttempt, ProviderCall
 from payments.models.case import CaseKind
+from payments.monitoring import alerts
 from payments.settlement import look
 from tests.fake_provider import FakeProvider
 from tests.world import World

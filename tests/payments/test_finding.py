@@ -14,7 +14,7 @@ from integrations.contract import ProviderIds
 from integrations.models import Delivery, OutboxEvent
 from orders.models import Order
 from payments import finding
-from payments.cases import open_case
+from payments.cases.opening import open_case
 from payments.finding import Found, find
 from payments.models import Capture, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.models.case import CaseKind

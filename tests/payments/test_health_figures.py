@@ -12,11 +12,11 @@ from django.test.utils import CaptureQueriesContext
 from integrations import breaker
 from integrations.models import Delivery, DeliveryState, Heartbeat
 from orders.models import Order
-from payments import health_figures
-from payments.cases import open_case
-from payments.health_figures import Waiting
+from payments.cases.opening import open_case
 from payments.models import PaymentAttempt, ProviderEvent
 from payments.models.case import CaseKind
+from payments.monitoring import figures as health_figures
+from payments.monitoring.figures import Waiting
 from payments.states import EventState
 from tests.integrations.deliveries import make_destination, tell
 

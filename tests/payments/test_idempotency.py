@@ -12,7 +12,7 @@ from django.utils import timezone
 from time_machine import TimeMachineFixture
 
 from orders.models import Order
-from payments import idempotency, watch, working
+from payments import idempotency, working
 from payments.idempotency import (
     KEPT_HOURS,
     LEASE_SECONDS,
@@ -28,6 +28,7 @@ from payments.idempotency import (
     once,
 )
 from payments.models import IdempotencyRecord, PaymentAttempt
+from payments.monitoring import watch
 from tests.factories import make_order, make_product
 from tests.fake_provider import FakeProvider
 from tests.payments.api_client import ORDERS, ApiClient, code_of, order_of, told

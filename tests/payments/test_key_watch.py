@@ -9,8 +9,9 @@ import pytest
 
 from integrations import credentials
 from integrations.models.keys import Credential, EncryptionKey
-from payments import key_watch, runbooks, working
-from payments.cases import close_case
+from payments import key_watch, working
+from payments.cases import runbooks
+from payments.cases.opening import close_case
 from payments.models import Case
 from payments.models.case import Resolution
 

@@ -11,8 +11,10 @@ import pytest
 from django.core.management import call_command
 from django.db import transaction
 
-from payments import ledger, ledger_check, ledger_watch
-from payments.ledger_check import Finding, check
+from payments.ledger import check as ledger_check
+from payments.ledger import posting as ledger
+from payments.ledger import watch as ledger_watch
+from payments.ledger.check import Finding, check
 from payments.management.doctor import of_backlog  # noqa: F401  registers its examinations
 from payments.management.doctor.examination import EXAMINATIONS
 from payments.models import Capture, Case, LedgerCheck, LedgerTransaction

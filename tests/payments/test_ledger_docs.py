@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-from payments import chart, ledger_check
-from payments.ledger_causes import CAUSES
+from payments.ledger import chart
+from payments.ledger import check as ledger_check
+from payments.ledger.causes import CAUSES
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "ledger.md"
 

@@ -12,7 +12,8 @@ from integrations.breaker import Seen, Sign, Subject
 from integrations.connectors.contract import Verdict
 from integrations.models import Breaker, Delivery, Destination, Failure
 from orders.models import Order
-from payments import calls, checkout, working
+from payments import checkout, working
+from payments.calls import sending as calls
 from payments.models import Case, ProviderCall
 from payments.models.case import CaseKind
 from payments.states import CallState

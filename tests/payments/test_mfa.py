@@ -12,8 +12,8 @@ import pytest
 import time_machine
 from django.db import IntegrityError, connection
 
-from payments import mfa
 from payments.models import BackupCode, BackupCodes, TotpDevice
+from payments.people import mfa
 from payments.roles import Role
 from tests.staff import enrol, make_staff
 

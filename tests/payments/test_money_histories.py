@@ -33,11 +33,14 @@ from integrations.contract import (
     RefundSnapshot,
     Unavailable,
 )
-from payments import actions, ledger_check, payout_mirror, rebuilding, staff_operations, trial_balance
+from payments import actions, rebuilding, staff_operations
 from payments.checkout import CannotPay
+from payments.ledger import check as ledger_check
+from payments.ledger import trial_balance
 from payments.models import Capture, Case, DisputeMovement, Payout, ProviderCall, Refund, StaffAction
 from payments.models.action import ActionState
-from payments.payout_mirror import Busy, mirror
+from payments.payouts import mirror as payout_mirror
+from payments.payouts.mirror import Busy, mirror
 from payments.roles import Role
 from payments.settlement import look
 from payments.staff_operations import NotPossible

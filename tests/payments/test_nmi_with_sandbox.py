@@ -15,10 +15,13 @@ from integrations.contract import RefundReason
 from integrations.sandbox.nmi_control import NmiControl
 from orders.models import Order
 from orders.money import Money
-from payments import call_answers, calls, checkout, expiry, refund_requests, settlement, working
+from payments import checkout, expiry, settlement, working
+from payments.calls import answers as call_answers
+from payments.calls import sending as calls
 from payments.models import Capture, Case, LedgerEntry, PaymentAttempt, ProviderCall, ProviderEvent, Refund
 from payments.models.call import Operation
 from payments.reconciliation.lists import reconcile
+from payments.refunds import requests as refund_requests
 from payments.settlement import lock, look
 from tests.conformance.stands.nmi import MERCHANT, SECURITY_KEY, TOKENIZATION_KEY, NmiStand
 from tests.factories import make_order

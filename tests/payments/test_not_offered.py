@@ -13,9 +13,12 @@ from django.urls import reverse
 from integrations import providers
 from integrations.contract import EntryKind
 from orders.models import Order
-from payments import checkout, ledger_check, offers, payout_mirror, staff_operations, watch, working
+from payments import checkout, offers, staff_operations, working
+from payments.ledger import check as ledger_check
 from payments.models import Dispute, Payout
+from payments.monitoring import watch
 from payments.offers import Offer
+from payments.payouts import mirror as payout_mirror
 from payments.roles import Role
 from payments.staff_operations import NotPossible
 from tests.backoffice.people import signed_in

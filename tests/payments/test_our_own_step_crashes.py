@@ -15,7 +15,8 @@ import pytest
 from integrations import failpoints
 from integrations.contract import Presentation
 from orders.models import Order
-from payments import checkout, ledger_check
+from payments import checkout
+from payments.ledger import check as ledger_check
 from payments.models import ProviderCall
 from payments.settlement import look
 from tests.fake_forms import without_keys

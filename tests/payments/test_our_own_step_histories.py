@@ -19,7 +19,8 @@ from hypothesis import strategies as st
 
 from integrations import providers
 from integrations.contract import DeclineReason, Presentation, RateLimited, Unavailable
-from payments import checkout, ledger_check, rebuilding
+from payments import checkout, rebuilding
+from payments.ledger import check as ledger_check
 from payments.models import Capture, ProviderCall
 from payments.settlement import look
 from payments.states import LIVE_STATES

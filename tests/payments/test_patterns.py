@@ -14,10 +14,12 @@ from config import watching
 from config.readers import EnvironmentInvalid, Reader
 from integrations.models import OutboxEvent
 from orders.models import Order
-from payments import cases, ledger, patterns
+from payments.cases import opening as cases
 from payments.keyed_hashes import as_subject_id, client_key, method_key
+from payments.ledger import posting as ledger
 from payments.models import Capture, Case, PaymentAttempt, PaymentTry, Refund
 from payments.models.case import CaseKind, Resolution
+from payments.monitoring import patterns
 from tests.factories import make_order
 
 pytestmark = pytest.mark.django_db(transaction=True)

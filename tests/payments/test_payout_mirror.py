@@ -16,10 +16,14 @@ from hypothesis import strategies as st
 from integrations.contract import Capabilities, EntryKind, Mode, PayoutStatus, ProviderIds, Unavailable
 from integrations.guard import GuardedProvider
 from integrations.providers.stripe.notifications import RELEVANT_TYPES
-from payments import inbox, payout_mirror, payout_watch, payouts, watch, working
+from payments import inbox, working
 from payments.models import BalanceEntry, Case, LedgerEntry, LedgerTransaction, Payout, PayoutLine, PayoutMirror
-from payments.payout_explanation import explain
-from payments.payout_mirror import Busy, Unoffered, mirror
+from payments.monitoring import watch
+from payments.payouts import mirror as payout_mirror
+from payments.payouts import recording as payouts
+from payments.payouts import watch as payout_watch
+from payments.payouts.explanation import explain
+from payments.payouts.mirror import Busy, Unoffered, mirror
 from tests.fake_provider import FakeProvider
 from tests.integrations.test_guard import Scripted
 

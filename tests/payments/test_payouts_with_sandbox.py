@@ -11,10 +11,11 @@ from django.utils import timezone
 
 from integrations import providers
 from integrations.sandbox.control import SandboxControl
-from payments import ledger_check, payout_watch
+from payments.ledger import check as ledger_check
 from payments.models import Case, Payout, PayoutMirror
-from payments.payout_explanation import explain
-from payments.payout_mirror import mirror
+from payments.payouts import watch as payout_watch
+from payments.payouts.explanation import explain
+from payments.payouts.mirror import mirror
 from tests.payments.test_with_sandbox import Shop
 from tests.sandbox.process import API_KEY, WEBHOOK_SECRET, Receiver, SandboxProcess
 

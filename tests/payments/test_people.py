@@ -11,13 +11,16 @@ from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 from django.core.exceptions import PermissionDenied
 
-from payments import actions, approvals, invitations, mfa, people, staff_operations, staff_tokens
+from payments import actions, approvals, staff_operations
 from payments.models import AuditRecord, Invitation, StaffAccount, StaffAction, StaffToken
 from payments.models.action import ActionState
 from payments.models.staff import InvitationKind
+from payments.people import accounts as people
+from payments.people import invitations, mfa
+from payments.people import tokens as staff_tokens
+from payments.people.tokens import Scope
 from payments.roles import GRANTING_NEEDS_A_SECOND, Role, roles_of
 from payments.staff_operations import NotPossible
-from payments.staff_tokens import Scope
 from tests.staff import enrol, make_staff
 
 pytestmark = pytest.mark.django_db

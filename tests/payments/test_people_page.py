@@ -7,8 +7,8 @@ from pathlib import Path
 
 from django.conf import settings
 
+from payments.people.tokens import Scope
 from payments.roles import TABLE, Role, Verb
-from payments.staff_tokens import Scope
 
 PAGE = Path(settings.BASE_DIR) / "docs" / "people.md"
 LETTERS = {Verb.VIEW: "V", Verb.DO: "D", Verb.REQUEST: "R", Verb.APPROVE: "A"}

@@ -11,9 +11,10 @@ from django.test.utils import CaptureQueriesContext
 
 from integrations.models import AttemptOutcome, Delivery, DeliveryAttempt, Destination, OutboxEvent
 from orders.models import Order
-from payments import period_figures, rounds, watch
+from payments import rounds
 from payments.models import PaymentAttempt, PaymentTry, PeriodFigures, ProviderEvent
 from payments.models.period import Length
+from payments.monitoring import period_figures, watch
 from payments.states import EventState
 
 pytestmark = pytest.mark.django_db

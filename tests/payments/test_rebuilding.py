@@ -11,7 +11,8 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from orders.models import Order
-from payments import ledger_check, rebuilding
+from payments import rebuilding
+from payments.ledger import check as ledger_check
 from payments.models import Capture, PaymentAttempt, Refund
 from payments.rebuilding import check
 from tests.audit_rows import tamper

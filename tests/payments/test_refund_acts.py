@@ -14,7 +14,7 @@ from integrations.contract import RefundReason, Unavailable
 from payments import actions, approvals, staff_operations
 from payments.models import Capture, Refund, StaffAction
 from payments.models.action import ActionState
-from payments.refund_acts import is_within_limit
+from payments.refunds.acts import is_within_limit
 from payments.roles import Role
 from payments.settlement import look
 from payments.staff_operations import NotPossible

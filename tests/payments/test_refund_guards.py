@@ -11,10 +11,10 @@ from django.db import connection, transaction
 
 from orders.models import Order
 from orders.transitions import move
-from payments import preparing
+from payments.calls import preparing
 from payments.models import Capture, LedgerTransaction, Refund
 from payments.models.call import Operation
-from payments.refund_postings import post_refund
+from payments.refunds.postings import post_refund
 from payments.settlement import look
 from tests.factories import make_order
 from tests.fake_provider import FakeProvider

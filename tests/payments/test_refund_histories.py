@@ -11,9 +11,13 @@ import pytest
 
 from integrations.contract import InvalidRequest, ProviderError, RateLimited, Unavailable
 from orders.models import Order
-from payments import call_answers, calls, ledger_check, refunds, settlement
+from payments import settlement
+from payments.calls import answers as call_answers
+from payments.calls import sending as calls
+from payments.ledger import check as ledger_check
 from payments.models import Capture, ProviderCall, Refund
-from payments.refund_requests import CannotRefund
+from payments.refunds import recording as refunds
+from payments.refunds.requests import CannotRefund
 from payments.settlement import look
 from payments.states import HELD_REFUNDS, UNDECIDED_REFUNDS
 from tests.fake_provider import FakeProvider, Payment

@@ -10,7 +10,7 @@ from django.urls import reverse
 from orders.models import Order
 from payments import finding, searching
 from payments.models import Capture
-from payments.refund_arrival import ARRIVES_WITHIN
+from payments.refunds.arrival import ARRIVES_WITHIN
 from payments.settlement import look
 from payments.shop.order_view import version_of, view_of
 from payments.shop.pages import page_for, receipt_for

@@ -17,7 +17,7 @@ from django.db import OperationalError, connection
 from payments import actions, staff_operations
 from payments.models import LedgerTransaction, ProviderCall, Refund, StaffAction
 from payments.models.action import ActionState
-from payments.refund_requests import CannotRefund
+from payments.refunds.requests import CannotRefund
 from payments.roles import Role
 from payments.settlement import look
 from payments.staff_operations import NotPossible

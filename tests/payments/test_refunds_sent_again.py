@@ -8,7 +8,7 @@ import pytest
 
 from integrations.contract import InvalidRequest, UnknownObject
 from orders.models import Order
-from payments import calls
+from payments.calls import sending as calls
 from payments.models import ProviderCall
 from payments.settlement import look
 from tests.fake_provider import FakeProvider

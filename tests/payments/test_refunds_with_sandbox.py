@@ -11,8 +11,9 @@ from django.utils import timezone
 from integrations.contract import RefundReason
 from orders.models import Order
 from orders.money import Money
-from payments import calls, refund_requests
+from payments.calls import sending as calls
 from payments.models import Capture, Case, ProviderCall, Refund
+from payments.refunds import requests as refund_requests
 from payments.settlement import lock, look
 from tests.payments.test_with_sandbox import PAID, Shop, process, shop
 

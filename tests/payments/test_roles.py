@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group, Permission
 from django.core.exceptions import PermissionDenied
 from django.core.management import call_command
 
-from payments import role_groups
+from payments.people import role_groups
 from payments.roles import PERMISSIONS, TABLE, Area, Role, Verb, check_may, held_by, may, permissions_of
 from tests.staff import make_staff
 

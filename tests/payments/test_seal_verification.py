@@ -10,11 +10,12 @@ from django.db import transaction
 
 from orders.models import Order
 from orders.transitions import move
-from payments import audit, sealing
-from payments.audit_events import Event
+from payments.audit import recording as audit
+from payments.audit import sealing
+from payments.audit.events import Event
+from payments.audit.verification import Break, Verified, verify
 from payments.models import AuditSeal, LedgerEntry, LedgerTransaction, SealedRows, StaffAction
 from payments.models.action import ActionState
-from payments.seal_verification import Break, Verified, verify
 from tests.audit_rows import tamper
 from tests.factories import make_product
 from tests.payments.test_sealing import ask
@@ -260,8 +261,8 @@ class TestHowMuchIsLookedAt:
 
 def _recomputed(part: SealedRows) -> Any:
     """Return a part as its owner would write it after changing a row."""
-    from payments import sealed_tables
-    from payments.seal_digests import Part, row_digest
+    from payments.audit import sealed_tables
+    from payments.audit.digests import Part, row_digest
 
     table = sealed_tables.table_named(part.table_name)
     assert table is not None
@@ -274,8 +275,8 @@ def _recomputed(part: SealedRows) -> Any:
 
 
 def _digest_of(seal: AuditSeal) -> str:
-    from payments.seal_digests import seal_digest
-    from payments.seal_verification import _part_of
+    from payments.audit.digests import seal_digest
+    from payments.audit.verification import _part_of
 
     return seal_digest(
         number=seal.number, day=seal.day, closes_day=seal.closes_day, sealed_at=seal.sealed_at,

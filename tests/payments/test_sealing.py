@@ -13,13 +13,15 @@ from django.contrib.auth import get_user_model
 from django.db import connection, transaction
 
 from orders.models import Transition
-from payments import audit, sealed_tables, sealing, working
-from payments.audit_events import Event
+from payments import working
+from payments.audit import recording as audit
+from payments.audit import sealed_tables, sealing
+from payments.audit.digests import Part, canonical, row_digest, seal_digest, seal_mac
+from payments.audit.events import Event
+from payments.audit.verification import verify
 from payments.grants import APPEND_ONLY
 from payments.models import AuditRecord, AuditSeal, SealedRows, StaffAction
 from payments.models.action import ActionState
-from payments.seal_digests import Part, canonical, row_digest, seal_digest, seal_mac
-from payments.seal_verification import verify
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 """Nothing is overdue by then."""

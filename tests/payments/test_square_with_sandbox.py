@@ -12,10 +12,13 @@ from django.utils import timezone
 
 from integrations.sandbox.square_control import SquareControl
 from orders.models import Order
-from payments import calls, checkout, ledger_check, payout_watch, sweeping, working
+from payments import checkout, sweeping, working
+from payments.calls import sending as calls
+from payments.ledger import check as ledger_check
 from payments.models import Capture, Case, Dispute, LedgerEntry, Look, PaymentAttempt, Payout, ProviderCall, Refund
 from payments.models.call import Operation
-from payments.payout_mirror import mirror
+from payments.payouts import watch as payout_watch
+from payments.payouts.mirror import mirror
 from payments.states import CallState
 from tests.conformance.square import APPLICATION, LOCATION, SIGNATURE_KEY, TOKEN, running
 from tests.factories import make_order

@@ -14,11 +14,12 @@ from rest_framework.response import Response
 from rest_framework.test import APIRequestFactory
 from structlog.testing import capture_logs
 
-from payments import people, staff_tokens
 from payments.models import StaffToken
+from payments.people import accounts as people
+from payments.people import tokens as staff_tokens
+from payments.people.tokens import Scope
 from payments.roles import Role
 from payments.shop.staff_authentication import StaffApiView
-from payments.staff_tokens import Scope
 from tests.payments.api_client import code_of, told
 from tests.staff import make_staff, sign_in
 

@@ -8,10 +8,11 @@ from typing import Any
 import pytest
 from django.conf import settings
 
-from payments import people, staff_tokens
 from payments.models import AuditRecord, StaffToken
+from payments.people import accounts as people
+from payments.people import tokens as staff_tokens
+from payments.people.tokens import ALLOWS, NotCollectable, Scope
 from payments.roles import Role, Verb
-from payments.staff_tokens import ALLOWS, NotCollectable, Scope
 from tests.staff import make_staff
 
 pytestmark = pytest.mark.django_db

@@ -20,8 +20,9 @@ from integrations.failure import Failure
 from integrations.models import Delivery
 from orders.models import Order
 from orders.transitions import move_or_record
-from payments import actions, approvals, audit, notes, staff_operations
-from payments.audit_events import Event
+from payments import actions, approvals, notes, staff_operations
+from payments.audit import recording as audit
+from payments.audit.events import Event
 from payments.models import PaymentAttempt, ProviderEvent
 from payments.roles import Role
 from payments.timeline import SOURCES, Chip, Entry, Position, timeline_of

@@ -7,11 +7,12 @@ from typing import Any
 
 import pytest
 
-from payments import staff_tokens, token_watch
 from payments.models import Case, StaffToken
 from payments.models.case import CaseKind
+from payments.people import token_watch
+from payments.people import tokens as staff_tokens
+from payments.people.tokens import Scope
 from payments.roles import Role
-from payments.staff_tokens import Scope
 from tests.staff import make_staff
 
 pytestmark = pytest.mark.django_db

@@ -15,8 +15,10 @@ from django.utils import timezone
 from integrations.decryptions import Purpose
 from integrations.encryption import CannotDecrypt
 from orders.models import Order
-from payments import health_figures, inbox, settlement, staff_operations, unverified, watch
+from payments import inbox, settlement, staff_operations, unverified
 from payments.models import PaymentAttempt, ProviderEvent
+from payments.monitoring import figures as health_figures
+from payments.monitoring import watch
 from payments.roles import Role
 from payments.staff_operations import NotPossible
 from tests.backoffice.people import signed_in

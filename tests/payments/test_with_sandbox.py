@@ -14,7 +14,8 @@ from integrations import providers
 from integrations.contract import InvalidRequest, UnknownObject
 from integrations.sandbox.control import SandboxControl
 from orders.models import Order
-from payments import checkout, evidence, expiry, sweeping, working
+from payments import checkout, expiry, sweeping, working
+from payments.disputes import evidence
 from payments.models import Case, Dispute, LedgerEntry, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.settlement import look
 from tests.factories import make_order

@@ -13,8 +13,9 @@ from integrations.connectors.contract import Verdict
 from integrations.contract import ProviderMisconfigured, Unavailable
 from integrations.models import Destination, Failure
 from orders.models import Order
-from payments import inbox, watch, working
+from payments import inbox, working
 from payments.models import Case, PayoutMirror, ProviderCall, ProviderEvent
+from payments.monitoring import watch
 from tests.fake_provider import FakeProvider
 from tests.world import World
 

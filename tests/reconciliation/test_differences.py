@@ -19,7 +19,7 @@ from integrations.contract import (
     UnknownObject,
 )
 from orders.models import Order
-from payments.cases import close_case
+from payments.cases.opening import close_case
 from payments.expiry import expire_order
 from payments.models import Capture, Case, Dispute, LedgerTransaction, PaymentAttempt, ReconciliationFinding
 from payments.models.case import Resolution

@@ -6,7 +6,8 @@ from datetime import datetime
 import pytest
 
 from orders.models import Order
-from payments import ledger_check, rebuilding
+from payments import rebuilding
+from payments.ledger import check as ledger_check
 from tests.fake_provider import FakeProvider
 from tests.world import World
 

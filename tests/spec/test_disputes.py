@@ -8,8 +8,9 @@ from __future__ import annotations
 import pytest
 
 from integrations.contract import MovementKind
-from payments import chart, ledger_check
-from payments.chart import Side
+from payments.ledger import chart
+from payments.ledger import check as ledger_check
+from payments.ledger.chart import Side
 from payments.models import Case, Dispute, DisputeMovement, LedgerTransaction
 from tests.fake_provider import Payment
 from tests.world import World

@@ -289,7 +289,7 @@ def test_what_was_surely_not_done_is_sent_again_even_without_keys(by_token: Worl
 
 
 def test_a_worker_dies_after_sending_at_a_provider_without_keys(by_token: World) -> None:
-    from payments import calls
+    from payments.calls import sending as calls
 
     world = by_token
     world.press_pay()

@@ -21,11 +21,13 @@ from integrations.contract import (
     Unavailable,
 )
 from orders.models import Transition
-from payments import late_fees, ledger_check, payout_sources
+from payments.ledger import check as ledger_check
+from payments.ledger import late_fees
 from payments.models import BalanceEntry as BalanceEntryRow
 from payments.models import Capture, Case, Dispute, DisputeMovement, LedgerTransaction, Payout, PayoutMirror
-from payments.payout_explanation import Explanation, NotExplainable, explain
-from payments.payout_mirror import Busy, mirror
+from payments.payouts import sources as payout_sources
+from payments.payouts.explanation import Explanation, NotExplainable, explain
+from payments.payouts.mirror import Busy, mirror
 from payments.settlement import look
 from tests.world import World
 

@@ -12,9 +12,11 @@ from datetime import timedelta
 import pytest
 
 from integrations.contract import ConfigurationError, InvalidRequest, Unavailable
-from payments import call_answers, call_requests, calls
+from payments.calls import answers as call_answers
+from payments.calls import requests as call_requests
+from payments.calls import sending as calls
 from payments.models import Capture, Case, Refund
-from payments.refund_requests import CannotRefund, left_of
+from payments.refunds.requests import CannotRefund, left_of
 from payments.settlement import look
 from tests.fake_forms import without_keys
 from tests.fake_provider import Payment

@@ -19,11 +19,14 @@ import pytest
 
 from integrations.contract import EntryKind, PayoutStatus
 from orders.models import Order
-from payments import accounting_periods, actions, chart, ledger_check, rebuilding, staff_operations, trial_balance
-from payments.bank_matching import write
-from payments.chart import Side
+from payments import actions, rebuilding, staff_operations
+from payments.bank.matching import write
+from payments.ledger import chart, trial_balance
+from payments.ledger import check as ledger_check
+from payments.ledger import periods as accounting_periods
+from payments.ledger.chart import Side
 from payments.models import BankLine, Capture, Payout, Refund, StaffAction
-from payments.payout_mirror import mirror
+from payments.payouts.mirror import mirror
 from payments.roles import Role
 from payments.settlement import look
 from tests.factories import make_order

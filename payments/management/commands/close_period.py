@@ -10,9 +10,12 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from payments import accounting_periods, audit, ledger_check, ledger_watch
-from payments.accounting_periods import CannotClose
-from payments.ledger_check import Checked, amount_text
+from payments.audit import recording as audit
+from payments.ledger import check as ledger_check
+from payments.ledger import periods as accounting_periods
+from payments.ledger import watch as ledger_watch
+from payments.ledger.check import Checked, amount_text
+from payments.ledger.periods import CannotClose
 from payments.management.reporting import Exit, ReportingCommand, refused
 from payments.models import AccountingPeriod
 from payments.snapshot import one_snapshot

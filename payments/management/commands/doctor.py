@@ -11,7 +11,7 @@ from django.utils import timezone
 from rich.console import Console
 from rich.table import Column, Table
 
-from payments.audit import command_actor
+from payments.audit.recording import command_actor
 from payments.management.doctor import (  # noqa: F401 - each registers its examinations
     of_addresses,
     of_backlog,

@@ -10,8 +10,10 @@ from typing import IO, Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from payments import audit, audit_export, exporting
-from payments.audit_events import Event
+from payments import exporting
+from payments.audit import export as audit_export
+from payments.audit import recording as audit
+from payments.audit.events import Event
 from payments.management.days import day
 from payments.management.reporting import ReportingCommand, usage
 from payments.models import AuditSeal

@@ -9,8 +9,11 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from payments import bank_camt, bank_csv, bank_import, bank_matching
-from payments.bank_statements import MAX_FILE_BYTES, MOST_NAMED, BadLines, BadStatement, StatementLine
+from payments.bank import camt as bank_camt
+from payments.bank import csv_files as bank_csv
+from payments.bank import importing as bank_import
+from payments.bank import matching as bank_matching
+from payments.bank.statements import MAX_FILE_BYTES, MOST_NAMED, BadLines, BadStatement, StatementLine
 from payments.management.reporting import Exit, ReportingCommand, usage
 
 

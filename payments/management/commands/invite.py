@@ -15,9 +15,10 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from payments import invitations, people
 from payments.management.reporting import ReportingCommand, usage
 from payments.models.staff import Invitation, InvitationKind
+from payments.people import accounts as people
+from payments.people import invitations
 from payments.roles import Role
 
 

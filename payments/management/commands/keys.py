@@ -20,7 +20,7 @@ from django.utils.dateparse import parse_date
 from integrations import credentials
 from integrations.credentials import KINDS, CredentialRefused
 from integrations.models.keys import Credential
-from payments.audit import command_actor
+from payments.audit.recording import command_actor
 from payments.management.reporting import ReportingCommand, refused, usage
 
 

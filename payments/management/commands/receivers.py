@@ -19,7 +19,7 @@ from integrations import destinations, receivers
 from integrations.destinations import DestinationRefused
 from integrations.models import Destination, DestinationKind
 from integrations.receivers import ReceiverRefused
-from payments.audit import command_actor
+from payments.audit.recording import command_actor
 from payments.management.reporting import ReportingCommand, refused, usage
 
 

@@ -12,7 +12,7 @@ from django.utils import timezone
 from integrations.dead_letters import redeliver
 from integrations.facts import Fact
 from integrations.models import Delivery, DeliveryState, Destination
-from payments import audit
+from payments.audit import recording as audit
 from payments.management.reporting import ReportingCommand
 
 EXIT_USAGE = 2

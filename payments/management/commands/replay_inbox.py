@@ -9,7 +9,8 @@ from django.core.management.base import CommandParser
 from django.db.models import QuerySet
 from django.utils import timezone
 
-from payments import audit, inbox
+from payments import inbox
+from payments.audit import recording as audit
 from payments.management.reporting import Exit, ReportingCommand, usage
 from payments.models import ProviderEvent
 from payments.states import EventState

@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemaining
 from integrations import encryption, encryption_keys, resealing
 from integrations.encryption_keys import KeyState
 from integrations.resealing import ColumnReport, SealedColumn
-from payments.audit import command_actor
+from payments.audit.recording import command_actor
 from payments.management.reporting import Exit, ReportingCommand
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from payments import sealing
+from payments.audit import sealing
 from payments.management.reporting import Exit, ReportingCommand
 
 

@@ -11,9 +11,10 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from integrations import providers
-from payments import health_figures, health_levels
-from payments.health_levels import Area, Health, Level, Row
 from payments.management.reporting import Exit, ReportingCommand
+from payments.monitoring import figures as health_figures
+from payments.monitoring import levels as health_levels
+from payments.monitoring.levels import Area, Health, Level, Row
 
 STYLE = {Level.GREEN: "green", Level.AMBER: "yellow", Level.RED: "bold red"}
 

@@ -7,8 +7,8 @@ from typing import Any
 from django.core.management.base import CommandParser
 from django.utils import timezone
 
-from payments import role_groups
 from payments.management.reporting import Exit, ReportingCommand
+from payments.people import role_groups
 
 
 class Command(ReportingCommand):

@@ -11,13 +11,14 @@ from django.core.management.base import CommandParser
 from django.db import DatabaseError, transaction
 from django.utils import timezone
 
-from payments import audit, runbooks
-from payments.audit_events import Event
-from payments.cases import open_case
+from payments.audit import recording as audit
+from payments.audit.events import Event
+from payments.audit.verification import MOST_BREAKS, Break, Verified, verify
+from payments.cases import runbooks
+from payments.cases.opening import open_case
 from payments.management.days import day
 from payments.management.reporting import Exit, ReportingCommand
 from payments.models.case import CaseKind
-from payments.seal_verification import MOST_BREAKS, Break, Verified, verify
 
 SHOWN = 20
 """Of the breaks after the first, without --json."""

@@ -8,8 +8,10 @@ from django.core.management.base import CommandParser
 from django.db import DatabaseError
 from django.utils import timezone
 
-from payments import audit, ledger_check, ledger_watch
-from payments.ledger_check import MOST_FINDINGS, Checked
+from payments.audit import recording as audit
+from payments.ledger import check as ledger_check
+from payments.ledger import watch as ledger_watch
+from payments.ledger.check import MOST_FINDINGS, Checked
 from payments.management.reporting import Exit, ReportingCommand
 from payments.snapshot import one_snapshot
 

@@ -11,9 +11,9 @@ from datetime import datetime, timedelta
 from django.contrib.auth import get_user_model
 from django.contrib.auth.models import Group
 
-from payments import mfa, role_groups
 from payments.management.demo.place import Place, new_password
 from payments.models import TotpDevice
+from payments.people import mfa, role_groups
 from payments.roles import Role
 
 PEOPLE = {

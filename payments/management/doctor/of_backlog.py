@@ -6,9 +6,11 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 
-from payments import alerts, health_figures, ledger_watch
+from payments.ledger import watch as ledger_watch
 from payments.management.doctor.examination import Place, examination
 from payments.models.case import CaseKind
+from payments.monitoring import alerts
+from payments.monitoring import figures as health_figures
 from payments.states import CallState, EventState
 
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 from django.conf import settings
 
 from integrations import probes
-from payments import health_figures
 from payments.management.doctor.examination import Place, Skipped, examination
+from payments.monitoring import figures as health_figures
 from payments.reconciliation import lists, runs
 
 DISK_LEAST_PERCENT = 10

@@ -25,7 +25,7 @@ REFUNDED = {
     "refunded_at": "2026-11-22T09:00:00+00:00",
     "refund_arrives_at": "2026-12-06T09:00:00+00:00",
 }
-"""What payments/refunds.py adds to the fact, as far as the mail tells it."""
+"""What payments/refunds/recording.py adds to the fact, as far as the mail tells it."""
 
 
 def build(fact: Fact = Fact.ORDER_PAID, *, key: str = "msg_1", to: str = "", **payload: Any) -> EmailMultiAlternatives:

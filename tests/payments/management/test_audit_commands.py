@@ -16,11 +16,12 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from payments import audit, sealing
-from payments.audit_events import Event
+from payments.audit import recording as audit
+from payments.audit import sealing
+from payments.audit.events import Event
+from payments.audit.sealed_tables import SEALED
 from payments.models import AuditRecord, AuditSeal, Case
 from payments.models.case import CaseKind
-from payments.sealed_tables import SEALED
 from tests.audit_rows import tamper
 from tests.payments.test_sealing import ask
 from tests.processes import ROOT

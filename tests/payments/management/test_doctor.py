@@ -25,11 +25,12 @@ from integrations.contract import ConfigurationError, Mode, Unavailable
 from integrations.models import DecryptionRecord, Delivery, DeliveryState, Heartbeat
 from integrations.probes import Answer, ProbeFailed
 from orders.models import Order
-from payments import health_figures, signatures
+from payments import signatures
 from payments.management.commands import doctor
 from payments.management.doctor import examination, of_addresses, of_backlog, of_database, of_processes, secret_list
 from payments.management.doctor.examination import EXAMINATIONS, Place, Result, examine
 from payments.models import EventWatermark, PaymentAttempt, ProviderCall, ProviderEvent
+from payments.monitoring import figures as health_figures
 from payments.reconciliation import runs
 from payments.states import CallState, EventState
 from tests.integrations.deliveries import make_destination, tell

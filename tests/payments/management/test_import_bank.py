@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from integrations.contract import EntryKind
 from payments.models import AuditRecord, BankLine, BankMatch
-from payments.payout_mirror import mirror
+from payments.payouts.mirror import mirror
 from tests.fake_provider import FakeProvider
 from tests.payments.test_bank_statements import CAMT, GERMAN, HEADER
 

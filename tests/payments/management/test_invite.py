@@ -11,8 +11,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
 
-from payments import mfa
 from payments.models import AuditRecord
+from payments.people import mfa
 from payments.roles import Role, roles_of
 from tests.staff import enrol, make_staff
 

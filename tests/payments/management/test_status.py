@@ -18,11 +18,12 @@ from config import gauges
 from integrations.breaker import Subject, pause
 from integrations.models import Breaker, Delivery, DeliveryState, Heartbeat
 from orders.models import Order
-from payments import health_figures, health_levels
-from payments.cases import open_case
-from payments.health_levels import Health, Level, Row
+from payments.cases.opening import open_case
 from payments.models import PaymentAttempt
 from payments.models.case import CaseKind
+from payments.monitoring import figures as health_figures
+from payments.monitoring import levels as health_levels
+from payments.monitoring.levels import Health, Level, Row
 from payments.states import CallState, EventState
 from tests.integrations.deliveries import make_destination, tell
 from tests.payments.test_health_figures import event

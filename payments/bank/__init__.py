@@ -1,0 +1,1 @@
+"""Bank statements: read, brought in, matched with payouts."""

@@ -1,0 +1,1 @@
+"""Cases: opened, worked on, closed; the runbook of each alert."""

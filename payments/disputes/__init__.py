@@ -1,0 +1,1 @@
+"""Disputes: followed after the provider, answered with evidence, posted and told."""

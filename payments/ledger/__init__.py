@@ -1,0 +1,1 @@
+"""The ledger: chart, postings, what verifies them, months closed."""

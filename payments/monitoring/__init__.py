@@ -1,0 +1,1 @@
+"""What is watched: figures, alerts, suspicious patterns."""

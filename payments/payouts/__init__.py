@@ -1,0 +1,1 @@
+"""Payouts: mirrored from the provider, explained to the cent, posted."""
