@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -34,6 +36,13 @@ def test_its_folders_and_its_page_are_there(name: str) -> None:
     for folder in (ROOT / "integrations" / "providers" / name, ROOT / "integrations" / "sandbox" / name):
         assert folder.is_dir()
     assert (ROOT / "docs" / f"{name}.md").is_file()
+
+
+def test_no_sdk_is_loaded_before_it_is_used() -> None:
+    """Each process reads every wiring at its start; the SDKs would cost it a second."""
+    program = "import sys; import integrations.providers.wirings; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert not {"stripe", "square", "paypalserversdk", "httpx"} & set(done.stdout.split())
 
 
 @pytest.mark.parametrize("name", WIRINGS)

@@ -13,7 +13,8 @@ import stripe
 
 from integrations.contract import PageLine, StartRequest
 from integrations.guard import GuardedProvider
-from integrations.providers.stripe import OFFICIAL_API_BASE, StripeProvider
+from integrations.providers.stripe.adapter import StripeProvider
+from integrations.providers.stripe.credentials import OFFICIAL_API_BASE
 from tests.sandbox.process import API_KEY, WEBHOOK_SECRET, SandboxProcess
 
 TEST_KEY = os.environ.get("STRIPE_TEST_API_KEY", "")

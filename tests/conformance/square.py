@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from integrations.contract import PageLine, StartRequest
-from integrations.providers.square import SquareProvider
+from integrations.providers.square.adapter import SquareProvider
 from tests.sandbox.process import SandboxProcess
 
 TOKEN = "EAAAsandbox-token-of-nobody"

@@ -25,7 +25,7 @@ from rest_framework.throttling import SimpleRateThrottle
 
 from integrations import providers
 from integrations.guard import GuardedProvider
-from integrations.providers.stripe import StripeProvider
+from integrations.providers.stripe.adapter import StripeProvider
 from orders.models import Order
 from tests.factories import make_order, make_product
 from tests.payments.api_client import NO_LIMITS, new_key, order_of

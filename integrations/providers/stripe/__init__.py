@@ -1,6 +1,1 @@
-"""Stripe. The map is in docs/stripe.md."""
-
-from integrations.providers.stripe.adapter import StripeProvider
-from integrations.providers.stripe.credentials import OFFICIAL_API_BASE, check_credentials
-
-__all__ = ["OFFICIAL_API_BASE", "StripeProvider", "check_credentials"]
+"""Stripe. The map is in docs/stripe.md. Nothing is imported here: its SDK is loaded where it is used."""

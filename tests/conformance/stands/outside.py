@@ -14,9 +14,10 @@ from integrations.providers.nmi.adapter import NmiProvider
 from integrations.providers.nmi.credentials import SANDBOX_API_BASE as NMI_SANDBOX
 from integrations.providers.paypal.adapter import PayPalProvider
 from integrations.providers.paypal.credentials import TEST_API_BASE as PAYPAL_SANDBOX
-from integrations.providers.square import SquareProvider
+from integrations.providers.square.adapter import SquareProvider
 from integrations.providers.square.credentials import TEST_API_BASE as SQUARE_SANDBOX
-from integrations.providers.stripe import OFFICIAL_API_BASE, StripeProvider
+from integrations.providers.stripe.adapter import StripeProvider
+from integrations.providers.stripe.credentials import OFFICIAL_API_BASE
 from tests.conformance import square
 from tests.conformance.features import Feature
 from tests.conformance.stand import Amount, Stand

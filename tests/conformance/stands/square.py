@@ -15,7 +15,8 @@ from typing import Any, ClassVar
 from urllib.parse import urlsplit
 
 from integrations.contract import DeclineReason, Presentation, Provider, ProviderIds
-from integrations.providers.square import LIVE_API_BASE, SquareProvider
+from integrations.providers.square.adapter import SquareProvider
+from integrations.providers.square.credentials import LIVE_API_BASE
 from integrations.sandbox.square_control import SquareControl
 from tests.conformance import square
 from tests.conformance.features import Feature

@@ -10,7 +10,8 @@ from functools import partial
 from typing import Any, ClassVar
 
 from integrations.contract import DeclineReason, Provider, ProviderIds
-from integrations.providers.stripe import OFFICIAL_API_BASE, StripeProvider
+from integrations.providers.stripe.adapter import StripeProvider
+from integrations.providers.stripe.credentials import OFFICIAL_API_BASE
 from integrations.sandbox.stripe.events import signature
 from tests.conformance.features import Feature
 from tests.conformance.stand import Amount, Means, Moved, Payment, Stand

@@ -8,7 +8,8 @@ import pytest
 
 from integrations.contract import Mode, ProviderMisconfigured
 from integrations.http import OutboundRefused
-from integrations.providers.square import LIVE_API_BASE, TEST_API_BASE, SquareProvider, check_credentials
+from integrations.providers.square.adapter import SquareProvider
+from integrations.providers.square.credentials import LIVE_API_BASE, TEST_API_BASE, check_credentials
 from integrations.providers.square.wiring import WIRING
 
 LOOPBACK = "http://127.0.0.1:4011"

@@ -8,7 +8,8 @@ import pytest
 
 from integrations.contract import ConfigurationError, Mode, ProviderMisconfigured
 from integrations.http import OutboundRefused
-from integrations.providers.stripe import OFFICIAL_API_BASE, StripeProvider, check_credentials
+from integrations.providers.stripe.adapter import StripeProvider
+from integrations.providers.stripe.credentials import OFFICIAL_API_BASE, check_credentials
 
 SECRET = "whsec_test_of_thirty_eight_characters_"
 SANDBOX = "http://127.0.0.1:4010"

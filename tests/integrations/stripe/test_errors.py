@@ -26,7 +26,7 @@ from integrations.contract import (
 )
 from integrations.guard import GuardedProvider
 from integrations.http import TransactionOpen
-from integrations.providers.stripe import StripeProvider
+from integrations.providers.stripe.adapter import StripeProvider
 from integrations.providers.stripe.errors import decline_of, translate
 from tests.integrations.servers import plain, saying, serving
 

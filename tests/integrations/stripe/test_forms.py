@@ -7,8 +7,9 @@ from typing import Any
 import pytest
 
 from integrations.contract import InvalidRequest, NotOffered, Presentation, ProviderIds
-from integrations.providers.stripe import OFFICIAL_API_BASE, StripeProvider, forms
-from integrations.providers.stripe.credentials import check_credentials
+from integrations.providers.stripe import forms
+from integrations.providers.stripe.adapter import StripeProvider
+from integrations.providers.stripe.credentials import OFFICIAL_API_BASE, check_credentials
 
 SESSION: dict[str, Any] = {
     "id": "cs_test_1",

@@ -10,8 +10,8 @@ import pytest
 
 from integrations.contract import ListedStatus, Mode, Provider, UnknownObject
 from integrations.guard import GuardedProvider
-from integrations.providers.stripe import StripeProvider
 from integrations.providers.stripe import client as stripe_client
+from integrations.providers.stripe.adapter import StripeProvider
 from integrations.sandbox.control import SandboxControl
 from tests.sandbox.process import API_KEY, WEBHOOK_SECRET, SandboxProcess
 from tests.sandbox.shop import new_session
