@@ -157,7 +157,7 @@ class BreakerAdmin(ReadOnlyAdmin[Breaker]):
 
     area = Area.MESSAGES
     change_list_template = "admin/integrations/breaker/change_list.html"
-    list_display = ("id", "name", "state", "since", "failures", "last_failure", "last_detail", "actor", "reason")
+    list_display = ("id", "name", "state_word", "since", "failures", "last_failure", "last_detail", "actor", "reason")
     list_filter = ("state",)
     list_select_related = ("destination",)
 
