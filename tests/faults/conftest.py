@@ -12,8 +12,20 @@ from tests.faults import oracle
 from tests.faults.world import World
 from tests.processes import ROOT
 
+HERE = Path(__file__).parent
 DEFECTS = ("event_failed", "sweep_failed", "call_crashed", "return_look_failed", "adapter_defect", "delivery_defect")
 """What the service logs of an error that it did not expect."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """`make test` plays the first and the last case of each test here, `make faults` all of them."""
+    cases: dict[str, list[pytest.Item]] = {}
+    for item in sorted(items, key=lambda item: item.nodeid):
+        if item.path.is_relative_to(HERE):
+            cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
+    for of_one in cases.values():
+        for item in of_one[1:-1]:
+            item.add_marker(pytest.mark.faults)
 
 
 @pytest.fixture(scope="session")
