@@ -15,6 +15,7 @@ ATTEMPT = (
     "decline_reason", "decline_code", "look_failures", "look_error",
 )  # fmt: skip
 CAPTURE = ("provider", "account", "amount_minor", "currency", "fee_minor", "attempt__provider")
+ENTRY = ("transaction__cause_kind", "transaction__currency", "account", "amount_minor")
 NOT_TOLD = ("number", "token", "status_url", "pay_url", "order", "case", "cause")
 """What a fact tells that is another for each order and case; its cause names the look by its number."""
 
@@ -33,11 +34,7 @@ def end_of(shop: ProviderShop, *, first_decides: bool) -> dict[str, Any]:
         "dispositions": sorted(each.disposition for each in captures)
         if first_decides
         else [each.disposition for each in captures],
-        "ledger": sorted(
-            LedgerEntry.objects.values_list(
-                "transaction__cause_kind", "transaction__currency", "transaction__note", "account", "amount_minor"
-            )
-        ),
+        "ledger": sorted(LedgerEntry.objects.values_list(*ENTRY)),
         "outbox": sorted(_fact(shop, each, captures, whole=not first_decides) for each in OutboxEvent.objects.all()),
         "cases": sorted(Case.objects.values_list("kind", "subject_kind", "amount_minor"), key=str),
         "forbidden": shop.forbidden(),
