@@ -5,8 +5,9 @@ MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 BIN := .venv/bin
 N ?= 300
-# A test database and a set of processes for each core, up to four; the tests of one file stay together.
-SIDE_BY_SIDE := -n auto --maxprocesses 4 --dist loadfile
+# A test database and a set of processes for each core and one more, since many tests wait; up to four. The tests of one
+# file stay together.
+SIDE_BY_SIDE := -n $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1))) --maxprocesses 4 --dist loadfile
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help demo test check faults bench erp screenshots lock clean-data runtime development find-python \
@@ -40,6 +41,7 @@ test: development  ## set up and run the tests, those in the browser last
 
 faults: development  ## random histories with kills; N=10000 for the full run
 	FAULT_HISTORIES=$(N) $(BIN)/pytest -m faults
+	$(BIN)/pytest -m "slow and not faults" tests/faults
 
 bench: development  ## measure: webhook intake against a null view, latencies
 	$(BIN)/pytest -m bench -s

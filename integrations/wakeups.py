@@ -29,15 +29,16 @@ _ONE_WAITS = f"EXISTS (SELECT 1 FROM {OrmQ._meta.db_table} WHERE key = %s AND lo
 CLUSTERS = ("look", "deliver", "keep")
 
 
-def nudge(cluster: str) -> None:
+def nudge(cluster: str, *, one_waits: bool | None = None) -> None:
     """Wake `cluster` (`look`, `deliver` or `keep`) once the current transaction has committed; at once outside any.
 
     Nothing is queued while a nudge waits that no worker has taken: that one will see our rows as well. A nudge already
-    taken does not count, for its worker may have looked before our commit. Raises ValueError on an unknown cluster.
+    taken does not count, for its worker may have looked before our commit. `one_waits`: whether one does, where the
+    caller has asked already (`one_waits()`). Raises ValueError on an unknown cluster.
     """
     if cluster not in CLUSTERS:
         raise ValueError(f"No cluster {cluster!r}; there are {', '.join(CLUSTERS)}.")
-    transaction.on_commit(partial(_nudge_now, cluster), robust=True)
+    transaction.on_commit(partial(_nudge_now, cluster, one_waits), robust=True)
 
 
 def one_waits(cluster: str) -> tuple[str, list[str]]:
@@ -78,11 +79,11 @@ def broker_answers(cluster: str) -> bool:
     return True
 
 
-def _nudge_now(cluster: str) -> None:
+def _nudge_now(cluster: str, one_waits: bool | None) -> None:
     failpoint("nudge.before_queue")
     try:
         broker = _broker(cluster)
-        if not _is_waited_for(broker):
+        if not (_is_waited_for(broker) if one_waits is None else one_waits):
             async_task(settings.WAKEUP_TASKS[cluster], broker=broker, cluster=cluster)
     except Exception:
         log.warning("nudge_failed", cluster=cluster, exc_info=True)

@@ -85,8 +85,8 @@ def receive(
     if inserted is None:
         return False
     failpoint("inbox.after_commit")
-    if notification.relevant and not inserted.nudge_waits:
-        wakeups.nudge("look")
+    if notification.relevant:
+        wakeups.nudge("look", one_waits=inserted.nudge_waits)
     tell_of(notification, at=at)
     return True
 

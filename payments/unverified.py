@@ -68,8 +68,8 @@ def receive(claimed: Notification, *, headers: Mapping[str, str], body: bytes, a
         next_try_at=at,
     )
     inserted = inbox.insert(event)
-    if inserted is not None and not inserted.nudge_waits:
-        wakeups.nudge("look")
+    if inserted is not None:
+        wakeups.nudge("look", one_waits=inserted.nudge_waits)
     return inserted is not None
 
 

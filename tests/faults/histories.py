@@ -45,7 +45,7 @@ class Blow:
 
 @dataclass(frozen=True)
 class History:
-    """What happens. `returns`: the browser comes back to the shop after paying.
+    """What happens. `provider`: where it is paid. `returns`: the browser comes back to the shop after paying.
 
     `provider_fault`, `receiver_fault`: what SandboxControl.fault() and World.receiver_fails() take.
     """
@@ -58,6 +58,7 @@ class History:
     provider_fault: dict[str, Any] | None = None
     receiver_fault: dict[str, Any] | None = None
     blow: Blow | None = None
+    provider: str = "stripe"
 
 
 def play(world: World, history: History) -> list[str]:
@@ -71,6 +72,7 @@ def play(world: World, history: History) -> list[str]:
 
 def begin(world: World, history: History) -> None:
     """Set the stage: a sandbox without past, its faults, and the failpoint."""
+    world.provider = history.provider
     control = world.control
     world.disarm()
     control.reset()
@@ -91,7 +93,6 @@ def arm(world: World, kill: Kill) -> None:
 
 def go_on(world: World, history: History, visitor: Visitor, token: str) -> list[str]:
     """Play a history from the placed order on; return what is wrong once it is quiet."""
-    control = world.control
     page = visitor.open_page(token)
     _strike(world, history.blow, "opening")
     paid = visitor.pay(page, history.flow)
@@ -99,12 +100,19 @@ def go_on(world: World, history: History, visitor: Visitor, token: str) -> list[
     if history.returns:
         visitor.come_back(paid)
     _strike(world, history.blow, "returning")
-    order = oracle.order_of(world, visitor.email)
     if history.flow == "debit":
         page_id = world.value(
-            "SELECT page_id FROM payments_paymentattempt WHERE order_id = %s ORDER BY id DESC LIMIT 1", order["id"]
+            "SELECT page_id FROM payments_paymentattempt WHERE order_id = %s ORDER BY id DESC LIMIT 1",
+            oracle.order_of(world, visitor.email)["id"],
         )
-        control.settle(page_id)
+        world.control.settle(page_id)
+    return end(world, history, visitor, token)
+
+
+def end(world: World, history: History, visitor: Visitor, token: str) -> list[str]:
+    """Play a history's end, once it is paid at the provider; return what is wrong once it is quiet."""
+    control = world.control
+    order = oracle.order_of(world, visitor.email)
     if history.webhooks in ("held", "reordered"):  # an odd one out stays behind
         if history.webhooks == "held":
             wait_until_paid(world, order["id"])

@@ -108,18 +108,32 @@ def _money(world: World, order: dict[str, Any]) -> list[str]:
     )
     posted = sorted((entry["account"], entry["amount_minor"]) for entry in entries)
     total = order["total_minor"]
-    return found + unless(f"ledger: {posted}", posted == [("clearing:stripe", total), ("sales", -total)])
+    return found + unless(f"ledger: {posted}", posted == [(f"clearing:{world.provider}", total), ("sales", -total)])
 
 
 def _provider(world: World, order: dict[str, Any]) -> list[str]:
     """The provider took the money once, and each of our attempts opened one page at most."""
     attempts = world.rows("SELECT * FROM payments_paymentattempt WHERE order_id = %s", order["id"])
     references = {attempt["reference"] for attempt in attempts}
-    effects = [each for each in world.control.effects() if each.metadata.get("attempt") in references]
-    charged = [charge for each in effects for charge in each.charges if charge["status"] == "succeeded"]
-    taken = sum(each.captured_minor for each in effects)
-    found = unless(f"{len(charged)} charges at the provider", len(charged) == 1)
-    found += unless(f"{taken} taken, {order['total_minor']} owed", taken == order["total_minor"])
+    taken = world.played[world.provider].taken(references)
+    found = unless(f"{taken} taken, {order['total_minor']} owed", taken == [order["total_minor"]])
+    found += unless(f"attempts: {[attempt['state'] for attempt in attempts]}", _one_paid(attempts))
+    return found + _asked_once(world, order, references) + answers(world)
+
+
+def _asked_once(world: World, order: dict[str, Any], references: set[str]) -> list[str]:
+    """What must not be asked twice: a page under one key, a sale where the provider knows no keys."""
+    if world.provider == "stripe":
+        return _pages_opened(world, order)
+    sales = Counter(
+        request.params.get("orderid")
+        for request in world.control.requests(method="POST", path_prefix="/api/transact.php")
+        if request.params.get("orderid") in references
+    )
+    return unless(f"sales asked for: {sales}", set(sales.values()) <= {1})
+
+
+def _pages_opened(world: World, order: dict[str, Any]) -> list[str]:
     keys = {
         row["idempotency_key"]
         for row in world.rows(
@@ -134,9 +148,7 @@ def _provider(world: World, order: dict[str, Any]) -> list[str]:
         and not request.replayed
         and _took_effect(request)
     )
-    found += unless(f"pages opened: {opened}", set(opened.values()) <= {1})
-    found += unless(f"attempts: {[attempt['state'] for attempt in attempts]}", _one_paid(attempts))
-    return found + answers(world)
+    return unless(f"pages opened: {opened}", set(opened.values()) <= {1})
 
 
 def answers(world: World) -> list[str]:
@@ -163,8 +175,12 @@ def _one_paid(attempts: list[dict[str, Any]]) -> bool:
 def _receivers(world: World, order: dict[str, Any]) -> list[str]:
     """Each fact is there once, and was heard once."""
     facts = facts_of(world, order)
+    lost = world.value(
+        f"SELECT count(*) FROM payments_providercall WHERE error_category = 'not_found' AND {_OF_ORDER}", order["id"]
+    )
+    expected = Counter({**FACTS, "attempt.failed": lost})
     return [
-        *unless(f"facts: {facts}", Counter(row["fact"] for row in facts) == FACTS),
+        *unless(f"facts: {facts}", Counter(row["fact"] for row in facts) == expected),
         *heard_once(world, order, facts),
     ]
 
@@ -206,6 +222,12 @@ def _records(world: World, order: dict[str, Any]) -> list[str]:
     found = [f"forbidden: {move}" for move in moves if move["forbidden"]]
     paid = [move for move in moves if (move["subject_kind"], move["event"]) == ("order", "paid")]
     found += unless(f"moved to paid {len(paid)} times", len(paid) == 1)
+    tokens = world.rows(
+        f"SELECT id FROM payments_providercall WHERE {_OF_ORDER}"
+        " AND coalesce(request ->> 'token', '') || coalesce(request ->> 'proof', '') <> ''",
+        order["id"],
+    )
+    found += [f"call {call['id']} still holds what one can pay by" for call in tokens]
     cases = world.rows("SELECT kind, ours, theirs FROM payments_case WHERE order_id = %s", order["id"])
     return found + [f"a case: {case}" for case in cases]
 

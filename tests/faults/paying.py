@@ -12,8 +12,9 @@ from urllib.request import Request, urlopen
 from integrations.sandbox.browser import Page
 from tests.faults import oracle
 from tests.faults.histories import History, begin, go_on, grow_quiet, new_address
+from tests.faults.played import API_KEY
 from tests.faults.visitor import Visitor
-from tests.faults.world import API_KEY, World
+from tests.faults.world import World
 
 T = TypeVar("T")
 

@@ -5,6 +5,8 @@ Apart from settings.py, so that a test may read them without changing the settin
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 LOOK_SECONDS = 4
 TASK_SECONDS = 5
 LEASE_SECONDS = 6
@@ -18,6 +20,8 @@ IDLE_IN_TRANSACTION_SECONDS = 5
 LOCK_SECONDS = 3
 PROVIDER_SECONDS = 3
 """A provider that has not answered by then is not waited for."""
+A_PROVIDERS_LAG = timedelta(minutes=5)
+"""More than any provider's `lookup_settles_after_seconds`: so much passes at once where a test lets time pass."""
 
 assert LOOK_SECONDS < TASK_SECONDS < LEASE_SECONDS < QUEUE_RETRY_SECONDS
 assert DRAIN_SECONDS + DELIVERY_SEND_SECONDS < TASK_SECONDS

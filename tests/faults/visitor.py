@@ -87,11 +87,15 @@ class Visitor:
         """Return the answers of the shop that nobody should ever see: 5xx, but for 503."""
         return [step for step in self.browser.trail if step[2] >= 500 and step[2] != 503]
 
+    def let_time_pass(self, token: str) -> None:
+        """Wait as long as the shop wants."""
+        self.world.let_time_pass(self.world.value("SELECT id FROM orders_order WHERE token = %s", token))
+
     def _press(self, token: str) -> Page | None:
         page = self.browser.follow(self.browser.get(f"{self.world.shop}/pay/{token}/")).expect(200)
         forms = [form for form in page.forms if form.url.endswith(f"/pay/{token}/")]
         if not forms:  # we are told to wait until the shop has looked
-            self.world.let_time_pass(self.world.value("SELECT id FROM orders_order WHERE token = %s", token))
+            self.let_time_pass(token)
             return None
         pressed = self.browser.submit(forms[0])
         return self.browser.get(pressed.location) if pressed.location.startswith(self.world.sandbox) else None
