@@ -153,12 +153,19 @@ def _secret_button(request: HttpRequest, receiver: Destination) -> Button:
 
 @admin.register(Breaker)
 class BreakerAdmin(ReadOnlyAdmin[Breaker]):
-    """What is away or paused. A provider or receiver that never failed has no row."""
+    """What is away or paused, and pausing a provider. A provider or receiver that never failed has no row."""
 
     area = Area.MESSAGES
-    list_display = ("id", "name", "state", "since", "failures", "last_failure", "last_detail", "actor", "reason")
+    change_list_template = "admin/integrations/breaker/change_list.html"
+    list_display = ("id", "name", "state_word", "since", "failures", "last_failure", "last_detail", "actor", "reason")
     list_filter = ("state",)
     list_select_related = ("destination",)
+
+    def changelist_view(self, request: HttpRequest, extra_context: dict[str, Any] | None = None) -> Any:
+        return super().changelist_view(request, {"buttons": buttons(request, PROVIDER_ACTS, 0)})
+
+
+PROVIDER_ACTS = ("pause_provider", "resume_provider")
 
 
 def _how_it_stands(known: Breaker) -> str:

@@ -56,6 +56,16 @@ def test_a_delivery_says_what_can_be_done(receiver: Destination, now: datetime) 
     assert "Only a dead letter is replayed." in page.content.decode()
 
 
+def test_a_provider_is_paused_from_the_list_of_breakers_though_it_never_failed() -> None:
+    url = reverse("admin:integrations_breaker_changelist")
+    page = signed_in(Role.INTEGRATIONS).get(url).content.decode()
+    for act in ("pause_provider", "resume_provider"):
+        assert f'href="{reverse("backoffice:act", args=[act, 0])}"' in page
+    page = signed_in(Role.SUPPORT).get(url).content.decode()
+    assert "Pause a provider" in page
+    assert "act/pause_provider" not in page
+
+
 def test_a_secret_is_made_shown_once_and_staged(receiver: Destination, now: datetime) -> None:
     client = signed_in(Role.INTEGRATIONS)
     url = reverse("backoffice:stage_receiver_secret", args=[receiver.pk])

@@ -38,6 +38,8 @@ class WholeShop:
         self.url = running.addresses.shop
         self.provider_url = running.addresses.sandboxes["stripe"]
         self.provider = SandboxControl(self.provider_url)
+        self.sandboxes = running.addresses.sandboxes
+        """Where each provider's stand-in answers, by provider."""
         self.staff_cookies: dict[str, list[SetCookieParam]] = {}
         """Of sessions of staff that stand open, by name (tests/browser/staff_sign_in.py)."""
 

@@ -100,14 +100,51 @@ def test_other_settings_count_from_the_start(how: str) -> None:
     assert "usage: manage.py lintmigrations" in manage("lintmigrations", "--help", *how.split()).stdout
 
 
+OTHERS: dict[str, dict[str, str | None]] = {
+    "paypal": {
+        "PAYMENTS_PROVIDERS": "paypal",
+        "PAYPAL_CLIENT_ID": "client-id-1",
+        "PAYPAL_CLIENT_SECRET": "client-secret-1",
+        "PAYPAL_WEBHOOK_ID": "4WH12345678901234",
+    },
+    "square": {
+        "PAYMENTS_PROVIDERS": "square",
+        "SQUARE_ACCESS_TOKEN": "EAAA" + "x" * 30,
+        "SQUARE_LOCATION_ID": "L1",
+        "SQUARE_APPLICATION_ID": "sq0idp-abc",
+        "SQUARE_WEBHOOK_SIGNATURE_KEYS": "k" * 20,
+        "SQUARE_WEBHOOK_URL": "https://shop.example/webhooks/square/",
+        "SQUARE_CURRENCY": "EUR",
+    },
+    "nmi": {
+        "PAYMENTS_PROVIDERS": "nmi",
+        "NMI_SECURITY_KEY": "a" * 32,
+        "NMI_TOKENIZATION_KEY": "b" * 32,
+        "NMI_WEBHOOK_SIGNING_KEYS": "c" * 32,
+        "NMI_MERCHANT_ID": "100001",
+    },
+}
+"""The other providers as production offers them, each alone."""
+
+
+@pytest.mark.parametrize("provider", OTHERS)
+def test_each_other_provider_may_be_the_only_one(provider: str) -> None:
+    alone = {"STRIPE_API_KEY": None, "STRIPE_WEBHOOK_SECRETS": None}
+    done = manage("check", "--deploy", "--fail-level", "WARNING", **alone, **OTHERS[provider])
+    assert done.returncode == 0, done.stderr
+
+
 @pytest.mark.parametrize(
     "changes",
     [
         {"STRIPE_API_KEY": "sk_" + "test_" + "0" * 24},
         {"STRIPE_API_BASE": "http://127.0.0.1:8001"},
         {"ENVIRONMENT": "staging"},
+        {**OTHERS["paypal"], "PAYPAL_API_BASE": "https://api-m.sandbox.paypal.com"},
+        {**OTHERS["square"], "SQUARE_APPLICATION_ID": "sandbox-sq0idb-abc"},
+        {**OTHERS["nmi"], "NMI_API_BASE": "https://sandbox.nmi.com"},
     ],
-    ids=["test key in production", "other host in production", "live key in staging"],
+    ids=["test key in production", "other host in production", "live key in staging", "paypal", "square", "nmi"],
 )
 def test_the_live_guard_refuses_to_start(changes: dict[str, str | None]) -> None:
     done = manage("migrate", **changes)

@@ -77,8 +77,16 @@ STATES: dict[str, OrderView] = {
     "unreachable": order(attempt(unreachable=True)),
 }
 
-"""The two pages with the form to pay, which are states of the table as well."""
+STRIPE, PAYPAL, SQUARE = "Card or bank (Stripe)", "PayPal", "Card (Square)"
+
 FORMS: dict[str, OrderView] = {
     "pay": order(paying=True),
+    "pay_four": order(paying=True, provider_count=4),
+    "pay_one_away": order(paying=True, provider_count=3, ways_away=(STRIPE,)),
+    "pay_one_left": order(paying=True, provider_count=1, ways_away=(STRIPE, PAYPAL, SQUARE)),
+    "pay_all_away": order(paying=True, provider_count=0, ways_away=(STRIPE,)),
+    "pay_no_currency": order(paying=True, provider_count=0),
     "choose": order(attempt(), paying=True, choosing=True),
+    "choose_one_away": order(attempt(), paying=True, choosing=True, ways_away=(STRIPE,)),
 }
+"""The pages with the form to pay, which are states of the table as well: with four ways, and with some away."""
