@@ -26,8 +26,14 @@ SECRETS = ("token", "proof")
 
 def key_is_forgotten(call: ProviderCall, *, at: datetime) -> bool:
     """Say whether a request under its key could do the thing twice by the time it arrives: a 24th of the key's lifetime
-    before its end, since clocks differ and are set back."""
+    before its end, since clocks differ and are set back.
+
+    Where the provider knows no keys, an opening is asked again all the same: nobody was sent to what the first one
+    opened, and left undone it would hold up the order, whose live attempt it belongs to.
+    """
     lifetime = _key_lifetime(call)
+    if call.kind == Kind.OPENS_PAGE and not lifetime:
+        return False
     return call.first_sent_at is not None and at >= call.first_sent_at + lifetime - lifetime / 24
 
 

@@ -113,7 +113,9 @@ def test_the_shop_dies_under_the_webhook(world_of_others: World, provider: str, 
     *everywhere("look", *MONEY_FOUND, "outbox.after_insert", providers=("paypal", "square")),
 )
 def test_the_worker_dies_over_an_event(world_of_others: World, provider: str, failpoint: str) -> None:
-    assert_survived(world_of_others, of(provider, Kill("look", failpoint), returns=False))
+    """NMI's comes late: the look of the payment by token would use it otherwise."""
+    webhooks = "held" if provider == "nmi" else "normal"
+    assert_survived(world_of_others, of(provider, Kill("look", failpoint), webhooks=webhooks, returns=False))
 
 
 @each(*everywhere("sweeping", "attempt.claimed", providers=("paypal", "square")))

@@ -109,6 +109,23 @@ def test_the_shop_dies_while_a_token_is_paid_with(world: World, deaths: Deaths, 
     assert sent <= (2 if keys else len(world.attempts)), "without keys each attempt sends once at most"
 
 
+@pytest.mark.parametrize("keys", [True, False], ids=["with-keys", "without-keys"])
+@pytest.mark.parametrize("failpoint", ["attempt.committed", *SENDING, "page.handed_out"])
+def test_the_shop_dies_while_a_payment_by_token_begins(
+    world: World, deaths: Deaths, failpoint: str, keys: bool
+) -> None:
+    """Nobody was sent to what the first request opened: it is asked again, keys or not, and the order can be paid."""
+    changes = without_keys(**({"key_lifetime_seconds": 86_400} if keys else {}))
+    world.provider.capabilities = replace(world.provider.capabilities, **changes)
+    deaths.under(world.press_pay, at=failpoint)
+    world.wait(minutes=1)
+    assert world.press_pay().redirect_url
+    pay(world)
+    let_it_end(world)
+    assert_paid_once(world)
+    assert len(world.attempts) == 1
+
+
 @pytest.mark.parametrize("failpoint", [*SENDING, "look.before_fetch", "settle.before_commit"])
 def test_a_worker_dies_while_it_captures(world: World, deaths: Deaths, failpoint: str) -> None:
     world.provider.capabilities = replace(world.provider.capabilities, moved_by_us=frozenset({Presentation.HOSTED}))
