@@ -70,7 +70,7 @@ def test_the_workers_are_woken_after_the_commit(
     now: datetime, monkeypatch: pytest.MonkeyPatch, django_capture_on_commit_callbacks: Any
 ) -> None:
     woken: list[str] = []
-    monkeypatch.setattr(wakeups, "_nudge_now", woken.append)
+    monkeypatch.setattr(wakeups, "_nudge_now", lambda cluster, _: woken.append(cluster))
     with django_capture_on_commit_callbacks(execute=True):
         tell(now=now)
         assert woken == []
