@@ -11,13 +11,11 @@ from urllib.parse import urlsplit
 
 from integrations.contract import Mode, Unavailable
 from integrations.providers.paypal.money import from_paypal
+from integrations.providers.told_texts import UNSTORABLE, WEB_ADDRESS
 
 Answer = Mapping[str, Any]
 
-_ADDRESS = re.compile(r"(?:https://|http://(?:127\.0\.0\.1|localhost|\[::1\])[:/])[\x21-\x7e]+")
 _CURRENCY = re.compile(r"[A-Z]{3}")
-# What PostgreSQL stores in no text: one field that holds it would undo the whole settlement, at every look.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 
 def parsed(text: str) -> dict[str, Any]:
@@ -39,7 +37,7 @@ def unreadable(key: str) -> Unavailable:
 def text(data: Answer, key: str) -> str:
     """Return a non-empty string. Raises Unavailable."""
     value = data.get(key)
-    if not isinstance(value, str) or not value or _UNSTORABLE.search(value):
+    if not isinstance(value, str) or not value or UNSTORABLE.search(value):
         raise unreadable(key)
     return value
 
@@ -103,7 +101,7 @@ def link(data: Answer, *rels: str) -> str:
     for each in items(data, "links"):
         if each.get("rel") in rels:
             address = text(each, "href")
-            if not _ADDRESS.fullmatch(address):
+            if not WEB_ADDRESS.fullmatch(address):
                 raise unreadable("links")
             return address
     return ""

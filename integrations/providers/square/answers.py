@@ -2,17 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from integrations.contract import Unavailable
-
-# As in every adapter: a shopper's browser is sent there.
-_ADDRESS = re.compile(r"(?:https://|http://(?:127\.0\.0\.1|localhost|\[::1\])[:/])[\x21-\x7e]+")
-# What PostgreSQL stores in no text: one field that holds it would undo the whole settlement, at every look.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
+from integrations.providers.told_texts import UNSTORABLE, WEB_ADDRESS
 
 Answer = Mapping[str, Any]
 
@@ -25,7 +20,7 @@ def unreadable(data: Answer, key: str) -> Unavailable:
 def text(data: Answer, key: str) -> str:
     """Return a non-empty string. Raises Unavailable."""
     value = data.get(key)
-    if not isinstance(value, str) or not value or _UNSTORABLE.search(value):
+    if not isinstance(value, str) or not value or UNSTORABLE.search(value):
         raise unreadable(data, key)
     return value
 
@@ -38,7 +33,7 @@ def text_or_empty(data: Answer, key: str) -> str:
 def web_address(data: Answer, key: str) -> str:
     """Return an https:// address (http:// of a stand-in on this machine). Raises Unavailable for anything else."""
     address = text(data, key)
-    if not _ADDRESS.fullmatch(address):
+    if not WEB_ADDRESS.fullmatch(address):
         raise unreadable(data, key)
     return address
 

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Any
 
 from integrations.contract import Mode, Unavailable
+from integrations.providers.told_texts import UNSTORABLE, WEB_ADDRESS
 
 # 9999-12-31T23:59:59Z, the last second datetime can hold.
 _LAST_SECOND = 253_402_300_799
 
-_ADDRESS = re.compile(r"(?:https://|http://(?:127\.0\.0\.1|localhost|\[::1\])[:/])[\x21-\x7e]+")
-
-# What PostgreSQL stores in no text: one field that holds it would undo the whole settlement, at every look.
-_UNSTORABLE = re.compile("[\x00\ud800-\udfff]")
 
 Answer = Mapping[str, Any]
 
@@ -29,7 +25,7 @@ def unreadable(data: Answer, key: str) -> Unavailable:
 def text(data: Answer, key: str) -> str:
     """Return a non-empty string. Raises Unavailable."""
     value = data.get(key)
-    if not isinstance(value, str) or not value or _UNSTORABLE.search(value):
+    if not isinstance(value, str) or not value or UNSTORABLE.search(value):
         raise unreadable(data, key)
     return value
 
@@ -45,7 +41,7 @@ def web_address(data: Answer, key: str) -> str:
     A shopper's browser is sent there. Raises Unavailable for anything else: another scheme, spaces, line breaks.
     """
     address = text_or_empty(data, key)
-    if address and not _ADDRESS.fullmatch(address):
+    if address and not WEB_ADDRESS.fullmatch(address):
         raise unreadable(data, key)
     return address
 
@@ -99,4 +95,4 @@ def metadata(data: Answer, key: str) -> str:
     """Return one value of the object's metadata, empty where there is none."""
     values = data.get("metadata")
     value = values.get(key) if isinstance(values, dict) else None
-    return value if isinstance(value, str) and not _UNSTORABLE.search(value) else ""
+    return value if isinstance(value, str) and not UNSTORABLE.search(value) else ""
