@@ -156,7 +156,8 @@ class Receiver:
     def types(self) -> list[str]:
         """Event types in order of arrival."""
         with self._lock:
-            return [str(received.event["type"]) for received in self.received]
+            events = [received.event for received in self.received]
+        return [str(event.get("type") or event.get("event_type")) for event in events]
 
     def wait_for(self, condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
         """Waits until the condition holds. Raises TimeoutError with what has come so far."""

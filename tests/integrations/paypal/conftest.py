@@ -47,6 +47,7 @@ def control(paypal_process: SandboxProcess, settings: LazySettings) -> PayPalCon
     }
     control = PayPalControl(paypal_process.url)
     control.reset()
+    control.set_webhook(url="")  # else what an earlier test queued may be sent to this one's receiver
     control.hold_refunds(pending=False)
     return control
 
