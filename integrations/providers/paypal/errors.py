@@ -22,7 +22,8 @@ from integrations.contract import (
     Unavailable,
     UnknownObject,
 )
-from integrations.providers.paypal.answers import Answer, inner, text_or_empty
+from integrations.providers.answer_reading import Answer
+from integrations.providers.paypal.answers import answers
 
 # https://developer.paypal.com/docs/api/orders/v2/#definition-processor_response
 _DECLINES: dict[DeclineReason, str] = {
@@ -79,7 +80,7 @@ _MAX_RETRY_AFTER_SECONDS = 3600
 
 def decline_of(capture: Answer) -> Decline:
     """Return the normalised refusal of a capture that was declined or failed."""
-    code = text_or_empty(inner(capture, "processor_response"), "response_code")
+    code = answers.text_or_empty(answers.inner(capture, "processor_response"), "response_code")
     return Decline(reason=_REASON_OF.get(code, DeclineReason.UNKNOWN), provider_code=code)
 
 
