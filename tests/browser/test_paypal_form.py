@@ -7,24 +7,18 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
-from playwright.sync_api import Page, Route, expect
+from playwright.sync_api import expect
 
 from integrations.sandbox.paypal.control import PayPalControl
 from orders.models import Order
-from orders.seed import seed
-from payments import working
 from payments.models import PaymentAttempt
 from tests.browser.conftest import Visitor
+from tests.browser.forms import LOOKS, expect_paid, open_shop, page_without, press_pay, use_hosted_page, workers_work
 from tests.browser.looks import check_looks, take_picture
 from tests.integrations.paypal.conftest import CLIENT_ID, CLIENT_SECRET, WEBHOOK_ID
 from tests.sandbox.process import SandboxProcess
 
 pytestmark = [pytest.mark.django_db(transaction=True)]
-
-LOOKS = [
-    pytest.param({"color_scheme": "light", "viewport": {"width": 1280, "height": 900}}, id="light-1280"),
-    pytest.param({"color_scheme": "dark", "viewport": {"width": 390, "height": 844}}, id="dark-390"),
-]
 
 
 @pytest.fixture(scope="module")
@@ -37,38 +31,21 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess
 @pytest.fixture
 def shop(transactional_db: None, live_server: Any, settings: Any, gateway: SandboxProcess) -> str:
     """The shop with PayPal as its one provider, on a page of ours; returns its address."""
-    settings.PAYMENTS_PROVIDERS = ("paypal",)
-    settings.PAYMENTS_PRESENTATION = {"paypal": "embedded"}
-    settings.PUBLIC_BASE_URL = live_server.url
-    settings.PAYPAL_CLIENT_ID, settings.PAYPAL_CLIENT_SECRET = CLIENT_ID, CLIENT_SECRET
-    settings.PAYPAL_WEBHOOK_ID, settings.PAYPAL_API_BASE = WEBHOOK_ID, gateway.url
-    settings.PAYPAL_WEBHOOK_ROOTS = str(gateway.state_dir / "paypal-root.pem")
-    seed()
-    return str(live_server.url)
+    return open_shop(
+        settings,
+        live_server.url,
+        provider="paypal",
+        PAYPAL_CLIENT_ID=CLIENT_ID,
+        PAYPAL_CLIENT_SECRET=CLIENT_SECRET,
+        PAYPAL_WEBHOOK_ID=WEBHOOK_ID,
+        PAYPAL_API_BASE=gateway.url,
+        PAYPAL_WEBHOOK_ROOTS=str(gateway.state_dir / "paypal-root.pem"),
+    )
 
 
 @pytest.fixture
 def control(gateway: SandboxProcess) -> PayPalControl:
     return PayPalControl(gateway.url)
-
-
-def press_pay(page: Page, shop: str) -> None:
-    page.goto(f"{shop}/")
-    page.get_by_role("button", name="Add to basket (Stoneware mug)").click()
-    page.get_by_role("link", name="Go to checkout").click()
-    page.get_by_label("E-mail address").fill("ann@example.com")
-    page.get_by_role("button", name="Place the order and pay").click()
-    page.get_by_role("button", name="Pay", exact=False).click()
-
-
-def workers_work() -> None:
-    """Do what the look cluster would: send our capture, and look at what it came to."""
-    for _ in range(20):
-        jobs = working._look_jobs(timezone.now)
-        if not jobs:
-            return
-        for job in jobs:
-            job()
 
 
 @pytest.mark.parametrize("look", LOOKS)
@@ -96,7 +73,7 @@ def test_the_payer_leaves_comes_back_approves_and_we_capture(
 
     workers_work()
     page.reload()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Paid. Order")
+    expect_paid(page)
     assert Order.objects.get().state == "paid"
     [effect] = [each for each in control.effects() if each.session == order_id]
     assert effect.captured_minor == Order.objects.get().total_minor
@@ -137,10 +114,7 @@ def test_a_declined_capture_is_told_and_another_approval_pays(
 
 
 def test_paypals_own_page(visitor: Visitor, shop: str, settings: Any, gateway: SandboxProcess) -> None:
-    settings.PAYMENTS_PRESENTATION = {}
-    policy = settings.CONTENT_SECURITY_POLICY["DIRECTIVES"]
-    allowed = {**policy, "form-action": [*policy["form-action"], gateway.url]}
-    settings.CONTENT_SECURITY_POLICY = {"DIRECTIVES": allowed}
+    use_hosted_page(settings, gateway.url)
     page = visitor(viewport={"width": 390, "height": 844})
     press_pay(page, shop)
     page.wait_for_url(f"{gateway.url}/checkoutnow?token=*")
@@ -152,15 +126,6 @@ def test_paypals_own_page(visitor: Visitor, shop: str, settings: Any, gateway: S
 
 
 def test_a_script_that_does_not_load_is_told(chromium: Any, shop: str) -> None:
-    context = chromium.new_context(locale="en-US")
-    context.route("**/web-sdk/**", _away)
-    page = context.new_page()
-    try:
+    with page_without(chromium, "**/web-sdk/**") as page:
         press_pay(page, shop)
         expect(page.get_by_role("alert")).to_contain_text("could not be loaded. Nothing was paid.")
-    finally:
-        context.close()
-
-
-def _away(route: Route) -> None:
-    route.abort()

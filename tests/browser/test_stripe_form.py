@@ -9,9 +9,9 @@ import pytest
 from playwright.sync_api import FrameLocator, Page, expect
 
 from orders.models import Order
-from orders.seed import seed
 from payments.models import PaymentAttempt
 from tests.browser.conftest import Visitor
+from tests.browser.forms import expect_paid, open_shop, press_pay
 from tests.browser.looks import check_looks
 from tests.sandbox.process import API_KEY, WEBHOOK_SECRET, SandboxProcess
 
@@ -30,24 +30,20 @@ def stripe(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SandboxProcess]
 @pytest.fixture
 def shop(transactional_db: None, live_server: Any, settings: Any, stripe: SandboxProcess) -> str:
     """The shop with Stripe in its frame as its one way to pay; returns its address."""
-    settings.PAYMENTS_PROVIDERS = ("stripe",)
-    settings.PAYMENTS_PRESENTATION = {"stripe": "embedded"}
-    settings.PUBLIC_BASE_URL = live_server.url
-    settings.STRIPE_API_KEY, settings.STRIPE_PUBLISHABLE_KEY = API_KEY, "pk_test_sandbox"
-    settings.STRIPE_WEBHOOK_SECRETS = (WEBHOOK_SECRET,)
-    settings.STRIPE_API_BASE = stripe.url
-    seed()
-    return str(live_server.url)
+    return open_shop(
+        settings,
+        live_server.url,
+        provider="stripe",
+        STRIPE_API_KEY=API_KEY,
+        STRIPE_PUBLISHABLE_KEY="pk_test_sandbox",
+        STRIPE_WEBHOOK_SECRETS=(WEBHOOK_SECRET,),
+        STRIPE_API_BASE=stripe.url,
+    )
 
 
 def go_to_form(page: Page, shop: str) -> FrameLocator:
     """Place an order, press *Pay*, and return the frame."""
-    page.goto(f"{shop}/")
-    page.get_by_role("button", name="Add to basket (Stoneware mug)").click()
-    page.get_by_role("link", name="Go to checkout").click()
-    page.get_by_label("E-mail address").fill("ann@example.com")
-    page.get_by_role("button", name="Place the order and pay").click()
-    page.get_by_role("button", name="Pay", exact=False).click()
+    press_pay(page, shop)
     page.wait_for_url("**/stripe/")
     return page.frame_locator("iframe[title='Secure payment form']")
 
@@ -70,7 +66,7 @@ def test_declined_in_the_frame_and_then_paid_there(width: int, visitor: Visitor,
     expect(frame.get_by_role("alert")).to_contain_text("insufficient funds")
     assert page.url.endswith("/stripe/"), "the shop's own page stays"
     pay(frame)
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Paid. Order")
+    expect_paid(page)
     assert Order.objects.get().state == "paid"
     assert [attempt.presentation for attempt in PaymentAttempt.objects.all()] == ["embedded"]
 
@@ -80,7 +76,7 @@ def test_the_banks_challenge_happens_in_the_frame_too(visitor: Visitor, shop: st
     frame = go_to_form(page, shop)
     pay(frame, CHALLENGED_CARD)
     frame.get_by_role("button", name="Complete authentication").click()
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Paid. Order")
+    expect_paid(page)
 
 
 def test_whoever_comes_back_finds_the_same_form(visitor: Visitor, shop: str) -> None:
@@ -89,5 +85,5 @@ def test_whoever_comes_back_finds_the_same_form(visitor: Visitor, shop: str) -> 
     order = Order.objects.get()
     page.goto(f"{shop}/pay/{order.token}/stripe/")
     pay(page.frame_locator("iframe[title='Secure payment form']"))
-    expect(page.get_by_role("heading", level=1)).to_contain_text("Paid. Order")
+    expect_paid(page)
     assert PaymentAttempt.objects.count() == 1
