@@ -28,7 +28,8 @@ from integrations.contract import (
     StartRequest,
 )
 from integrations.contract.not_offered import WithoutBalanceList, WithoutPayouts, WithoutTokens
-from integrations.providers.paypal import answers, disputes, form, listing, notifications, orders, refunds, snapshots
+from integrations.providers.paypal import disputes, form, listing, notifications, orders, refunds, snapshots
+from integrations.providers.paypal.answers import answers
 from integrations.providers.paypal.certificates import rule_for
 from integrations.providers.paypal.client import Client
 from integrations.providers.paypal.credentials import check_credentials, mode_of

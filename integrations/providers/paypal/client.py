@@ -27,7 +27,8 @@ from integrations.contract import ConfigurationError, InvalidRequest, ProviderEr
 from integrations.guard import note_request
 from integrations.http import OutboundFailed, OutboundRefused, OutboundTimeout, TransactionOpen
 from integrations.http_session import GuardedSession
-from integrations.providers.paypal import answers, errors
+from integrations.providers.paypal import errors
+from integrations.providers.paypal.answers import answers, parsed
 from integrations.providers.paypal.credentials import is_loopback
 from integrations.providers.paypal.tokens import SharedToken, Token
 
@@ -234,7 +235,7 @@ def _read(status: int, text: str, headers: Mapping[str, str], *, empty: bool = F
         raise errors.from_status(status, _body(text), headers)
     lower = {name.lower(): value for name, value in headers.items()}
     note_request(errors.word(lower.get("paypal-debug-id", "")))
-    return {} if empty else answers.parsed(text)
+    return {} if empty else parsed(text)
 
 
 def _translated(send: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from integrations.contract import (
     InvalidRequest,
     MovementKind,
 )
-from integrations.providers.paypal import answers
-from integrations.providers.paypal.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.paypal.answers import answers
 from integrations.providers.paypal.client import Client, checked
 
 PATH = "/v1/customer/disputes"
@@ -89,7 +89,7 @@ def snapshot(dispute: Answer) -> DisputeSnapshot:
     amount_minor, currency = answers.money(dispute, "dispute_amount")
     disputed = answers.items(dispute, "disputed_transactions")
     if not disputed:
-        raise answers.unreadable("disputed_transactions")
+        raise answers.unreadable(dispute, "disputed_transactions")
     told = answers.text(dispute, "status")
     return DisputeSnapshot(
         dispute_id=answers.text(dispute, "dispute_id"),
@@ -110,11 +110,11 @@ def _status(dispute: Answer, told: str) -> str:
     if told == "RESOLVED":
         code = answers.text_or_empty(answers.inner(dispute, "dispute_outcome"), "outcome_code")
         if code and code not in _OUTCOME and code != "NONE":
-            raise answers.unreadable("dispute_outcome")
+            raise answers.unreadable(dispute, "dispute_outcome")
         ended = _OUTCOME.get(code) or _by_money(dispute)
         return "closed" if inquiry and ended == "won" else ended
     if told not in _STATUS:
-        raise answers.unreadable("status")
+        raise answers.unreadable(dispute, "status")
     return "inquiry" if inquiry else _STATUS[told]
 
 
@@ -139,7 +139,7 @@ def _movements(dispute: Answer) -> tuple[DisputeMovement, ...]:
         amount_minor, currency = answers.money(each, "amount")
         direction = answers.text(each, "type")
         if direction not in ("DEBIT", "CREDIT"):
-            raise answers.unreadable("money_movements")
+            raise answers.unreadable(dispute, "money_movements")
         kind = MovementKind.WITHDRAWN if direction == "DEBIT" else MovementKind.REINSTATED
         moved.append(
             DisputeMovement(

@@ -22,7 +22,9 @@ from integrations.contract import (
     Unavailable,
     UnknownObject,
 )
-from integrations.providers.paypal.answers import Answer, inner, text_or_empty
+from integrations.providers.answer_reading import Answer
+from integrations.providers.paypal.answers import answers
+from integrations.providers.refusal_words import retry_after_seconds, sentence
 
 # https://developer.paypal.com/docs/api/orders/v2/#definition-processor_response
 _DECLINES: dict[DeclineReason, str] = {
@@ -74,12 +76,11 @@ _OTHER_REQUEST = frozenset({"DUPLICATE_REQUEST_ID"})
 _MISSING = frozenset({"INVALID_RESOURCE_ID", "RESOURCE_NOT_FOUND"})
 
 _WORD = re.compile(r"[A-Za-z0-9_./@='\[\]-]{1,100}")
-_MAX_RETRY_AFTER_SECONDS = 3600
 
 
 def decline_of(capture: Answer) -> Decline:
     """Return the normalised refusal of a capture that was declined or failed."""
-    code = text_or_empty(inner(capture, "processor_response"), "response_code")
+    code = answers.text_or_empty(answers.inner(capture, "processor_response"), "response_code")
     return Decline(reason=_REASON_OF.get(code, DeclineReason.UNKNOWN), provider_code=code)
 
 
@@ -96,13 +97,13 @@ def from_status(status: int, body: Mapping[str, Any], headers: Mapping[str, str]
         "request_id": word(body.get("debug_id")) or word(lower.get("paypal-debug-id")),
     }
     if status == 429:
-        retry = _retry_after(lower.get("retry-after", ""))
-        return RateLimited(_sentence("PayPal asks for fewer requests", details), **details, retry_after_seconds=retry)
+        retry = retry_after_seconds(lower.get("retry-after", ""))
+        return RateLimited(sentence("PayPal asks for fewer requests", details), **details, retry_after_seconds=retry)
     if status in (401, 403):
-        return ConfigurationError(_sentence("PayPal refuses our credentials or rights", details), **details)
+        return ConfigurationError(sentence("PayPal refuses our credentials or rights", details), **details)
     if 400 <= status < 500:
         return _refused(status, issue, field, details)
-    return Unavailable(_sentence("PayPal gave no answer that can be believed", details), **details)
+    return Unavailable(sentence("PayPal gave no answer that can be believed", details), **details)
 
 
 def _refused(status: int, issue: str, field: str, details: dict[str, Any]) -> ProviderError:
@@ -114,11 +115,11 @@ def _refused(status: int, issue: str, field: str, details: dict[str, Any]) -> Pr
         decline = Decline(reason=_DECLINED_ISSUES[issue], provider_code=issue)
         return Declined(f"declined: {issue}", decline=decline, **details)
     if issue in _ACCOUNT_ISSUES:
-        return ConfigurationError(_sentence("PayPal refuses our account", details), **details)
+        return ConfigurationError(sentence("PayPal refuses our account", details), **details)
     if status == 404 or issue in _MISSING:
-        return UnknownObject(_sentence("PayPal knows no such object under our account", details), **details)
+        return UnknownObject(sentence("PayPal knows no such object under our account", details), **details)
     where = f" at {field}" if field else ""
-    return InvalidRequest(_sentence(f"PayPal refuses the request{where}", details), **details)
+    return InvalidRequest(sentence(f"PayPal refuses the request{where}", details), **details)
 
 
 def _issue(body: Mapping[str, Any]) -> tuple[str, str]:
@@ -127,17 +128,6 @@ def _issue(body: Mapping[str, Any]) -> tuple[str, str]:
     if not isinstance(first, dict):
         return "", ""
     return word(first.get("issue")), word(first.get("field"))
-
-
-def _sentence(text: str, details: Mapping[str, Any]) -> str:
-    shown = [str(details[name]) for name in ("code", "http_status", "request_id") if details[name]]
-    return f"{text} ({', '.join(shown)})" if shown else text
-
-
-def _retry_after(value: str) -> int | None:
-    if not (value.isascii() and value.isdigit() and len(value) < 10):
-        return None
-    return min(int(value), _MAX_RETRY_AFTER_SECONDS)
 
 
 def word(value: object) -> str:

@@ -22,8 +22,9 @@ from integrations.contract import (
     Page,
     ProviderIds,
 )
-from integrations.providers.paypal import answers, notifications, snapshots
-from integrations.providers.paypal.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.paypal import notifications, snapshots
+from integrations.providers.paypal.answers import answers, mode_of
 from integrations.providers.paypal.client import Client
 from integrations.providers.paypal.errors import word
 
@@ -76,7 +77,7 @@ def find_capture(client: Client, capture_id: str, *, account: str, ours: Mode) -
         reference=answers.text_or_empty(told, "custom_id"),
         ids=ProviderIds(page_id=order_id),
         account=account,
-        mode=answers.mode_of(told, ours=ours),
+        mode=mode_of(told, ours=ours),
         status=_found_status(status),
         amount_minor=amount_minor,
         currency=currency,
@@ -155,7 +156,7 @@ def _capture(info: Answer, *, account: str, ours: Mode) -> ListedCapture:
     amount_minor, currency = answers.money(info, "transaction_amount")
     status = answers.text(info, "transaction_status")
     if status not in _CAPTURE_STATUS:
-        raise answers.unreadable("transaction_status")
+        raise answers.unreadable(info, "transaction_status")
     fee_minor = None
     if info.get("fee_amount") is not None:
         fee, fee_currency = answers.money(info, "fee_amount")

@@ -26,7 +26,8 @@ from integrations.contract import (
     ProviderIds,
     Unavailable,
 )
-from integrations.providers.paypal import answers, certificates, snapshots
+from integrations.providers.paypal import certificates, snapshots
+from integrations.providers.paypal.answers import mode_of
 from integrations.providers.paypal.certificates import NotProved, Rule
 
 PAST_SECONDS = 4 * 86_400
@@ -226,7 +227,7 @@ def read(event: Mapping[str, Any], *, ours: Mode) -> Notification:
 
 def _mode(event: Mapping[str, Any], resource: Mapping[str, Any], *, ours: Mode) -> Mode:
     """Return the mode the links tell; where the event and its resource disagree, the one that is not ours."""
-    told = {answers.mode_of(each, ours=ours) for each in (event, resource)}
+    told = {mode_of(each, ours=ours) for each in (event, resource)}
     return next(iter(told - {ours}), ours)
 
 

@@ -10,8 +10,9 @@ from typing import Any
 import structlog
 
 from integrations.contract import CaptureRequest, InvalidRequest, Mode, Presentation, ProviderIds, Started, StartRequest
-from integrations.providers.paypal import answers, snapshots
-from integrations.providers.paypal.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.paypal import snapshots
+from integrations.providers.paypal.answers import answers, mode_of
 from integrations.providers.paypal.client import Client
 from integrations.providers.paypal.money import to_paypal
 from integrations.providers.paypal.snapshots import CLOSED, UNIT
@@ -36,11 +37,11 @@ def start(client: Client, request: StartRequest, *, ours: Mode, idempotency_key:
     hosted = request.presentation is Presentation.HOSTED
     page = answers.link(order, "payer-action", "approve")
     if hosted and not page:
-        raise answers.unreadable("links")
+        raise answers.unreadable(order, "links")
     return Started(
         ids=ProviderIds(page_id=answers.text(order, "id")),
         account=snapshots.account_of(order) or account(client),
-        mode=answers.mode_of(order, ours=ours),
+        mode=mode_of(order, ours=ours),
         redirect_url=page if hosted else "",
         expires_at=None,
         raw={"order": order},

@@ -17,8 +17,9 @@ from integrations.contract import (
     RefundSnapshot,
     TrySnapshot,
 )
-from integrations.providers.paypal import answers, disputes
-from integrations.providers.paypal.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.paypal import disputes
+from integrations.providers.paypal.answers import answers, mode_of
 from integrations.providers.paypal.errors import decline_of
 
 UNIT = "default"
@@ -55,7 +56,7 @@ def snapshot(order: Answer, *, disputed: Sequence[Answer], account: str, ours: M
     return PaymentSnapshot(
         provider="paypal",
         account=account,
-        mode=answers.mode_of(order, ours=ours),
+        mode=mode_of(order, ours=ours),
         reference=reference,
         ids=ProviderIds(page_id=answers.text(order, "id")),
         status=status,
@@ -78,7 +79,7 @@ def unit_of(order: Answer) -> Answer:
     """Return our one purchase unit. Raises Unavailable where there is another number of them."""
     units = answers.items(order, "purchase_units")
     if len(units) != 1:
-        raise answers.unreadable("purchase_units")
+        raise answers.unreadable(order, "purchase_units")
     return units[0]
 
 
@@ -104,10 +105,10 @@ def _status(order: Answer, made: Sequence[Answer], reserved: Sequence[Answer]) -
     """Return the canonical status, and what is ours to do. A capture says more than its order."""
     status = answers.text(order, "status")
     if status not in _KNOWN:
-        raise answers.unreadable("status")
+        raise answers.unreadable(order, "status")
     states = [answers.text(one, "status") for one in made]
     if unknown := set(states) - _CAPTURE_STATES:
-        raise answers.unreadable(f"capture status ({len(unknown)} unknown)")
+        raise answers.unreadable(order, f"capture status ({len(unknown)} unknown)")
     if MOVED & set(states):
         return PaymentStatus.PAID, NextStep.NONE
     if "PENDING" in states:
@@ -163,10 +164,10 @@ def refund(told: Answer, *, of: str = "", unless: str = "") -> RefundSnapshot:
     amount_minor, currency = answers.money(told, "amount")
     status = _REFUND_STATUS.get(answers.text(told, "status"))
     if status is None:
-        raise answers.unreadable("status")
+        raise answers.unreadable(told, "status")
     capture_id = capture_of(told) or of
     if not capture_id:
-        raise answers.unreadable("links")
+        raise answers.unreadable(told, "links")
     reference = answers.text_or_empty(told, "custom_id")
     reason = answers.text_or_empty(answers.inner(told, "status_details"), "reason")
     return RefundSnapshot(

@@ -32,7 +32,6 @@ from integrations.contract import (
 )
 from integrations.contract.not_offered import WithoutBalanceList, WithoutCapture
 from integrations.providers.square import (
-    answers,
     disputes,
     ending,
     listing,
@@ -44,6 +43,7 @@ from integrations.providers.square import (
     refunds,
     snapshots,
 )
+from integrations.providers.square.answers import answers
 from integrations.providers.square.client import Client
 from integrations.providers.square.credentials import check_credentials, mode_of
 from integrations.providers.square.money import CURRENCIES

@@ -22,8 +22,8 @@ from integrations.addresses import OutboundRefused
 from integrations.contract import ConfigurationError, InvalidRequest, Mode, Unavailable
 from integrations.guard import note_request
 from integrations.http_transport import GuardedTransport
-from integrations.providers.square import answers
-from integrations.providers.square.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.square.answers import answers
 from integrations.providers.square.credentials import is_loopback, mode_of
 from integrations.providers.square.errors import translate
 

@@ -16,8 +16,8 @@ from integrations.contract import (
     InvalidRequest,
     MovementKind,
 )
-from integrations.providers.square import answers
-from integrations.providers.square.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.square.answers import answers
 from integrations.providers.square.client import Client, checked
 from integrations.providers.square.money import from_square
 

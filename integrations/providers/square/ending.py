@@ -6,7 +6,8 @@ import hashlib
 from contextlib import suppress
 
 from integrations.contract import InvalidRequest, ProviderIds, UnknownObject
-from integrations.providers.square import answers, looking
+from integrations.providers.square import looking
+from integrations.providers.square.answers import answers
 from integrations.providers.square.client import Client, checked
 
 _TRIES = 3

@@ -6,7 +6,6 @@ out: they may repeat what was sent. Codes and field names lead staff to the rest
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -22,6 +21,7 @@ from integrations.contract import (
     Unavailable,
     UnknownObject,
 )
+from integrations.providers.refusal_words import retry_after_seconds, sentence, word
 
 _DECLINES: dict[DeclineReason, str] = {
     DeclineReason.INSUFFICIENT_FUNDS: "INSUFFICIENT_FUNDS GIFT_CARD_AVAILABLE_AMOUNT",
@@ -45,25 +45,27 @@ _REASON_OF = {code: reason for reason, codes in _DECLINES.items() for code in co
 # Of these the shopper may type the card anew, although Square does not call them errors of the payment method.
 _OF_THE_TOKEN = frozenset({"CARD_TOKEN_USED", "CARD_TOKEN_EXPIRED", "INVALID_CARD_DATA"})
 _CONFIGURATION_STATUS = (401, 403)
-_WORD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,100}")
-_MAX_RETRY_AFTER_SECONDS = 3600
 
 
 def decline_of(error: Mapping[str, Any]) -> Decline:
     """Return the normalised refusal in one of Square's error objects."""
-    code = _word(error.get("code"))
+    code = word(error.get("code"))
     return Decline(reason=_REASON_OF.get(code, DeclineReason.UNKNOWN), provider_code=code)
 
 
 def translate(*, status: int, body: object, headers: Mapping[str, str]) -> ProviderError:
     """Return our error for an answer that is none, or that carries errors. Anything unheard of is Unavailable."""
     said = _first(body)
-    code, category = _word(said.get("code")), _word(said.get("category"))
-    details: dict[str, Any] = {"code": code, "http_status": status, "retry_after_seconds": _retry_after(headers)}
+    code, category = word(said.get("code")), word(said.get("category"))
+    details: dict[str, Any] = {
+        "code": code,
+        "http_status": status,
+        "retry_after_seconds": retry_after_seconds(headers.get("retry-after", "")),
+    }
     if not said or status >= 500 or category == "API_ERROR":
-        return Unavailable(_sentence("Square gave no answer that can be believed", details), **details)
+        return Unavailable(sentence("Square gave no answer that can be believed", details), **details)
     if status == 429 or category == "RATE_LIMIT_ERROR":
-        return RateLimited(_sentence("Square asks for fewer requests", details), **details)
+        return RateLimited(sentence("Square asks for fewer requests", details), **details)
     if code == "IDEMPOTENCY_KEY_REUSED":
         return IdempotencyConflict("this idempotency key was used for another request", in_flight=False, **details)
     if status == 409:
@@ -75,32 +77,15 @@ def translate(*, status: int, body: object, headers: Mapping[str, str]) -> Provi
 
 def _refused(said: Mapping[str, Any], details: dict[str, Any], *, status: int, category: str) -> ProviderError:
     if status in _CONFIGURATION_STATUS or category in ("AUTHENTICATION_ERROR", "MERCHANT_SUBSCRIPTION_ERROR"):
-        return ConfigurationError(_sentence("Square refuses our access token or account", details), **details)
+        return ConfigurationError(sentence("Square refuses our access token or account", details), **details)
     if details["code"] == "NOT_FOUND" or status == 404:
-        return UnknownObject(_sentence("Square knows no such object under our token", details), **details)
-    field = _word(said.get("field"))
+        return UnknownObject(sentence("Square knows no such object under our token", details), **details)
+    field = word(said.get("field"))
     where = f" at {field}" if field else ""
-    return InvalidRequest(_sentence(f"Square refuses the request{where}", details), **details)
+    return InvalidRequest(sentence(f"Square refuses the request{where}", details), **details)
 
 
 def _first(body: object) -> Mapping[str, Any]:
     errors = body.get("errors") if isinstance(body, dict) else None
     said = errors[0] if isinstance(errors, list) and errors else None
     return said if isinstance(said, dict) else {}
-
-
-def _sentence(text: str, details: Mapping[str, Any]) -> str:
-    shown = [str(details[name]) for name in ("code", "http_status") if details[name]]
-    return f"{text} ({', '.join(shown)})" if shown else text
-
-
-def _retry_after(headers: Mapping[str, str]) -> int | None:
-    value = headers.get("retry-after", "")
-    if not (value.isascii() and value.isdigit() and len(value) < 10):
-        return None
-    return min(int(value), _MAX_RETRY_AFTER_SECONDS)
-
-
-def _word(value: object) -> str:
-    """Return a code or field name, or nothing if it is none: no other text reaches a message or a log."""
-    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""

@@ -22,8 +22,9 @@ from integrations.contract import (
     Page,
     ProviderIds,
 )
-from integrations.providers.square import answers, looking, notifications, refunds, snapshots
-from integrations.providers.square.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.square import looking, notifications, refunds, snapshots
+from integrations.providers.square.answers import answers
 from integrations.providers.square.client import PAGE_SIZE, Client
 from integrations.providers.square.money import from_square
 

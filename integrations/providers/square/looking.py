@@ -9,8 +9,8 @@ from __future__ import annotations
 import re
 
 from integrations.contract import InvalidRequest, ProviderError, ProviderIds, UnknownObject
-from integrations.providers.square import answers
-from integrations.providers.square.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.square.answers import answers
 from integrations.providers.square.client import Client, checked
 from integrations.providers.square.money import from_square
 from integrations.providers.square.snapshots import Payment, is_captured

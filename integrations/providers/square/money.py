@@ -6,8 +6,8 @@ https://developer.squareup.com/docs/build-basics/common-data-types/working-with-
 from __future__ import annotations
 
 from integrations.contract import InvalidRequest
-from integrations.providers.square import answers
-from integrations.providers.square.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.square.answers import answers
 
 CURRENCIES = frozenset({"AUD", "CAD", "EUR", "GBP", "JPY", "USD"})
 # What an eight-digit card amount can be; Square publishes no higher limit.

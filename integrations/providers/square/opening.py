@@ -10,8 +10,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from integrations.contract import InvalidRequest, PageLine, Presentation, ProviderIds, Started, StartRequest
-from integrations.providers.square import answers
-from integrations.providers.square.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.square.answers import answers
 from integrations.providers.square.client import Client
 from integrations.providers.square.money import to_square
 

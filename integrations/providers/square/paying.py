@@ -17,7 +17,8 @@ from integrations.contract import (
     ProviderIds,
     UnknownObject,
 )
-from integrations.providers.square import answers, snapshots
+from integrations.providers.square import snapshots
+from integrations.providers.square.answers import answers
 from integrations.providers.square.client import Client, checked
 from integrations.providers.square.credentials import LIVE_API_BASE, TEST_API_BASE
 from integrations.providers.square.money import from_square, to_square

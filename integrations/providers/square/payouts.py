@@ -19,8 +19,9 @@ from integrations.contract import (
     PayoutStatus,
     UnknownObject,
 )
-from integrations.providers.square import answers, disputes, looking
-from integrations.providers.square.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.square import disputes, looking
+from integrations.providers.square.answers import answers
 from integrations.providers.square.client import Client, checked
 from integrations.providers.square.listing import written
 from integrations.providers.square.money import from_square

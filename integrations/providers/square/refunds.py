@@ -8,8 +8,8 @@ from __future__ import annotations
 import re
 
 from integrations.contract import RefundReason, RefundRequest, RefundSnapshot
-from integrations.providers.square import answers
-from integrations.providers.square.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.square.answers import answers
 from integrations.providers.square.client import Client, checked
 from integrations.providers.square.money import from_square, to_square
 

@@ -20,8 +20,9 @@ from integrations.contract import (
     TrySnapshot,
     Unavailable,
 )
-from integrations.providers.square import answers, disputes, refunds
-from integrations.providers.square.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.square import disputes, refunds
+from integrations.providers.square.answers import answers
 from integrations.providers.square.errors import decline_of
 from integrations.providers.square.money import from_square
 

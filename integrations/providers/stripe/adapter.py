@@ -32,8 +32,9 @@ from integrations.contract import (
     StartRequest,
 )
 from integrations.contract.not_offered import WithoutCapture, WithoutTokens
-from integrations.providers.stripe import answers, disputes, forms, listing, notifications, payouts, refunds, snapshots
-from integrations.providers.stripe.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.stripe import disputes, forms, listing, notifications, payouts, refunds, snapshots
+from integrations.providers.stripe.answers import answers
 from integrations.providers.stripe.client import Client, checked, items
 from integrations.providers.stripe.credentials import OFFICIAL_API_BASE, check_credentials, mode_of
 from integrations.providers.stripe.money import CURRENCIES, to_stripe

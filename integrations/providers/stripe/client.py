@@ -12,8 +12,8 @@ import stripe
 from integrations.contract import InvalidRequest, Unavailable
 from integrations.guard import note_request
 from integrations.http_session import GuardedSession
-from integrations.providers.stripe import answers
-from integrations.providers.stripe.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.stripe.answers import answers
 from integrations.providers.stripe.credentials import is_loopback
 from integrations.providers.stripe.errors import translate
 

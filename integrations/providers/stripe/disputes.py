@@ -14,8 +14,8 @@ from integrations.contract import (
     InvalidRequest,
     MovementKind,
 )
-from integrations.providers.stripe import answers
-from integrations.providers.stripe.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.stripe.answers import answers
 from integrations.providers.stripe.client import Client
 from integrations.providers.stripe.money import from_stripe
 

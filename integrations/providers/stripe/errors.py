@@ -6,7 +6,6 @@ the request id lead staff to the whole text in Stripe's dashboard.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -26,6 +25,7 @@ from integrations.contract import (
     UnknownObject,
 )
 from integrations.http import TransactionOpen
+from integrations.providers.refusal_words import retry_after_seconds, sentence, word
 
 _DECLINES: dict[DeclineReason, str] = {
     DeclineReason.INSUFFICIENT_FUNDS: "insufficient_funds",
@@ -60,13 +60,11 @@ _CONFIGURATION_CODES = frozenset(
         "testmode_charges_only",
     }
 )
-_WORD = re.compile(r"[A-Za-z0-9_.\[\]-]{1,100}")
-_MAX_RETRY_AFTER_SECONDS = 3600
 
 
 def decline_of(error: Mapping[str, Any]) -> Decline:
     """Return the normalised refusal in an error hash (of a 402, or an intent's `last_payment_error`)."""
-    code = _word(error.get("decline_code")) or _word(error.get("code"))
+    code = word(error.get("decline_code")) or word(error.get("code"))
     return Decline(reason=_REASON_OF.get(code, DeclineReason.UNKNOWN), provider_code=code)
 
 
@@ -78,10 +76,10 @@ def translate(error: stripe.StripeError) -> ProviderError:
     said = _error_hash(error)
     details: dict[str, Any] = {
         # On APIError and RateLimitError the SDK leaves `error.code` empty; the body has it.
-        "code": _word(said.get("code")) or _word(error.code),
+        "code": word(said.get("code")) or word(error.code),
         "http_status": error.http_status,
-        "request_id": _word(error.request_id),
-        "retry_after_seconds": _retry_after(error),
+        "request_id": word(error.request_id),
+        "retry_after_seconds": retry_after_seconds(str((error.headers or {}).get("Retry-After", ""))),
     }
     ours: ProviderError
     match error:
@@ -89,11 +87,11 @@ def translate(error: stripe.StripeError) -> ProviderError:
             decline = decline_of(said)
             ours = Declined(f"declined: {decline.provider_code or 'no code'}", decline=decline, **details)
         case stripe.RateLimitError():
-            ours = RateLimited(_sentence("Stripe asks for fewer requests", details), **details)
+            ours = RateLimited(sentence("Stripe asks for fewer requests", details), **details)
         case stripe.IdempotencyError():
             ours = IdempotencyConflict("this idempotency key was used for another request", in_flight=False, **details)
         case stripe.AuthenticationError() | stripe.PermissionError():
-            ours = ConfigurationError(_sentence("Stripe refuses our API key", details), **details)
+            ours = ConfigurationError(sentence("Stripe refuses our API key", details), **details)
         case stripe.InvalidRequestError():
             ours = _invalid(said, details)
         case stripe.APIConnectionError():
@@ -101,18 +99,18 @@ def translate(error: stripe.StripeError) -> ProviderError:
         case _ if error.http_status == 409:
             ours = IdempotencyConflict("a request with this idempotency key is running", in_flight=True, **details)
         case _:
-            ours = Unavailable(_sentence("Stripe gave no answer that can be believed", details), **details)
+            ours = Unavailable(sentence("Stripe gave no answer that can be believed", details), **details)
     return ours
 
 
 def _invalid(said: Mapping[str, Any], details: dict[str, Any]) -> ProviderError:
     if details["code"] == "resource_missing":
-        return UnknownObject(_sentence("Stripe knows no such object under our key", details), **details)
+        return UnknownObject(sentence("Stripe knows no such object under our key", details), **details)
     if details["code"] in _CONFIGURATION_CODES:
-        return ConfigurationError(_sentence("Stripe refuses our API key or account", details), **details)
-    param = _word(said.get("param"))
+        return ConfigurationError(sentence("Stripe refuses our API key or account", details), **details)
+    param = word(said.get("param"))
     where = f" at {param}" if param else ""
-    return InvalidRequest(_sentence(f"Stripe refuses the request{where}", details), **details)
+    return InvalidRequest(sentence(f"Stripe refuses the request{where}", details), **details)
 
 
 def _not_connected(error: stripe.APIConnectionError, details: dict[str, Any]) -> ProviderError:
@@ -127,24 +125,7 @@ def _not_connected(error: stripe.APIConnectionError, details: dict[str, Any]) ->
     return Unavailable(f"no answer from Stripe ({reason})", **details)
 
 
-def _sentence(text: str, details: Mapping[str, Any]) -> str:
-    shown = [str(details[name]) for name in ("code", "http_status", "request_id") if details[name]]
-    return f"{text} ({', '.join(shown)})" if shown else text
-
-
 def _error_hash(error: stripe.StripeError) -> Mapping[str, Any]:
     body = error.json_body
     said = body.get("error") if isinstance(body, dict) else None
     return said if isinstance(said, dict) else {}
-
-
-def _retry_after(error: stripe.StripeError) -> int | None:
-    value = str((error.headers or {}).get("Retry-After", ""))
-    if not (value.isascii() and value.isdigit() and len(value) < 10):
-        return None
-    return min(int(value), _MAX_RETRY_AFTER_SECONDS)
-
-
-def _word(value: object) -> str:
-    """Return a code, id or parameter name, or nothing if it is none: no other text reaches a message or a log."""
-    return value if isinstance(value, str) and _WORD.fullmatch(value) else ""

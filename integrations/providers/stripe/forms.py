@@ -6,8 +6,8 @@ https://docs.stripe.com/payments/accept-a-payment?ui=embedded-form, https://docs
 from __future__ import annotations
 
 from integrations.contract import InvalidRequest, PayForm, StartRequest
-from integrations.providers.stripe import answers
-from integrations.providers.stripe.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.stripe.answers import answers
 from integrations.providers.stripe.credentials import is_official
 
 UI_MODE = "embedded_page"

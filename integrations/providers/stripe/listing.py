@@ -21,8 +21,9 @@ from integrations.contract import (
     ProviderIds,
     Unavailable,
 )
-from integrations.providers.stripe import answers, notifications, snapshots
-from integrations.providers.stripe.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.stripe import notifications, snapshots
+from integrations.providers.stripe.answers import answers
 from integrations.providers.stripe.client import Client
 from integrations.providers.stripe.money import from_stripe
 from integrations.providers.stripe.snapshots import REFERENCE_KEY, REFUND_REFERENCE_KEY

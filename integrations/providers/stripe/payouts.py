@@ -13,8 +13,8 @@ from decimal import Decimal
 from typing import Any, TypeVar
 
 from integrations.contract import BalanceEntry, EntryKind, Page, PayoutSnapshot, PayoutStatus
-from integrations.providers.stripe import answers
-from integrations.providers.stripe.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.stripe.answers import answers
 from integrations.providers.stripe.client import Client, checked
 from integrations.providers.stripe.money import from_stripe
 

@@ -15,8 +15,9 @@ from integrations.contract import (
     TrySnapshot,
     Unavailable,
 )
-from integrations.providers.stripe import answers, disputes, forms
-from integrations.providers.stripe.answers import Answer
+from integrations.providers.answer_reading import Answer
+from integrations.providers.stripe import disputes, forms
+from integrations.providers.stripe.answers import answers
 from integrations.providers.stripe.errors import decline_of
 from integrations.providers.stripe.money import from_stripe
 
