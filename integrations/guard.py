@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 import structlog
 
-from integrations import correlation
+from integrations import correlation, told_amounts
 from integrations.contract import (
     BalanceEntry,
     Capabilities,
@@ -116,7 +116,7 @@ class GuardedProvider:
         return self._call("capture", lambda: self._adapter.capture(request, idempotency_key=idempotency_key))
 
     def fetch(self, ids: ProviderIds) -> PaymentSnapshot:
-        return self._call("fetch", lambda: self._in_mode(self._adapter.fetch(ids)))
+        return self._call("fetch", lambda: told_amounts.checked(self._in_mode(self._adapter.fetch(ids))))
 
     def close(self, ids: ProviderIds, *, idempotency_key: str) -> None:
         self._call("close", lambda: self._adapter.close(ids, idempotency_key=idempotency_key))

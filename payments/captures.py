@@ -36,6 +36,9 @@ def record_captures(
     for told in sorted(snapshot.captures, key=lambda told: (told.captured_at, told.capture_id)):
         if told.capture_id in known:
             _compare(order, attempt, known[told.capture_id], told, at=at)
+        elif not told.amount_minor:  # no money: no row, and nothing to post
+            exact = False
+            _mismatch(order, attempt, Money(0, told.currency), at=at)
         elif exact and Money(told.amount_minor, told.currency) == attempt.amount:
             _take(order, attempt, told, snapshot, cause=cause, actor=actor, at=at)
         else:

@@ -51,7 +51,7 @@ class Dispute(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["provider", "account", "dispute_id"], name="dispute_once"),
             models.CheckConstraint(condition=Q(state__in=State.values), name="dispute_state_known"),
-            models.CheckConstraint(condition=Q(amount_minor__gt=0), name="dispute_amount_positive"),
+            models.CheckConstraint(condition=Q(amount_minor__gte=0), name="dispute_amount_not_negative"),
             models.CheckConstraint(
                 condition=Q(state__in=UNDECIDED_DISPUTES) | Q(closed_at__isnull=False), name="dispute_closed_at"
             ),

@@ -51,6 +51,23 @@ def tell_of_unknown_capture(told: RefundSnapshot, *, order: Order, attempt: Paym
     )
 
 
+def tell_of_nothing(told: RefundSnapshot, *, order: Order, attempt: PaymentAttempt, at: datetime) -> None:
+    """Open a case for a refund of amount 0: no money went back, so it has no row and no posting."""
+    if told.status == "failed":
+        return
+    open_case(
+        CaseKind.PROVIDER_REFUND,
+        subject_kind=PaymentAttempt.SUBJECT_KIND,
+        subject_id=attempt.pk,
+        order=order,
+        stake=Money(0, told.currency),
+        ours="A refund gives something back.",
+        theirs=f"{attempt.provider} shows refund {told.refund_id} over {Money(0, told.currency)} ({told.status}).",
+        suggested_fix="Ask the provider what it stands for; nothing was posted. Accept the case if it stays so.",
+        at=at,
+    )
+
+
 def tell_of_failure(refund: Refund, *, order: Order, had_left: bool, at: datetime) -> None:
     """Open a case: the customer does not have the money, though somebody meant them to."""
     open_case(

@@ -129,9 +129,13 @@ def _the_known(known: list[Refund], told: RefundSnapshot) -> Refund | None:
 
 
 def _found(it: Settling, capture: Capture | None, known: list[Refund], told: RefundSnapshot) -> Refund | None:
-    """Record a refund that nobody asked for here; None where it may yet turn out ours, or is of no capture we hold."""
+    """Record a refund that nobody asked for here; None where it may yet turn out ours, or has nothing to record: it is
+    of no capture we hold, or of amount 0."""
     if capture is None or capture.currency != told.currency:
         refund_cases.tell_of_unknown_capture(told, order=it.order, attempt=it.attempt, at=it.at)
+        return None
+    if not told.amount_minor:
+        refund_cases.tell_of_nothing(told, order=it.order, attempt=it.attempt, at=it.at)
         return None
     for refund in known:
         waits = refund.is_ours and not refund.refund_id and refund.capture_id == capture.pk

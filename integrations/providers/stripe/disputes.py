@@ -13,7 +13,6 @@ from integrations.contract import (
     EvidenceTexts,
     InvalidRequest,
     MovementKind,
-    Unavailable,
 )
 from integrations.providers.answer_reading import Answer
 from integrations.providers.stripe.answers import answers
@@ -98,7 +97,8 @@ def _movements(dispute: Answer) -> tuple[DisputeMovement, ...]:
         return ()
     if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
         raise answers.unreadable(dispute, "balance_transactions")
-    return tuple(_movement(entry) for entry in entries)
+    read = [_movement(entry) for entry in entries]
+    return tuple(each for each in read if each.amount_minor or each.fee_minor)  # one that moves nothing says nothing
 
 
 def _movement(entry: Answer) -> DisputeMovement:
@@ -106,8 +106,6 @@ def _movement(entry: Answer) -> DisputeMovement:
     amount_minor, currency = from_stripe(abs(amount), code)
     fee_minor, _ = from_stripe(answers.whole(entry, "fee"), code)
     entry_id = answers.text(entry, "id")
-    if not amount_minor and not fee_minor:
-        raise Unavailable("Stripe told an entry of a dispute that moves nothing", code="shape")
     return DisputeMovement(
         entry_id=entry_id,
         kind=MovementKind.REINSTATED if amount > 0 else MovementKind.WITHDRAWN,

@@ -55,6 +55,11 @@ def test_money_in_the_currency_and_the_unit_of_the_balance() -> None:
     assert (moved.amount_minor, moved.fee_minor, moved.currency) == (2500, 1500, "ISK")
 
 
+def test_a_dispute_lowered_to_nothing_and_an_entry_that_moves_nothing() -> None:
+    seen = disputes.snapshot(told(amount=0, balance_transactions=[entry(id="txn_0", amount=0, fee=0), entry()]))
+    assert (seen.amount_minor, [each.entry_id for each in seen.movements]) == (0, ["txn_1"])
+
+
 @pytest.mark.parametrize(
     ("status", "count", "submitted"),
     [
@@ -78,7 +83,6 @@ def test_whether_the_bank_has_our_answer(status: str, count: int, submitted: boo
         {"balance_transactions": {}},
         {"balance_transactions": ["txn_1"]},
         {"balance_transactions": [entry(amount=None)]},
-        {"balance_transactions": [entry(amount=0, fee=0)]},
         {"balance_transactions": [entry(fee="15")]},
         {"evidence_details": "none"},
         {"created": -1},
