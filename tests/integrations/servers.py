@@ -1,4 +1,4 @@
-"""Small misbehaving servers on loopback, one thread each, for the tests of what leaves the house."""
+"""Small misbehaving servers on loopback, one thread each, and our client asking them: for what leaves the house."""
 
 from __future__ import annotations
 
@@ -8,6 +8,13 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
+
+from integrations import http
+
+# Deadlines in the tests are under a second, the misbehaving servers go on for twenty; between them, room for a busy
+# machine.
+SOON_SECONDS = 6
 
 
 @dataclass
@@ -78,3 +85,7 @@ def plain(body: bytes, *, status: str = "200 OK", extra: str = "") -> bytes:
     """One complete HTTP/1.1 answer."""
     head = f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n{extra}Connection: close\r\n\r\n"
     return head.encode("latin-1") + body
+
+
+def get(url: str, *, seconds: float = 5.0, **options: Any) -> http.HttpAnswer:
+    return http.send("GET", url, headers={}, deadline_seconds=seconds, allow_loopback=True, **options)

@@ -1,11 +1,9 @@
-"""The one outbound client: it goes only where it may, stops when it must, and tells no secrets."""
+"""The one outbound client: it stops when it must, and tells no secrets."""
 
 from __future__ import annotations
 
-import contextlib
 import datetime as dt
 import gzip
-import ipaddress
 import socket
 import ssl
 import threading
@@ -21,20 +19,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 from django.db import connection, transaction
-from django.test import override_settings
 
 from integrations import http, http_connections
-from integrations.addresses import Endpoint, is_public, permitted, resolve
 from integrations.http import OutboundFailed, OutboundRefused, OutboundTimeout, TransactionOpen
 from integrations.http_session import GuardedSession
-from tests.integrations.servers import plain, saying, serving
-
-# Deadlines below are under a second, the misbehaving servers go on for twenty; between them, room for a busy machine.
-SOON_SECONDS = 6
-
-
-def get(url: str, *, seconds: float = 5.0, **options: Any) -> http.HttpAnswer:
-    return http.send("GET", url, headers={}, deadline_seconds=seconds, allow_loopback=True, **options)
+from tests.integrations.servers import SOON_SECONDS, get, plain, saying, serving
 
 
 class TestAnswers:
@@ -142,167 +131,6 @@ class TestLimits:
             get(f"http://127.0.0.1:{port}/")
 
 
-PRIVATE = """
-0.0.0.0 0.1.2.3 10.0.0.1 100.64.0.1 127.0.0.1 127.255.255.254 169.254.169.254 172.16.0.1 172.31.255.255 192.0.0.8
-192.0.2.1 192.88.99.1 192.168.1.1 198.18.0.1 198.51.100.1 203.0.113.9 224.0.0.1 239.255.255.255 240.0.0.1
-255.255.255.255 :: ::1 ::127.0.0.1 ::ffff:127.0.0.1 ::ffff:10.0.0.1 ::ffff:8.8.8.8 64:ff9b::7f00:1 64:ff9b::808:808
-64:ff9b:1::1 100::1 2001::1 2001:0:4136:e378:8000:63bf:3fff:fdd2 2001:db8::1 2002:7f00:1:: 2002:808:808::1 3fff::1
-4000::1 5f00::1 fc00::1 fd12:3456::1 fe80::1 fe80::1%eth0 fec0::1 ff02::1 ff0e::1
-""".split()
-PUBLIC = "8.8.8.8 1.1.1.1 54.187.174.169 2606:4700:4700::1111 2a00:1450:4001:80b::200e 2001:4860:4860::8888".split()
-
-
-def endpoint(address: str, port: int = 443) -> Endpoint:
-    if ":" in address:
-        return Endpoint(socket.AF_INET6, (address, port, 0, 0))
-    return Endpoint(socket.AF_INET, (address, port))
-
-
-class TestAddresses:
-    @pytest.mark.parametrize("address", PRIVATE)
-    def test_addresses_that_are_nobodys_server_are_refused(self, address: str) -> None:
-        assert not is_public(ipaddress.ip_address(address))
-        with pytest.raises(OutboundRefused):
-            permitted("h", (endpoint(address),), scheme="https", allow_loopback=False)
-
-    @pytest.mark.parametrize("address", PUBLIC)
-    def test_public_addresses_are_permitted_over_https_only(self, address: str) -> None:
-        found = (endpoint(address),)
-        assert permitted("h", found, scheme="https", allow_loopback=False) == found
-        with pytest.raises(OutboundRefused, match="without TLS"):
-            permitted("h", found, scheme="http", allow_loopback=True)
-
-    def test_one_private_address_refuses_the_whole_name(self) -> None:
-        with pytest.raises(OutboundRefused):
-            permitted("h", (endpoint("8.8.8.8"), endpoint("10.0.0.1")), scheme="https", allow_loopback=False)
-
-    def test_loopback_and_public_do_not_mix(self) -> None:
-        with pytest.raises(OutboundRefused):
-            permitted("h", (endpoint("127.0.0.1"), endpoint("8.8.8.8")), scheme="https", allow_loopback=True)
-
-    @pytest.mark.parametrize("address", ["10.0.0.1", "169.254.169.254", "0.0.0.0", "::ffff:127.0.0.1", "fe80::1"])
-    def test_allowing_loopback_allows_nothing_else(self, address: str) -> None:
-        with pytest.raises(OutboundRefused):
-            permitted("h", (endpoint(address),), scheme="http", allow_loopback=True)
-
-    @pytest.mark.parametrize("address", ["10.0.0.1", "172.16.3.4", "192.168.1.7", "fd12:3456::1", "8.8.8.8"])
-    def test_a_named_host_may_stand_in_our_own_house(self, address: str) -> None:
-        found = (endpoint(address),)
-        ours: dict[str, Any] = {"private_hosts": {"erp.example"}, "allow_loopback": False}
-        for name in ("erp.example", "ERP.example", "erp.example."):
-            assert permitted(name, found, scheme="https", **ours) == found
-        with pytest.raises(OutboundRefused, match="without TLS"):
-            permitted("erp.example", found, scheme="http", **ours)
-        if address != "8.8.8.8":
-            with pytest.raises(OutboundRefused, match="PRIVATE_RECEIVERS"):
-                permitted("other.example", found, scheme="https", **ours)
-
-    @pytest.mark.parametrize(
-        "address", ["127.0.0.1", "169.254.169.254", "0.0.0.0", "::1", "fe80::1", "::ffff:10.0.0.1", "100.64.0.1"]
-    )
-    def test_even_a_named_host_is_never_this_machine_or_its_metadata(self, address: str) -> None:
-        with pytest.raises(OutboundRefused):
-            permitted(
-                "erp.example",
-                (endpoint(address),),
-                scheme="https",
-                allow_loopback=False,
-                private_hosts={"erp.example"},
-            )
-
-    @override_settings(PRIVATE_RECEIVERS=frozenset({"localhost"}))
-    def test_naming_this_machine_opens_nothing(self) -> None:
-        with serving(saying(plain(b""))) as server, pytest.raises(OutboundRefused):
-            http.send("GET", server.url(host="localhost"), headers={}, deadline_seconds=5)
-
-    @pytest.mark.parametrize("spelling", ["127.0.0.1", "127.1", "0x7f.1", "2130706433", "017700000001", "localhost"])
-    def test_every_spelling_of_loopback_is_refused(self, spelling: str) -> None:
-        with serving(saying(plain(b""))) as server, pytest.raises(OutboundRefused):
-            http.send("GET", server.url(host=spelling), headers={}, deadline_seconds=5)
-        assert server.requests == []
-
-    def test_production_refuses_loopback_even_when_asked(self, settings: Any) -> None:
-        settings.ENVIRONMENT = "production"
-        with serving(saying(plain(b""))) as server, pytest.raises(OutboundRefused, match="production"):
-            get(server.url())
-        assert server.requests == []
-
-    def test_dns_that_changes_its_mind_gains_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """The name is resolved once; what was checked is what is connected to."""
-        real = socket.getaddrinfo
-        asked: list[str] = []
-
-        def rebinding(host: Any, port: Any, *args: Any, **kwargs: Any) -> Any:
-            asked.append(host)
-            return real("127.0.0.1" if len(asked) == 1 else "10.255.255.1", port, *args, **kwargs)
-
-        monkeypatch.setattr(socket, "getaddrinfo", rebinding)
-        with serving(saying(plain(b"pinned"))) as server:
-            assert get(server.url(host="receiver.example")).body == b"pinned"
-        assert asked == ["receiver.example"]
-        assert b"\r\nHost: receiver.example:" in server.requests[0]
-
-    def test_the_next_address_is_tried_when_one_does_not_answer(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        with serving(saying(plain(b"second"))) as server:
-            found = [
-                (socket.AF_INET6, 0, 0, "", ("::1", server.port, 0, 0)),  # nobody listens there
-                (socket.AF_INET, 0, 0, "", ("127.0.0.1", server.port)),
-            ]
-            monkeypatch.setattr(socket, "getaddrinfo", lambda *a, **k: found)
-            assert get(server.url(host="two.example")).body == b"second"
-
-    def test_resolving_raises_in_the_callers_thread(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        def missing(*args: Any, **kwargs: Any) -> None:
-            raise socket.gaierror(-2, "Name or service not known")
-
-        monkeypatch.setattr(socket, "getaddrinfo", missing)
-        with pytest.raises(socket.gaierror):
-            resolve("nowhere.example", 443, timeout_seconds=1)
-        with pytest.raises(OutboundFailed):
-            http.send("GET", "https://nowhere.example/", headers={}, deadline_seconds=1)
-
-
-class TestRequestsThatAreRefused:
-    @pytest.mark.parametrize(
-        "url",
-        [
-            "",
-            "example.org/x",
-            "//example.org/",
-            "ftp://example.org/",
-            "file:///etc/passwd",
-            "gopher://127.0.0.1:5432/_x",
-            "http://",
-            "https://user:secret@example.org/",
-            "https://127.0.0.1@example.org/",
-            "https://exa mple.org/",
-            "https://example.org:99999999/",
-            "https://" + "a" * 300 + ".example/",
-            "https://xn--.example\x00.org/",
-        ],
-    )
-    def test_addresses_that_are_not_plain(self, url: str, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr(socket, "getaddrinfo", lambda host, *a, **k: host.encode("idna") and pytest.fail("asked"))
-        with pytest.raises(OutboundRefused):
-            http.send("GET", url, headers={}, deadline_seconds=5)
-
-    @pytest.mark.parametrize("header", [{"X": "a\r\nEvil: 1"}, {"X\r\nEvil": "1"}, {"X": "☃"}, {"X": "a\x00b"}])
-    def test_headers_that_break_the_line(self, header: dict[str, str]) -> None:
-        with serving(saying(plain(b""))) as server:
-            with contextlib.suppress(OutboundRefused):
-                http.send("GET", server.url(), headers=header, deadline_seconds=5, allow_loopback=True)
-            assert all(b"\r\nEvil: 1" not in request for request in server.requests)
-
-    def test_a_line_break_in_the_path_stays_in_the_path(self) -> None:
-        with serving(saying(plain(b""))) as server:
-            get(server.url("/a\r\nX-Evil: 1\r\n"))
-        assert server.requests[0].startswith(b"GET /a%0D%0AX-Evil:%201%0D%0A HTTP/1.1\r\n")
-
-    def test_methods_outside_the_list(self) -> None:
-        with pytest.raises(OutboundRefused, match="method"):
-            http.send("CONNECT", "https://example.org/", headers={}, deadline_seconds=1)
-
-
 @pytest.fixture(scope="module")
 def authority(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Callable[..., ssl.SSLContext]]:
     """A certificate authority of the tests' own, and a maker of server contexts for a host name."""
@@ -406,84 +234,6 @@ class TestTls:
         with serving(lambda connection: time.sleep(20)) as server, pytest.raises(OutboundTimeout):
             get(server.url(scheme="https", host="shop.example"), seconds=0.3)
         assert time.monotonic() - started < SOON_SECONDS
-
-
-class TestSession:
-    """What SDKs get instead of their own HTTP client."""
-
-    def test_connections_are_kept_and_answers_read_whole(self) -> None:
-        def twice(connection: socket.socket) -> None:
-            answer = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nSet-Cookie: a=b\r\n\r\nok"
-            connection.sendall(answer)
-            assert connection.recv(65536).startswith(b"GET /2")
-            connection.sendall(answer)
-
-        with serving(twice) as server:
-            session = GuardedSession(allow_loopback=True)
-            assert session.get(server.url("/1"), timeout=5).content == b"ok"
-            assert session.get(server.url("/2"), timeout=5).content == b"ok"
-            session.close()
-        assert len(server.requests) == 1
-        assert not session.cookies
-
-    def test_redirects_are_answers(self) -> None:
-        with serving(saying(plain(b"", status="307 Go", extra="Location: http://127.0.0.1:9/\r\n"))) as server:
-            assert GuardedSession(allow_loopback=True).post(server.url(), data="x", timeout=5).status_code == 307
-        assert len(server.requests) == 1
-
-    def test_the_deadline_holds_against_a_drip(self) -> None:
-        def drip(connection: socket.socket) -> None:
-            connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n")
-            for _ in range(400):
-                connection.sendall(b"x")
-                time.sleep(0.05)
-
-        started = time.monotonic()
-        with (
-            serving(drip) as server,
-            http.total_deadline(0.4),
-            pytest.raises(Exception, match=r"timed out|deadline|in time"),
-        ):
-            GuardedSession(allow_loopback=True).get(server.url(), timeout=(3, 20))
-        assert time.monotonic() - started < SOON_SECONDS
-
-    @pytest.mark.parametrize("scheme", ["http", "https"])
-    def test_the_deadline_holds_while_connecting_and_sending_too(self, scheme: str) -> None:
-        """Against a server that accepts and then does nothing: no handshake, no reading."""
-        started = time.monotonic()
-        with socket.create_server(("127.0.0.1", 0)) as listener, http.total_deadline(0.4):
-            url = f"{scheme}://127.0.0.1:{listener.getsockname()[1]}/"
-            with pytest.raises(OSError, match=r"timed out|deadline|in time"):
-                GuardedSession(allow_loopback=True).post(url, data=b"x" * 50_000_000, timeout=(3, 3))
-        assert time.monotonic() - started < SOON_SECONDS
-
-    def test_nothing_of_the_environment_is_used(self, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-        netrc = tmp_path / "netrc"
-        netrc.write_text("machine 127.0.0.1 login somebody password secret\n")
-        monkeypatch.setenv("NETRC", str(netrc))
-        for name in ("http_proxy", "HTTP_PROXY", "all_proxy"):
-            monkeypatch.setenv(name, "http://127.0.0.1:9")
-        with serving(saying(plain(b"direct"))) as server:
-            assert GuardedSession(allow_loopback=True).get(server.url(), timeout=5).content == b"direct"
-        assert b"authorization" not in server.requests[0].lower()
-
-    def test_a_gzip_bomb_stops_at_the_cap(self) -> None:
-        bomb = gzip.compress(b"0" * 100_000_000)
-        with (
-            serving(saying(plain(bomb, extra="Content-Encoding: gzip\r\n"))) as server,
-            pytest.raises(OutboundFailed, match="larger"),
-        ):
-            GuardedSession(allow_loopback=True).get(server.url(), timeout=20)
-
-    def test_private_addresses_are_refused(self) -> None:
-        with serving(saying(plain(b""))) as server, pytest.raises(OutboundRefused):
-            GuardedSession(allow_loopback=False).get(server.url(), timeout=5)
-        assert server.requests == []
-
-    def test_production_gets_no_loopback_session(self, settings: Any) -> None:
-        settings.ENVIRONMENT = "production"
-        with pytest.raises(OutboundRefused):
-            GuardedSession(allow_loopback=True)
 
 
 class TestOpenTransactions:

@@ -18,3 +18,13 @@ def world(fake: FakeProvider, order: Order, now: datetime) -> Iterator[World]:
     yield World(provider=fake, order=order, now=now)
     assert ledger_check.check().findings == []
     assert rebuilding.check().differences == []
+
+
+@pytest.fixture
+def paid(world: World) -> World:
+    """The order is paid: 20.00, of which the provider keeps 0.59."""
+    world.press_pay()
+    world.provider.pay(world.provider.the_payment())
+    world.tell(world.provider.the_payment())
+    world.work()
+    return world
