@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from django.core.management import get_commands
@@ -31,14 +33,36 @@ def test_a_name_outside_the_table_cannot_be_read() -> None:
 
 
 def test_every_command_the_pages_name_is_there() -> None:
-    pages = [settings_page.ROOT / "README.md", *(settings_page.ROOT / "docs").glob("*.md")]
     named = {
         (page.name, name)
-        for page in pages
+        for page in _pages()
         for name in re.findall(r"manage\.py ([a-z_]+)", page.read_text(encoding="utf-8"))
     }
     known = set(get_commands())
     assert sorted(place for place in named if place[1] not in known) == []
+
+
+def test_every_link_of_the_pages_leads_to_a_file_and_a_heading_of_it() -> None:
+    """Links to pages of the running shop begin with a slash: tests/backoffice/test_runbooks.py opens those."""
+    links = [
+        (page, link) for page in _pages() for link in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8"))
+    ]
+    inside = [(page, *link.partition("#")[::2]) for page, link in links if not re.match(r"[a-z]+:|/", link)]
+    assert len(inside) > 100
+    assert [(page.name, file, heading) for page, file, heading in inside if not _leads(page, file, heading)] == []
+
+
+def _pages() -> Iterator[Path]:
+    yield settings_page.ROOT / "README.md"
+    yield from (settings_page.ROOT / "docs").rglob("*.md")
+
+
+def _leads(page: Path, file: str, heading: str) -> bool:
+    there = page.parent / file if file else page
+    if not heading or not there.is_file():
+        return there.exists()
+    headings = re.findall(r"^#+ (.+)$", there.read_text(encoding="utf-8"), re.MULTILINE)
+    return heading in {re.sub(r"[^\w -]", "", each.lower()).replace(" ", "-") for each in headings}
 
 
 def test_every_gauge_the_page_names_is_there(db: None) -> None:

@@ -22,8 +22,8 @@ SKEW_SECONDS = 30
 @examination(
     "D040",
     holds="each provider answers to our key",
-    remedy="Compare the key with the provider's page (`manage.py keys list`), its rights (docs/stripe.md), and whether "
-    "this host may connect there.",
+    remedy="Compare the key with the provider's page (`manage.py keys list`), its rights (docs/stripe.md, "
+    "docs/paypal.md, docs/square.md, docs/nmi.md), and whether this host may connect there.",
 )
 def keys_work(_: Place) -> list[str]:
     found, away = [], []
