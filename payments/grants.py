@@ -34,6 +34,7 @@ APPEND_ONLY = (
     "payments_payoutline",
     "payments_bankline",
     "payments_bankmatch",
+    "payments_bankmatchundoing",
 )
 """The role inserts and reads these; UPDATE, DELETE and TRUNCATE are refused by role and by trigger."""
 

@@ -89,6 +89,7 @@ NOT_WATCHED: Mapping[str, str] = {
     "payments.PayoutMirror": _OF_WORKERS,
     "payments.BankLine": _APPEND_ONLY,
     "payments.BankMatch": _APPEND_ONLY,
+    "payments.BankMatchUndoing": _APPEND_ONLY,
     "payments.Note": _APPEND_ONLY,
     "payments.CaseNote": _APPEND_ONLY,
     "payments.PeriodFigures": "Derived from other rows; made again at any time.",

@@ -63,6 +63,7 @@ SEALED = (
     SealedTable(label="payments.Note"),
     SealedTable(label="payments.CaseNote"),
     SealedTable(label="payments.BankMatch"),
+    SealedTable(label="payments.BankMatchUndoing"),
     SealedTable(label="payments.StaffAction", final=_ACTION_FINAL),
     SealedTable(label="payments.Approval", final=_APPROVAL_FINAL),
     SealedTable(label="integrations.DeliveryReplay"),

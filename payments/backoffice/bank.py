@@ -17,6 +17,8 @@ from payments.bank import matching as bank_matching
 from payments.models import BankLine, BankMatch, StaffAction
 from payments.roles import Area
 
+ACTS = ("match_bank_line", "set_aside_bank_line", "unmatch_bank_line")
+
 
 class MeaningFilter(admin.SimpleListFilter):
     """Whether it is known what a line is."""
@@ -29,13 +31,13 @@ class MeaningFilter(admin.SimpleListFilter):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[BankLine]) -> QuerySet[BankLine]:
         if self.value() == "open":
-            return queryset.filter(matches=None)
-        is_payout = Exists(BankMatch.objects.filter(line=OuterRef("pk"), payout__isnull=False))
+            return queryset.filter(pk__in=bank_matching.unmatched().values("pk"))
+        standing = BankMatch.objects.standing().filter(line=OuterRef("pk"))
+        is_payout = Exists(standing.filter(payout__isnull=False))
         if self.value() == "payout":
             return queryset.filter(is_payout)
         if self.value() == "other":
-            set_aside = Exists(BankMatch.objects.filter(line=OuterRef("pk"), payout__isnull=True))
-            return queryset.filter(set_aside, ~is_payout)
+            return queryset.filter(Exists(standing.filter(payout__isnull=True)), ~is_payout)
         return queryset
 
 
@@ -51,16 +53,11 @@ class BankLineAdmin(ReadOnlyAdmin[BankLine]):
     change_form_template = "admin/payments/bankline/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[BankLine]:
-        return super().get_queryset(request).prefetch_related("matches__payout")
+        return super().get_queryset(request).prefetch_related("matches__payout", "matches__undoing")
 
     @admin.display(description="is")
     def meaning(self, line: BankLine) -> str:
-        match = line.match
-        if match is None:
-            return "open"
-        if match.payout is None:
-            return "of no payout"
-        return f"{'return' if match.is_return else 'arrival'} of {match.payout.payout_id}"
+        return line.match.meaning if line.match else "open"
 
     def render_change_form(
         self,
@@ -81,6 +78,7 @@ class BankLineAdmin(ReadOnlyAdmin[BankLine]):
                 "match": match,
                 "candidates": bank_matching.candidates(obj)[:20] if match is None else [],
                 "acts": StaffAction.objects.filter(subject_kind="bank_line", subject_id=obj.pk),
-                "buttons": buttons(request, ("match_bank_line", "set_aside_bank_line"), obj.pk),
+                "undone": [each for each in obj.matches.all() if not each.stands],
+                "buttons": buttons(request, ACTS, obj.pk),
             }
         return super().render_change_form(request, context, add, change, form_url, obj)

@@ -86,7 +86,7 @@ class PayoutAdmin(ReadOnlyAdmin[Payout]):
     change_form_template = "admin/payments/payout/change_form.html"
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Payout]:
-        return super().get_queryset(request).prefetch_related("bank_matches__line")
+        return super().get_queryset(request).prefetch_related("bank_matches__line", "bank_matches__undoing")
 
     @admin.display(description="explained")
     def explained_word(self, payout: Payout) -> str:
@@ -224,4 +224,4 @@ def _shown(each: Checked) -> dict[str, Any]:
 
 
 def _matches(payout: Payout) -> list[Any]:
-    return sorted(payout.bank_matches.all(), key=lambda match: match.pk)
+    return sorted((match for match in payout.bank_matches.all() if match.stands), key=lambda match: match.pk)

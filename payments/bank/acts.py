@@ -1,4 +1,7 @@
-"""What people do with bank lines that the rule leaves open: say which payout a line is, or that it is of none."""
+"""What people do with bank lines that the rule leaves open: say which payout a line is, or that it is of none.
+
+And they undo what was said wrongly, whoever said it.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,19 @@ from django import forms
 from django.db import IntegrityError
 
 from payments.bank import matching as bank_matching
-from payments.bank.matching import NoMatch
+from payments.bank.matching import NoMatch, NothingSaid
 from payments.ledger import chart
-from payments.models import BankLine, Payout, StaffAction
+from payments.models import BankLine, BankMatch, Payout, StaffAction
 from payments.roles import Area
 from payments.staff_operations import Change, NotPossible, Parameters, Preview, StaffOperation, register
 
 
 class _OfBankLine(StaffOperation):
-    """An act on one open bank line. The line is append-only: what is said of it is a row of its own."""
+    """An act on one bank line. The line is append-only: what is said of it is a row of its own."""
 
     subject_kind = "bank_line"
     area = Area.FINANCE
     step_up = False
-
-    def check(self, subject_id: int, *, at: datetime) -> None:
-        _open_line(subject_id)
 
 
 class MatchForm(forms.Form):
@@ -118,6 +118,54 @@ class SetAsideBankLine(_OfBankLine):
         return {"bank_line": line.pk}
 
 
+@register
+class UnmatchBankLine(_OfBankLine):
+    """Undoes what is said of a bank line, by the rule or by a person, so that it can be said rightly.
+
+    The posting is reversed, never deleted; the payout is free for another line. The rule leaves this line alone then.
+    """
+
+    name = "unmatch_bank_line"
+    label = "Undo what it is said to be"
+    reasons: ClassVar[dict[str, str]] = {
+        "another_payout": "It is another payout",
+        "of_no_payout": "It is of no payout",
+        "set_aside_by_mistake": "It was set aside by mistake",
+        "another_line": "Another bank line is that payout",
+    }
+
+    def preview(self, subject_id: int, parameters: Parameters, *, at: datetime) -> Preview:
+        line = _line(subject_id)
+        standing = _standing(line)
+        said = ", ".join(match.meaning for match in standing)
+        posted = any(match.payout_id for match in standing)
+        return Preview(
+            summary=f"What is said of the bank line of {line.booked_on} over {line.amount} is undone ({said}). It is"
+            " open again, and the rule leaves it to people.",
+            changes=(
+                Change(what="bank line", before=said, after="open"),
+                *(
+                    [Change(what="ledger", before=f"{line.amount} in {chart.BANK}", after=f"in {chart.PAYOUTS}")]
+                    * posted
+                ),
+            ),
+            stake=line.amount,
+            basis={"matches": [match.pk for match in standing]},
+        )
+
+    def lock(self, subject_id: int, parameters: Parameters) -> None:
+        matched = BankMatch.objects.standing().filter(line_id=subject_id, payout__isnull=False)
+        list(Payout.objects.select_for_update(no_key=True).filter(pk__in=matched.values("payout")).order_by("pk"))
+
+    def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
+        line = _line(action.subject_id)
+        try:
+            undone = bank_matching.undo(line, at=at, user=action.requested_by, note=action.reason)
+        except (NothingSaid, IntegrityError) as error:  # another person, in this very moment
+            raise NotPossible("It has just been undone what this bank line was. See its page.") from error
+        return {"bank_line": line.pk, "undone": [match.pk for match in undone]}
+
+
 def _write(line: BankLine, payout: Payout | None, action: StaffAction, *, at: datetime) -> None:
     try:
         bank_matching.write(line, payout, at=at, user=action.requested_by, note=action.reason)
@@ -135,12 +183,25 @@ def _open_line(line_id: int) -> BankLine:
 
 
 def _line_of_no_payout(line_id: int) -> BankLine:
-    line = BankLine.objects.prefetch_related("matches").filter(pk=line_id).first()
-    if line is None:
-        raise NotPossible(f"There is no bank line {line_id}.")
+    line = _line(line_id)
     if line.match is not None and line.match.payout_id is not None:
         raise NotPossible("It is said already which payout this bank line is.")
     return line
+
+
+def _line(line_id: int) -> BankLine:
+    line = BankLine.objects.prefetch_related("matches__undoing", "matches__payout").filter(pk=line_id).first()
+    if line is None:
+        raise NotPossible(f"There is no bank line {line_id}.")
+    return line
+
+
+def _standing(line: BankLine) -> list[BankMatch]:
+    """Return what stands of a line, the first said first."""
+    standing = sorted((match for match in line.matches.all() if match.stands), key=lambda match: match.pk)
+    if not standing:
+        raise NotPossible("Nothing is said of this bank line that could be undone.")
+    return standing
 
 
 def _said(line: BankLine) -> str:

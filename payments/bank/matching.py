@@ -1,7 +1,8 @@
-"""Which payout a bank line is: by a rule where exactly one fits, else by a person's act.
+"""Which payout a bank line is: by a rule where exactly one fits, else by a person's act. A person may undo either.
 
 A line is the arrival of a payout of the same amount and currency that names it, or that was to arrive about that day;
-or the bank's taking back of one that failed. Several fit, or none: it stays for a person.
+or the bank's taking back of one that failed. Several fit, or none, or a person has undone a match of it: it stays for
+a person.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 
-from payments.models import BankLine, BankMatch, Payout
+from payments.models import BankLine, BankMatch, BankMatchUndoing, Payout
 from payments.payouts import postings as payout_postings
 from payments.states import PayoutState
 
@@ -28,9 +29,13 @@ class NoMatch(ValueError):
     """This line cannot be that payout; the message says why."""
 
 
+class NothingSaid(ValueError):
+    """Nothing stands of this line that could be undone."""
+
+
 def unmatched() -> QuerySet[BankLine]:
-    """Return the lines that nobody has said the meaning of."""
-    return BankLine.objects.filter(matches=None)
+    """Return the lines of which nothing stands that says what they are."""
+    return BankLine.objects.exclude(Exists(BankMatch.objects.standing().filter(line=OuterRef("pk"))))
 
 
 def match_open_lines(*, at: datetime) -> int:
@@ -52,7 +57,8 @@ def candidates(line: BankLine) -> list[Payout]:
 
 def check(line: BankLine, payout: Payout) -> bool:
     """Return whether the line is the payout's return (else its arrival). Raises NoMatch where it is neither."""
-    if BankMatch.objects.filter(line=line, payout__isnull=False).exists():
+    standing = BankMatch.objects.standing()
+    if standing.filter(line=line, payout__isnull=False).exists():
         raise NoMatch("This bank line is matched already.")
     if line.currency != payout.currency:
         raise NoMatch(f"The bank line is in {line.currency}, the payout in {payout.currency}.")
@@ -61,28 +67,50 @@ def check(line: BankLine, payout: Payout) -> bool:
         raise NoMatch(f"The bank line is {line.amount}, the payout {payout.amount}: ask the bank for the difference.")
     if payout.state in (PayoutState.PENDING, PayoutState.CANCELLED):
         raise NoMatch(f"Payout {payout.payout_id} never left: it is {payout.state}.")
-    if BankMatch.objects.filter(payout=payout, is_return=is_return).exists():
+    if standing.filter(payout=payout, is_return=is_return).exists():
         raise NoMatch(f"Another bank line is payout {payout.payout_id} already.")
     return is_return
 
 
 def write(line: BankLine, payout: Payout | None, *, at: datetime, user: Any = None, note: str = "") -> BankMatch:
     """Say what a line is and post it; no payout: it is of none. Needs the caller's transaction. Raises NoMatch."""
-    if payout is None and BankMatch.objects.filter(line=line).exists():
+    if payout is None and BankMatch.objects.standing().filter(line=line).exists():
         raise NoMatch("This bank line is matched already.")
     is_return = check(line, payout) if payout is not None else False
+    undone = BankMatch.objects.exclude(undoing=None)
     match = BankMatch.objects.create(
-        line=line, payout=payout, is_return=is_return, matched_by=user, note=note[:1000], at=at
+        line=line,
+        payout=payout,
+        is_return=is_return,
+        matched_by=user,
+        note=note[:1000],
+        at=at,
+        line_turn=undone.filter(line=line, payout__isnull=payout is None).count(),
+        payout_turn=undone.filter(payout=payout, is_return=is_return).count() if payout is not None else 0,
     )
     payout_postings.post_bank_line(line, match, at=at)
     return match
+
+
+def undo(line: BankLine, *, at: datetime, user: Any, note: str) -> list[BankMatch]:
+    """Take back all that stands of a line and reverse its posting: line and payout are free again, the rule leaves the
+    line to people. Needs the caller's transaction and the payouts' row locks. Raises NothingSaid.
+    """
+    standing = list(BankMatch.objects.standing().filter(line=line).select_related("payout").order_by("pk"))
+    if not standing:
+        raise NothingSaid("Nothing is said of this bank line that could be undone.")
+    for match in standing:
+        BankMatchUndoing.objects.create(match=match, undone_by=user, note=note[:1000], at=at)
+        payout_postings.undo_bank_line(line, match, at=at)
+    return standing
 
 
 def _worth_trying(at: datetime) -> QuerySet[BankLine]:
     """Return the young open lines of whose amount there is a payout: most lines of a statement have none."""
     same_amount = Q(amount_minor=OuterRef("amount_minor")) | Q(amount_minor=-1 * OuterRef("amount_minor"))
     of_payout = Payout.objects.filter(same_amount, currency=OuterRef("currency"))
-    return unmatched().filter(Exists(of_payout), booked_on__gte=(at - TRIED_FOR).date())
+    left_to_people = Exists(BankMatchUndoing.objects.filter(match__line=OuterRef("pk")))
+    return unmatched().filter(Exists(of_payout), ~left_to_people, booked_on__gte=(at - TRIED_FOR).date())
 
 
 def _match_by_rule(line: BankLine, payout: Payout, *, at: datetime) -> bool:
@@ -98,12 +126,17 @@ def _match_by_rule(line: BankLine, payout: Payout, *, at: datetime) -> bool:
 def _arrivals(line: BankLine) -> QuerySet[Payout]:
     same = Payout.objects.filter(amount_minor=line.amount_minor, currency=line.currency)
     arriving = same.filter(state__in=[PayoutState.IN_TRANSIT, PayoutState.PAID])
-    return arriving.exclude(bank_matches__is_return=False).order_by("pk")
+    return arriving.exclude(seen_at_the_bank(is_return=False)).order_by("pk")
 
 
 def _returns(line: BankLine) -> QuerySet[Payout]:
     same = Payout.objects.filter(amount_minor=-line.amount_minor, currency=line.currency, state=PayoutState.FAILED)
-    return same.filter(bank_matches__is_return=False).exclude(bank_matches__is_return=True).order_by("pk")
+    return same.filter(seen_at_the_bank(is_return=False)).exclude(seen_at_the_bank(is_return=True)).order_by("pk")
+
+
+def seen_at_the_bank(*, is_return: bool) -> Exists:
+    """Return the condition that a payout's arrival (or its return) is matched with a bank line."""
+    return Exists(BankMatch.objects.standing().filter(payout=OuterRef("pk"), is_return=is_return))
 
 
 def _names(line: BankLine, payout: Payout) -> bool:

@@ -4,7 +4,7 @@ from payments.models.accounting import AccountBalance, AccountingPeriod, LedgerC
 from payments.models.action import Approval, StaffAction
 from payments.models.attempt import Look, PaymentAttempt
 from payments.models.audit import AuditRecord, AuditSeal, SealedRows
-from payments.models.bank import BankLine, BankMatch
+from payments.models.bank import BankLine, BankMatch, BankMatchUndoing
 from payments.models.call import ProviderCall
 from payments.models.capture import Capture
 from payments.models.case import Case, CaseNote
@@ -32,6 +32,7 @@ __all__ = [
     "BalanceEntry",
     "BankLine",
     "BankMatch",
+    "BankMatchUndoing",
     "Capture",
     "Case",
     "CaseNote",

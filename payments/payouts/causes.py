@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from django.db.models import OuterRef, Q, QuerySet, Subquery
+from django.db.models import F, OuterRef, Q, QuerySet, Subquery
 
 from integrations.contract import EntryKind
 from orders.models import Transition
@@ -21,6 +21,8 @@ from payments.payouts.postings import (
     ADJUSTMENT,
     BALANCE_FEE,
     BANK_LINE,
+    BANK_LINE_AGAIN,
+    BANK_LINE_UNDONE,
     EXCHANGE_FROM,
     EXCHANGE_TO,
     PAYOUT,
@@ -99,8 +101,8 @@ def _of_exchange_to(entry: Any) -> Expected | None:
 
 
 def _bank_lines() -> QuerySet[Any]:
-    """Return all lines; `payout_of` and `matched_at`: what each was matched with, and when."""
-    matched = BankMatch.objects.filter(line=OuterRef("pk"), payout__isnull=False)
+    """Return all lines; `payout_of` and `matched_at`: what each was first matched with, and when."""
+    matched = BankMatch.objects.filter(line=OuterRef("pk"), payout__isnull=False, line_turn=0)
     return BankLine.objects.annotate(
         payout_of=Subquery(matched.values("payout")[:1]), matched_at=Subquery(matched.values("at")[:1])
     )
@@ -110,6 +112,23 @@ def _of_bank_line(line: Any) -> Expected | None:
     if line.payout_of is None or not line.amount_minor:
         return None
     return two_sides(line.amount, debit=chart.BANK, credit=chart.PAYOUTS, at=line.matched_at)
+
+
+def _matches() -> QuerySet[Any]:
+    """Return all matches with a payout; `undone_at`: when a person undid it."""
+    return BankMatch.objects.filter(payout__isnull=False).select_related("line").annotate(undone_at=F("undoing__at"))
+
+
+def _of_match_again(match: Any) -> Expected | None:
+    if not match.line_turn:
+        return None
+    return two_sides(match.line.amount, debit=chart.BANK, credit=chart.PAYOUTS, at=match.at)
+
+
+def _of_match_undone(match: Any) -> Expected | None:
+    if match.undone_at is None:
+        return None
+    return two_sides(-match.line.amount, debit=chart.BANK, credit=chart.PAYOUTS, at=match.undone_at)
 
 
 register(
@@ -182,5 +201,25 @@ register(
         credit="payouts",
         rows=_bank_lines,
         expected=_of_bank_line,
+    )
+)
+register(
+    Cause(
+        kind=BANK_LINE_AGAIN,
+        says="A bank line whose former match was undone was matched with a payout.",
+        debit="bank",
+        credit="payouts",
+        rows=_matches,
+        expected=_of_match_again,
+    )
+)
+register(
+    Cause(
+        kind=BANK_LINE_UNDONE,
+        says="A person undid the match of a bank line with a payout.",
+        debit="payouts",
+        credit="bank",
+        rows=_matches,
+        expected=_of_match_undone,
     )
 )

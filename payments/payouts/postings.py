@@ -19,7 +19,7 @@ PAYOUT_REVERSAL = "payout_reversal"
 BALANCE_FEE = "balance_fee"
 ADJUSTMENT = "adjustment"
 EXCHANGE_FROM, EXCHANGE_TO = "exchange_from", "exchange_to"
-BANK_LINE = "bank_line"
+BANK_LINE, BANK_LINE_AGAIN, BANK_LINE_UNDONE = "bank_line", "bank_line_again", "bank_line_undone"
 
 _FEE_IS_THEIRS = frozenset({EntryKind.PAYMENT, EntryKind.DISPUTE, EntryKind.DISPUTE_REVERSAL})
 """The fee of these is posted with the capture, or with the dispute."""
@@ -64,7 +64,18 @@ def post_bank_line(line: BankLine, match: BankMatch, *, at: datetime) -> LedgerT
     """Post that the bank has shown a payout, or its return; None for a line that is of no payout."""
     if match.payout is None:
         return None
-    return _post(BANK_LINE, line.pk, line.amount, chart.BANK, chart.PAYOUTS, at, f"{line} is {match.payout.payout_id}")
+    # A cause is posted once: the first match as its line's, a later one as its own.
+    cause, cause_id = (BANK_LINE_AGAIN, match.pk) if match.line_turn else (BANK_LINE, line.pk)
+    note = f"{line} is {match.payout.payout_id}"
+    return _post(cause, cause_id, line.amount, chart.BANK, chart.PAYOUTS, at, note)
+
+
+def undo_bank_line(line: BankLine, match: BankMatch, *, at: datetime) -> LedgerTransaction | None:
+    """Post the opposite of a match that a person has undone; None for one with no payout."""
+    if match.payout is None:
+        return None
+    note = f"{line} is not {match.payout.payout_id}"
+    return _post(BANK_LINE_UNDONE, match.pk, -line.amount, chart.BANK, chart.PAYOUTS, at, note)
 
 
 def _post_fee(entry: BalanceEntry, fee: Money, *, at: datetime) -> None:

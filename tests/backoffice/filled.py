@@ -47,7 +47,9 @@ class Filled:
             "dispute": Dispute.objects.values_list("pk", flat=True).first(),
             "destination": Destination.objects.values_list("pk", flat=True).first(),
             "delivery": Delivery.objects.values_list("pk", flat=True).first(),
-            "bank_line": BankLine.objects.filter(matches=None).values_list("pk", flat=True).first(),
+            "bank_line": BankLine.objects.filter(matches__isnull=kind.name != "unmatch_bank_line")
+            .values_list("pk", flat=True)
+            .first(),
             "user": get_user_model().objects.order_by("pk").values_list("pk", flat=True).first(),
         }
         return found.get(kind.subject_kind) or 0

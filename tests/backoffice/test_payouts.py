@@ -217,7 +217,7 @@ class TestActs:
     @pytest.mark.parametrize("role", [Role.SUPPORT, Role.LEAD, Role.AUDITOR, Role.INTEGRATIONS, Role.ADMIN])
     def test_only_finance_says_it(self, world: World, role: Role) -> None:
         line = booked(world, 5)
-        for name in ("match_bank_line", "set_aside_bank_line"):
+        for name in ("match_bank_line", "set_aside_bank_line", "unmatch_bank_line"):
             assert signed_in(role).get(reverse("backoffice:act", args=[name, line.pk])).status_code == 403
 
     def test_two_people_at_once_say_it_once(self, world: World) -> None:
