@@ -12,7 +12,7 @@ from django import forms
 from django.db import IntegrityError
 
 from payments.bank import matching as bank_matching
-from payments.bank.matching import NoMatch, NothingSaid
+from payments.bank.matching import NoMatch
 from payments.ledger import chart
 from payments.models import BankLine, BankMatch, Payout, StaffAction
 from payments.roles import Area
@@ -158,12 +158,14 @@ class UnmatchBankLine(_OfBankLine):
         list(Payout.objects.select_for_update(no_key=True).filter(pk__in=matched.values("payout")).order_by("pk"))
 
     def execute(self, action: StaffAction, *, at: datetime) -> dict[str, Any]:
-        line = _line(action.subject_id)
+        seen = action.preview["basis"]["matches"]  # and nothing that is said in this very moment
+        matches = BankMatch.objects.filter(pk__in=seen).select_related("line", "payout").order_by("pk")
         try:
-            undone = bank_matching.undo(line, at=at, user=action.requested_by, note=action.reason)
-        except (NothingSaid, IntegrityError) as error:  # another person, in this very moment
+            for match in matches:
+                bank_matching.undo(match, at=at, user=action.requested_by, note=action.reason)
+        except IntegrityError as error:  # another person, in this very moment
             raise NotPossible("It has just been undone what this bank line was. See its page.") from error
-        return {"bank_line": line.pk, "undone": [match.pk for match in undone]}
+        return {"bank_line": action.subject_id, "undone": seen}
 
 
 def _write(line: BankLine, payout: Payout | None, action: StaffAction, *, at: datetime) -> None:

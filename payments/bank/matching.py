@@ -29,10 +29,6 @@ class NoMatch(ValueError):
     """This line cannot be that payout; the message says why."""
 
 
-class NothingSaid(ValueError):
-    """Nothing stands of this line that could be undone."""
-
-
 def unmatched() -> QuerySet[BankLine]:
     """Return the lines of which nothing stands that says what they are."""
     return BankLine.objects.exclude(Exists(BankMatch.objects.standing().filter(line=OuterRef("pk"))))
@@ -92,17 +88,12 @@ def write(line: BankLine, payout: Payout | None, *, at: datetime, user: Any = No
     return match
 
 
-def undo(line: BankLine, *, at: datetime, user: Any, note: str) -> list[BankMatch]:
-    """Take back all that stands of a line and reverse its posting: line and payout are free again, the rule leaves the
-    line to people. Needs the caller's transaction and the payouts' row locks. Raises NothingSaid.
+def undo(match: BankMatch, *, at: datetime, user: Any, note: str) -> None:
+    """Take back what was said of a line and reverse its posting: line and payout are free again, the rule leaves the
+    line to people. Needs the caller's transaction. Raises IntegrityError where it was undone before.
     """
-    standing = list(BankMatch.objects.standing().filter(line=line).select_related("payout").order_by("pk"))
-    if not standing:
-        raise NothingSaid("Nothing is said of this bank line that could be undone.")
-    for match in standing:
-        BankMatchUndoing.objects.create(match=match, undone_by=user, note=note[:1000], at=at)
-        payout_postings.undo_bank_line(line, match, at=at)
-    return standing
+    BankMatchUndoing.objects.create(match=match, undone_by=user, note=note[:1000], at=at)
+    payout_postings.undo_bank_line(match.line, match, at=at)
 
 
 def _worth_trying(at: datetime) -> QuerySet[BankLine]:

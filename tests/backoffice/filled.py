@@ -19,7 +19,7 @@ from payments.bank import importing as bank_import
 from payments.bank import matching as bank_matching
 from payments.bank.statements import StatementLine
 from payments.cases import notes as case_notes
-from payments.models import BankLine, Case, Dispute, Payout, ProviderEvent, StaffAction
+from payments.models import BankLine, BankMatch, Case, Dispute, Payout, ProviderEvent, StaffAction
 from payments.payouts import mirror as payout_mirror
 from payments.reconciliation import lists
 from payments.roles import Role
@@ -143,8 +143,8 @@ def _pay_out(fake: FakeProvider, *, now: datetime) -> None:
         at=now,
     )  # fmt: skip
     bank_matching.match_open_lines(at=now)
-    wrong = BankLine.objects.get(amount_minor=650)
     with transaction.atomic():
+        wrong = BankMatch.objects.get(line__amount_minor=650)
         bank_matching.undo(wrong, at=now, user=make_staff(Role.FINANCE, name="bank-person"), note="Another's.")
 
 

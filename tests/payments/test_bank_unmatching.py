@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-import threading
+import random
 import uuid
+from collections import Counter
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -198,11 +200,8 @@ def test_eight_people_at_once_undo_it_once(fake: FakeProvider, now: datetime) ->
         finally:
             connection.close()
 
-    threads = [threading.Thread(target=press, args=[person]) for person in people]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(len(people)) as pool:
+        list(pool.map(press, people))
     assert outcomes.count("executed") == 1 and set(outcomes) <= {"executed", "overtaken", "refused"}
     assert len(outcomes) == 8
     assert (balance("bank"), balance("payouts"), BankMatchUndoing.objects.count()) == (0, 1941, 1)
@@ -218,3 +217,73 @@ def test_a_debit_matched_wrongly(fake: FakeProvider, now: datetime) -> None:
     undo(line, now)
     assert (balance("bank"), balance("payouts")) == (0, -500)
     assert ledger_check.check().findings == []
+
+
+class Desk:
+    """Three equal payouts and five equal lines, and people of Finance who say and undo at random what each line is."""
+
+    def __init__(self, fake: FakeProvider, now: datetime, seed: int) -> None:
+        self.now, self.dice = now, random.Random(seed)
+        self.payouts = [pay_out(fake, now).payout_id for _ in range(3)]
+        self.lines = [booked(now, counterparty=f"line {number}") for number in range(5)]
+        self.person = make_staff(Role.FINANCE)
+        self.did: Counter[str] = Counter()
+
+    def step(self) -> None:
+        """Let the rule come by, or a person press one of the three buttons."""
+        if self.dice.random() < 0.1:
+            bank_matching.match_open_lines(at=self.now)
+            return
+        name = self.dice.choice(["match_bank_line", "match_bank_line", "set_aside_bank_line", "unmatch_bank_line"])
+        operation, line = staff_operations.get(name), self.dice.choice(self.lines)
+        parameters = {"payout": self.dice.choice(self.payouts)} if name == "match_bank_line" else {}
+        try:
+            done = actions.request(
+                uid=uuid.uuid4(), operation=operation, subject_id=line.pk, parameters=parameters,
+                fingerprint=operation.preview(line.pk, parameters, at=self.now).fingerprint,
+                reason_code=next(iter(operation.reasons)), reason="As the statement says.", user=self.person,
+                via="admin", clock=lambda: self.now,
+            )  # fmt: skip
+        except NotPossible:
+            self.did["refused"] += 1
+        else:
+            self.did[f"{name} {done.state}"] += 1
+
+
+def agree() -> None:
+    """What stands is said once a line and once a payout, and the ledger is what stands."""
+    standing = BankMatch.objects.standing().exclude(payout=None).select_related("line")
+    assert len({match.line_id for match in standing}) == len({match.payout_id for match in standing}) == len(standing)
+    assert balance("bank") == sum(match.line.amount_minor for match in standing)
+    assert ledger_check.check().findings == []
+    open_lines = {line.pk for line in BankLine.objects.all() if line.match is None}
+    assert set(bank_matching.unmatched().values_list("pk", flat=True)) == open_lines
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whatever_people_say_and_undo_the_ledger_is_what_stands(fake: FakeProvider, now: datetime, seed: int) -> None:
+    desk = Desk(fake, now, seed)
+    for _ in range(40):
+        desk.step()
+        agree()
+    assert min(desk.did[f"{name}_bank_line executed"] for name in ("match", "set_aside", "unmatch")) > 2, desk.did
+
+
+@pytest.mark.django_db(transaction=True)
+def test_whatever_they_say_at_once(fake: FakeProvider, now: datetime) -> None:
+    desks = [Desk.__new__(Desk) for _ in range(4)]
+    first = Desk(fake, now, 0)
+    for seed, desk in enumerate(desks):
+        desk.__dict__.update(first.__dict__, dice=random.Random(seed), did=Counter())
+
+    def work(desk: Desk) -> None:
+        try:
+            for _ in range(25):
+                desk.step()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(desks)) as pool:
+        list(pool.map(work, desks))  # raises what any of them did
+    agree()
+    assert sum(desk.did["unmatch_bank_line executed"] for desk in desks) > 2
