@@ -45,7 +45,7 @@ def watch(at: datetime) -> int:
 
 def overdue(at: datetime) -> QuerySet[Payout]:
     """Return the payouts of which the bank should have shown by now what it has not."""
-    arrives = _covered() & Q(state=PayoutState.PAID, arrives_at__lte=at - LATE)
+    arrives = _covered(at) & Q(state=PayoutState.PAID, arrives_at__lte=at - LATE)
     ended = Transition.objects.filter(
         subject_kind=Payout.SUBJECT_KIND, subject_id=OuterRef("pk"), to_state__in=_ENDED, forbidden=False
     )
@@ -62,12 +62,12 @@ def _incomplete() -> QuerySet[Payout]:
     return Payout.objects.exclude(amount_minor=0).filter(not_arrived | not_returned)
 
 
-def _covered() -> Q:
+def _covered(at: datetime) -> Q:
     """Return the condition that a statement in the payout's currency covers the days on which the bank may book it.
 
     So a shop that imports no statements is told nothing, nor any shop about the time before its first.
     """
-    lines = BankLine.objects.order_by().values("account", "currency")
+    lines = BankLine.objects.filter(booked_on__lte=at.date()).order_by().values("account", "currency")
     covered = Q(pk__in=[])
     for span in lines.annotate(first=Min("booked_on"), last=Max("booked_on")):
         since, until = (datetime.combine(span[end], time(), tzinfo=UTC) for end in ("first", "last"))

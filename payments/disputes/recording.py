@@ -60,8 +60,10 @@ def blocks_refund(capture: Capture) -> str:
 
     A provider refuses a refund while the bank has the money (Stripe: `charge_disputed`); paying twice is the risk in
     every other case. An inquiry may be ended by a refund: that is said, and not forbidden, so it does not stand here.
+    Nor does a dispute that was lowered to 0 while the bank holds nothing.
     """
-    held = capture.disputes.filter(state__in=[State.OPEN, State.UNDER_REVIEW, State.LOST]).order_by("-pk").first()
+    chargebacks = capture.disputes.filter(state__in=[State.OPEN, State.UNDER_REVIEW, State.LOST]).order_by("-pk")
+    held = next((each for each in chargebacks if each.amount_minor or any(each.outstanding().values())), None)
     if held is None:
         return ""
     if held.state == State.LOST:

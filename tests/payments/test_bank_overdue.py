@@ -89,6 +89,12 @@ class TestNotArrived:
             statement(later, first=ARRIVES + timedelta(days=first), last=ARRIVES + timedelta(days=last))
         assert bank_overdue.watch(later) == told
 
+    def test_a_line_dated_into_the_future_covers_nothing(self, fake: FakeProvider, now: datetime) -> None:
+        pay_out(fake, now)
+        later = now + timedelta(days=6)
+        statement(later, last=ARRIVES + timedelta(days=30))
+        assert bank_overdue.watch(later) == 0
+
     def test_a_statement_in_another_currency_covers_nothing(self, fake: FakeProvider, now: datetime) -> None:
         pay_out(fake, now)
         later = now + timedelta(days=8)

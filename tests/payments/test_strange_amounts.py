@@ -12,6 +12,7 @@ from integrations import providers
 from integrations.contract import CaptureSnapshot, MovementKind, RefundSnapshot
 from integrations.guard import GuardedProvider
 from orders.models import Order
+from payments.disputes.recording import blocks_refund
 from payments.ledger import check as ledger_check
 from payments.models import Capture, Case, Dispute, DisputeMovement, Refund
 from payments.settlement import LookResult, Outcome, look
@@ -98,6 +99,21 @@ class TestNothing:
         look_again(world)
         assert (Dispute.objects.get().state, world.cases()) == ("won", [])
         assert ledger_check.check().findings == []
+
+    def test_a_dispute_of_nothing_holds_no_refund_up(self, world: World) -> None:
+        dispute_id = world.provider.dispute(world.provider.the_payment())
+        look_again(world)
+        capture = Capture.objects.get()
+        assert "undecided" in blocks_refund(capture)
+        world.provider.change(dispute_id, amount_minor=0)
+        look_again(world)
+        assert "undecided" in blocks_refund(capture), "the bank still holds what it took"
+        world.provider.move_money(dispute_id, MovementKind.REINSTATED, amount_minor=2000)
+        look_again(world)
+        assert blocks_refund(capture) == ""
+        world.provider.decide(dispute_id, "lost")
+        look_again(world)
+        assert (Dispute.objects.get().state, blocks_refund(capture)) == ("lost", "")
 
     def test_an_entry_of_a_dispute_that_moves_nothing(self, world: World) -> None:
         dispute_id = world.provider.dispute(world.provider.the_payment())
