@@ -298,7 +298,7 @@ def skip(deliveries: QuerySet[Delivery], *, actor: str, reason: str, now: dateti
             [DeliverySkip(delivery=row, at=now, actor=actor, reason=reason[:300]) for row in rows]
         )
         Delivery.objects.filter(pk__in=[row.pk for row in rows]).update(skipped_at=now)
-        for row in rows:
+        for row in sorted(rows, key=lambda each: (each.destination_id, each.ordering_key)):  # as delivery_marks.py
             _wake_those_behind(row, now=now)
         if rows:
             nudge("deliver")

@@ -49,9 +49,12 @@ def mark_all(results: Sequence[tuple[Claim, Verdict]], *, now: datetime) -> list
             if verdict.delivered and claimed.delivery.pk in held and claimed.delivery.ordering_key
         ]
         _wake_next([row for row in delivered if row.destination.ordered], now=now)
-        for claimed, verdict in results:
-            if verdict.gone and claimed.delivery.pk in held:
-                _disable(claimed.delivery.destination, verdict, now=now)
+        gone = {
+            claimed.delivery.destination_id: verdict
+            for claimed, verdict in results
+            if verdict.gone and claimed.delivery.pk in held
+        }
+        _disable(gone, now=now)
         failpoint("delivery.before_mark")
     done = [change["result"] if change["id"] in held else "stale" for change in changes]
     for (claimed, verdict), result in zip(results, done, strict=True):
@@ -158,8 +161,11 @@ def _write_attempts(changes: Sequence[dict[str, Any]], *, now: datetime) -> None
 
 
 def _wake_next(rows: Sequence[Delivery], *, now: datetime) -> None:
-    """Let the delivery that waited for each of `rows` be due at once."""
-    for row in rows:
+    """Let the delivery that waited for each of `rows` be due at once.
+
+    One order everywhere (dead_letters.skip() too), so that two wakers cannot lock each other out.
+    """
+    for row in sorted(rows, key=lambda each: (each.destination_id, each.ordering_key)):
         following = Delivery.objects.filter(
             destination_id=row.destination_id, ordering_key=row.ordering_key, pk__gt=row.pk, state=DeliveryState.QUEUED
         )
@@ -167,10 +173,13 @@ def _wake_next(rows: Sequence[Delivery], *, now: datetime) -> None:
         Delivery.objects.filter(pk__in=first, state=DeliveryState.QUEUED, not_before__gt=now).update(not_before=now)
 
 
-def _disable(destination: Destination, verdict: Verdict, *, now: datetime) -> None:
-    row = Destination.objects.select_for_update().get(pk=destination.pk)
-    if row.active:
-        row.active, row.disabled_at, row.disabled_reason = False, now, verdict.detail[:300]
+def _disable(gone: Mapping[int, Verdict], *, now: datetime) -> None:
+    """Disable the receivers that are no more, by what each said last.
+
+    Locked in the order of their keys, as outbox.py does: two workers may hear of the same two at once.
+    """
+    for row in Destination.objects.select_for_update().filter(pk__in=gone, active=True).order_by("pk"):
+        row.active, row.disabled_at, row.disabled_reason = False, now, gone[row.pk].detail[:300]
         row.save(update_fields=["active", "disabled_at", "disabled_reason"])
 
 

@@ -6,7 +6,7 @@ A basket that became an order is closed and stays as it was.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -148,6 +148,17 @@ def again(order: Order, *, now: datetime) -> Basket:
                 quantity = min(wanted[product.sku], product.max_quantity)
                 BasketLine.objects.create(basket=basket, product=product, quantity=quantity)
         return basket
+
+
+def forget(tokens: Collection[str]) -> int:
+    """Delete those of these baskets that became no order; return how many. For tokens that nobody holds any more."""
+    with transaction.atomic():
+        # The rows first, then whether they became orders: who is placing one right now holds its row (operations.py).
+        held = list(
+            Basket.objects.select_for_update().filter(token__in=tokens).order_by("pk").values_list("pk", flat=True)
+        )
+        left = Basket.objects.filter(pk__in=held, order=None)
+        return left.delete()[1].get(Basket._meta.label, 0)
 
 
 def _contents_line(row: BasketLine, *, currency: str) -> ContentsLine:

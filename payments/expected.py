@@ -18,6 +18,8 @@ from payments.states import AttemptState, CallState
 
 UNDER_WAY = (AttemptState.PENDING, AttemptState.REQUIRES_ACTION, AttemptState.AUTHORIZED)
 UNDECIDED = (CallState.SENT, CallState.UNKNOWN)
+FAILED_LOOKS = 10
+"""So many failed looks in a row take three quarters of an hour (payments/sweeping.py): time alone will not mend it."""
 MOST = 200
 
 SETTING_OF: Mapping[str, str] = {
@@ -50,6 +52,14 @@ def overdue_attempts(at: datetime) -> QuerySet[PaymentAttempt]:
     before = at - timedelta(seconds=settings.EXPECT_PENDING_SECONDS)
     silent = Q(looked_at__lte=before) | Q(looked_at=None, created_at__lte=before)
     return PaymentAttempt.objects.filter(silent, state__in=UNDER_WAY, next_look_at__isnull=False).order_by("created_at")
+
+
+def attempts_not_settled() -> QuerySet[PaymentAttempt]:
+    """Return the payments beyond their way of which look after look fails: what the provider tells cannot be believed,
+    or not be settled, and money that moves there (a refund, a dispute) is not seen here."""
+    elsewhere = (AttemptState.CREATED, *UNDER_WAY)  # told by their calls, and by their own deadline
+    failing = PaymentAttempt.objects.filter(look_failures__gte=FAILED_LOOKS, next_look_at__isnull=False)
+    return failing.exclude(state__in=elsewhere).order_by("next_look_at", "pk")
 
 
 def look_at_overdue(at: datetime) -> int:

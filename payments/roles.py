@@ -9,10 +9,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 from django.contrib.auth.models import Permission
 from django.core.exceptions import PermissionDenied
+
+from payments.labelled import Labelled
 
 
 class Role(StrEnum):
@@ -26,7 +28,7 @@ class Role(StrEnum):
     ADMIN = "Admin"
 
 
-class Area(StrEnum):
+class Area(Labelled):
     """What a permission is about: the rows of the table."""
 
     ORDER = "order", "orders and payments, masked"
@@ -45,14 +47,6 @@ class Area(StrEnum):
     PEOPLE = "people", "users, roles and staff tokens"
     AUDIT = "audit", "the audit log"
     CATALOGUE = "catalogue", "products and prices"
-
-    label: str
-
-    def __new__(cls, value: str, label: str) -> Self:
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.label = label
-        return member
 
 
 class Verb(StrEnum):

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from django.http import HttpRequest
 
 from orders import locales, queries
@@ -11,6 +14,12 @@ _BASKET = "basket"
 _CURRENCY = "currency"
 _ORDERED = "ordered_baskets"
 _ORDERED_KEPT = 10
+
+
+def basket_tokens(session: Mapping[str, Any]) -> set[str]:
+    """Return the tokens of the baskets that a session knows: nobody else does."""
+    known = [session.get(_BASKET, ""), *session.get(_ORDERED, [])]
+    return {token for token in known if token}
 
 
 class Visit:

@@ -5,11 +5,10 @@ A new kind of event is a line here; nothing else needs to know it.
 
 from __future__ import annotations
 
-from enum import StrEnum
-from typing import Self
+from payments.labelled import Labelled
 
 
-class Event(StrEnum):
+class Event(Labelled):
     """Something a person or a command did, or was refused, that no change of a row tells."""
 
     SIGNED_IN = "signed_in", "Signed in"
@@ -37,14 +36,6 @@ class Event(StrEnum):
     EXPORTED = "exported", "Exported"
     COMMAND_RUN = "command_run", "Command run"
     AUDIT_VERIFIED = "audit_verified", "Audit log verified"
-
-    label: str
-
-    def __new__(cls, value: str, label: str) -> Self:
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.label = label
-        return member
 
 
 def label_of(event: str) -> str:

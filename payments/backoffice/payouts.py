@@ -36,6 +36,7 @@ from payments.payouts.explanation import Explanation, NotExplainable, explain
 from payments.payouts.sources import Checked
 from payments.roles import Area, Verb
 
+CASES = (CaseKind.PAYOUT_REMAINDER, CaseKind.PAYOUT_UNSEEN)
 MOST_ENTRIES = 100
 """So many entries are shown; the export has all."""
 
@@ -180,7 +181,7 @@ def _context(payout: Payout) -> dict[str, Any]:
         "entry_count": sum(line.count for line in told.lines) if told else payout.lines.count(),
         "most": MOST_ENTRIES,
         "matches": _matches(payout),
-        "cases": Case.objects.filter(kind=CaseKind.PAYOUT_REMAINDER, subject_kind="payout", subject_id=payout.pk),
+        "cases": Case.objects.filter(kind__in=CASES, subject_kind="payout", subject_id=payout.pk),
         "steps": Transition.objects.filter(subject_kind="payout", subject_id=payout.pk),
     }
 

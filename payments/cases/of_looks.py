@@ -30,17 +30,7 @@ def tell_of_refused_look(order: Order, attempt: PaymentAttempt, error: ProviderE
         fix = "Mend the key or its permissions; looks go on by themselves."
     else:
         return
-    open_case(
-        kind,
-        subject_kind="attempt",
-        subject_id=attempt.pk,
-        order=order,
-        stake=attempt.amount,
-        ours=ours,
-        theirs=theirs,
-        suggested_fix=fix,
-        at=at,
-    )
+    _tell(kind, order, attempt, ours=ours, theirs=theirs, fix=fix, at=at)
 
 
 def is_ours(order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, at: datetime) -> bool:
@@ -57,6 +47,13 @@ def is_ours(order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, at
         fix = "Compare the payment at the provider with this order by hand. Nothing was moved."
     else:
         return True
+    _tell(kind, order, attempt, ours=ours, theirs=theirs, fix=fix, at=at)
+    return False
+
+
+def _tell(
+    kind: CaseKind, order: Order, attempt: PaymentAttempt, *, ours: str, theirs: str, fix: str, at: datetime
+) -> None:
     open_case(
         kind,
         subject_kind="attempt",
@@ -68,4 +65,3 @@ def is_ours(order: Order, attempt: PaymentAttempt, snapshot: PaymentSnapshot, at
         suggested_fix=fix,
         at=at,
     )
-    return False

@@ -57,6 +57,7 @@ class CaseKind(models.TextChoices):
     EVENTS_UNCHECKED = "events_unchecked", "Missed events may soon be lost for good"
     EXPECTED_MISSED = "expected_missed", "An answer that was expected did not come"
     PAYOUT_REMAINDER = "payout_remainder", "A payout is not explained to the cent"
+    PAYOUT_UNSEEN = "payout_unseen", "The bank has not shown a payout, or its return"
     FORBIDDEN_TRANSITION = "forbidden_transition", "The provider says what our states do not allow"
 
 

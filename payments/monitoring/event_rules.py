@@ -18,7 +18,8 @@ MOST = 20
 
 
 def expected_missed(seen: Seen) -> Iterator[Finding]:
-    """Calls and payments under way whose answer did not come in time, and that a look could not tell of either."""
+    """Calls and payments under way whose answer did not come in time, and that a look could not tell of either; and
+    payments with an end of which no look can be settled any more."""
     for call in expected.overdue_calls(seen.at, grace=GRACE).select_related("attempt")[:MOST]:
         yield Finding(
             subject_kind="call",
@@ -36,6 +37,15 @@ def expected_missed(seen: Seen) -> Iterator[Finding]:
             ours=f"A payment that is {attempt.state.replace('_', ' ')} is heard of in time, or answers a look.",
             theirs=f"{attempt.provider} has told nothing of it for {age(since, seen.at)}: {attempt.look_error[:200]}",
             since=since,
+        )
+    for attempt in expected.attempts_not_settled()[:MOST]:
+        yield Finding(
+            subject_kind="attempt",
+            subject_id=attempt.pk,
+            ours=f"A payment that is {attempt.state.replace('_', ' ')} is still looked at, for what follows at "
+            f"{attempt.provider}: a refund, a dispute, late money.",
+            theirs=f"{attempt.look_failures} looks in a row have failed: {attempt.look_error[:200]}",
+            since=attempt.looked_at,
         )
 
 

@@ -11,6 +11,7 @@ from datetime import datetime
 import structlog
 
 from payments import expected, key_watch, rounds, visitors
+from payments.bank import overdue as bank_overdue
 from payments.disputes import deadlines as dispute_deadlines
 from payments.monitoring import alerts, patterns, period_figures
 from payments.monitoring.alert_rules import WATCH
@@ -53,6 +54,7 @@ JOBS: tuple[Callable[[datetime], int], ...] = (
     schedule.prepare,
     expected.look_at_overdue,
     dispute_deadlines.watch,
+    bank_overdue.watch,
     token_watch.watch,
     visitors.forget,
 )

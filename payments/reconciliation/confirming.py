@@ -29,7 +29,6 @@ from payments.models.reconciliation import Difference, Upshot
 from payments.reconciliation import findings, runs, telling
 from payments.reconciliation.comparing import classify_missing, compare
 from payments.reconciliation.ours import Ours, attempt_of, by_ids
-from payments.reconciliation.telling import Told
 from payments.retrying import made_again
 from payments.settlement import LookResult, Outcome, look
 
@@ -251,7 +250,7 @@ def _tell_one(
     with transaction.atomic(durable=True):
         case = telling.case_of(told, attempt_id=suspicion.attempt_id, order_id=suspicion.order_id, newest=newest, at=at)
         upshot = Upshot.CASE if case.pk > newest else Upshot.KNOWN
-        _insert(run, suspicion, difference, upshot, told, case_id=case.pk, at=at)
+        findings.insert(run, suspicion, told, difference=difference, upshot=upshot, case_id=case.pk, at=at)
 
 
 def _write(
@@ -265,29 +264,4 @@ def _write(
     """Write findings that have no case."""
     for difference in differences:
         told = telling.tell(run.provider, suspicion.theirs, suspicion.ours, difference)
-        _insert(run, suspicion, difference, upshot, told, case_id=None, at=at)
-
-
-def _insert(
-    run: ReconciliationRun,
-    suspicion: Suspicion,
-    difference: Difference,
-    upshot: Upshot,
-    told: Told,
-    *,
-    case_id: int | None,
-    at: datetime,
-) -> None:
-    findings.insert(
-        run,
-        difference=difference,
-        upshot=upshot,
-        object_id=suspicion.object_id,
-        attempt_id=suspicion.attempt_id,
-        order_id=suspicion.order_id,
-        case_id=case_id,
-        stake=told.stake,
-        ours=told.ours,
-        theirs=told.theirs,
-        at=at,
-    )
+        findings.insert(run, suspicion, told, difference=difference, upshot=upshot, at=at)

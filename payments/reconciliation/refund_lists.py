@@ -22,6 +22,7 @@ from payments.models import Capture, Case, PaymentAttempt, ReconciliationRun, Re
 from payments.models.case import CaseKind
 from payments.models.reconciliation import Difference, Upshot
 from payments.reconciliation import findings, runs, telling
+from payments.reconciliation.findings import Words
 from payments.reconciliation.ours import newest_first
 from payments.retrying import made_again
 from payments.settlement import LookResult, Outcome, look
@@ -217,22 +218,23 @@ def _tell_one(
     run: ReconciliationRun, suspicion: RefundSuspicion, difference: Difference, *, newest: int, at: datetime
 ) -> None:
     """Open or see again the case of a difference, and write the finding, in one transaction."""
+    words = _words(run.provider, suspicion)
     with transaction.atomic(durable=True):
-        case = _case(run.provider, suspicion, difference, at=at)
+        case = _case(run.provider, suspicion, words, difference, at=at)
         upshot = Upshot.CASE if case.pk > newest else Upshot.KNOWN
-        _insert(run, suspicion, difference, upshot, case=case, at=at)
+        findings.insert(run, suspicion, words, difference=difference, upshot=upshot, case_id=case.pk, at=at)
 
 
-def _case(provider: str, suspicion: RefundSuspicion, difference: Difference, *, at: datetime) -> Case:
+def _case(provider: str, suspicion: RefundSuspicion, words: Words, difference: Difference, *, at: datetime) -> Case:
     ours = suspicion.ours
     return open_case(
         KIND_OF[difference],
         subject_kind="refund" if ours is not None else "listed",
         subject_id=ours.pk if ours is not None else telling.key_of(provider, suspicion.object_id),
         order=Order.objects.get(pk=suspicion.order_id) if suspicion.order_id is not None else None,
-        stake=_stake(suspicion),
-        ours=_ours(suspicion),
-        theirs=_theirs(provider, suspicion),
+        stake=words.stake,
+        ours=words.ours,
+        theirs=words.theirs,
         suggested_fix=FIX[difference],
         at=at,
     )
@@ -246,37 +248,18 @@ def _write(
     *,
     at: datetime,
 ) -> None:
+    words = _words(run.provider, suspicion)
     for difference in differences:
-        _insert(run, suspicion, difference, upshot, case=None, at=at)
+        findings.insert(run, suspicion, words, difference=difference, upshot=upshot, at=at)
 
 
-def _insert(
-    run: ReconciliationRun,
-    suspicion: RefundSuspicion,
-    difference: Difference,
-    upshot: Upshot,
-    *,
-    case: Case | None,
-    at: datetime,
-) -> None:
-    findings.insert(
-        run,
-        difference=difference,
-        upshot=upshot,
-        object_id=suspicion.object_id,
-        attempt_id=suspicion.attempt_id,
-        order_id=suspicion.order_id,
-        case_id=case.pk if case is not None else None,
-        stake=_stake(suspicion),
-        ours=_ours(suspicion),
-        theirs=_theirs(run.provider, suspicion),
-        at=at,
-    )
-
-
-def _stake(suspicion: RefundSuspicion) -> Money | None:
+def _words(provider: str, suspicion: RefundSuspicion) -> Words:
     row = suspicion.theirs or suspicion.ours
-    return None if row is None else Money(row.amount_minor, row.currency)
+    return Words(
+        ours=_ours(suspicion),
+        theirs=_theirs(provider, suspicion),
+        stake=None if row is None else Money(row.amount_minor, row.currency),
+    )
 
 
 def _ours(suspicion: RefundSuspicion) -> str:

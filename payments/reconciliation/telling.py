@@ -16,6 +16,7 @@ from payments.cases.opening import open_case
 from payments.models import Case
 from payments.models.case import CaseKind, Resolution
 from payments.models.reconciliation import Difference
+from payments.reconciliation.findings import Words
 from payments.reconciliation.ours import Ours
 
 KIND_OF: Mapping[Difference, CaseKind] = {
@@ -69,14 +70,11 @@ FIX: Mapping[Difference, str] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Told:
-    """A difference in words. `subject_id` of what has no row of ours is made from its id at the provider."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told(Words):
+    """A difference in words. `listed_key`, of what has no row of ours, is made from its id at the provider."""
 
     difference: Difference
-    ours: str
-    theirs: str
-    stake: Money | None
     capture_pk: int | None
     listed_key: int
 

@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
-from typing import Any, Self
+from typing import Any
 
 from django.db.models import Q, QuerySet
 
 from integrations.redaction import one_line
 from orders.models import Order
+from payments.labelled import Labelled
 
 
-class Chip(StrEnum):
+class Chip(Labelled):
     """What of the timeline is shown."""
 
     ALL = "all", "All"
@@ -22,14 +22,6 @@ class Chip(StrEnum):
     MESSAGES = "messages", "Messages"
     PEOPLE = "people", "People"
     PROBLEMS = "problems", "Problems"
-
-    label: str
-
-    def __new__(cls, value: str, label: str) -> Self:
-        member = str.__new__(cls, value)
-        member._value_ = value
-        member.label = label
-        return member
 
 
 @dataclass(frozen=True, slots=True)

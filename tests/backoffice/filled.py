@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.contrib.auth import get_user_model
+from django.db import transaction
 from django.urls import reverse
 
 from integrations.contract import EntryKind
@@ -48,6 +49,7 @@ class Filled:
             "destination": Destination.objects.values_list("pk", flat=True).first(),
             "delivery": Delivery.objects.values_list("pk", flat=True).first(),
             "bank_line": BankLine.objects.filter(matches__isnull=kind.name != "unmatch_bank_line")
+            .order_by("pk")
             .values_list("pk", flat=True)
             .first(),
             "user": get_user_model().objects.order_by("pk").values_list("pk", flat=True).first(),
@@ -62,7 +64,7 @@ class Filled:
         yield "order-open", reverse("admin:orders_order_change", args=[self.open.pk])
         explained = Payout.objects.filter(remainder_minor=0).latest("pk")
         yield "payout-explained", reverse("admin:payments_payout_change", args=[explained.pk])
-        matched = BankLine.objects.filter(matches__isnull=False).latest("pk")
+        matched = BankLine.objects.filter(matches__undoing=None, matches__isnull=False).latest("pk")
         yield "bankline-matched", reverse("admin:payments_bankline_change", args=[matched.pk])
         yield "order-search", reverse("admin:orders_order_changelist") + "?q=shopper@example.com"
 
@@ -115,7 +117,7 @@ def _refund(world: World, fake: FakeProvider) -> None:
 
 
 def _pay_out(fake: FakeProvider, *, now: datetime) -> None:
-    """Two payouts, one of them with a remainder, and bank lines that were and were not matched."""
+    """Two payouts, one of them with a remainder; bank lines that are matched, open, and no longer matched."""
     earlier = now - timedelta(hours=3)
     capture = next(iter(fake.payments.values())).captures[0]
     entries = [
@@ -128,7 +130,7 @@ def _pay_out(fake: FakeProvider, *, now: datetime) -> None:
     stray = fake.entry(EntryKind.PAYMENT, 700, fee_minor=50, source_id="ch_stray", created_at=earlier)
     fake.pay_out([stray], created_at=earlier, arrives_at=now)
     payout_mirror.mirror("stripe", clock=lambda: now)
-    lines = [("STRIPE " + told.payout_id, told.amount_minor), ("Rent", -90000)]
+    lines = [("STRIPE " + told.payout_id, told.amount_minor), ("Rent", -90000), ("STRIPE", 650)]
     bank_import.store(
         [
             StatementLine(
@@ -141,6 +143,9 @@ def _pay_out(fake: FakeProvider, *, now: datetime) -> None:
         at=now,
     )  # fmt: skip
     bank_matching.match_open_lines(at=now)
+    wrong = BankLine.objects.get(amount_minor=650)
+    with transaction.atomic():
+        bank_matching.undo(wrong, at=now, user=make_staff(Role.FINANCE, name="bank-person"), note="Another's.")
 
 
 def _reconcile(*, now: datetime) -> None:

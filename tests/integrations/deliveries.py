@@ -82,12 +82,16 @@ def tell(*, now: datetime, fact: Fact = Fact.ORDER_PAID, **payload: Any) -> list
 
 
 class ScriptedConnector(Connector):
-    """Gives the verdicts it was told, then delivers; notes what was asked of it."""
+    """Gives the verdicts it was told, then delivers; notes what was asked of it.
+
+    `verdicts` go to whichever thread sends first; `of_key` is for tests of more receivers than one.
+    """
 
     kind = "webhook"
 
     def __init__(self, *verdicts: Verdict | Exception) -> None:
         self.verdicts = list(verdicts)
+        self.of_key: dict[str, Verdict] = {}
         self.sent: list[str] = []
         self.looked_up: list[str] = []
         self.has: set[str] = set()
@@ -102,6 +106,8 @@ class ScriptedConnector(Connector):
 
     def send(self, request: str, *, deadline_seconds: float) -> Verdict:
         self.sent.append(request)
+        if request in self.of_key:
+            return self.of_key[request]
         verdict = self.verdicts.pop(0) if self.verdicts else Verdict(delivered=True, http_status=200)
         if isinstance(verdict, Exception):
             raise verdict

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
+from functools import partial
 from typing import TypeVar
 
 import pytest
-from django.db import connections
+from django.db import connection, connections, transaction
 
 from integrations import dead_letters, delivery
 from integrations.connectors.contract import Verdict
-from integrations.models import Delivery, DeliveryAttempt, Failure
+from integrations.models import Delivery, DeliveryAttempt, Destination, Failure
 from tests.integrations.deliveries import ScriptedConnector, connecting, make_destination, tell
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -85,3 +87,42 @@ def test_only_one_of_many_replays_counts(now: datetime) -> None:
     )
     assert sorted(ids) == [[]] * (WORKERS - 1) + [[row.pk]]
     assert row.replays.count() == 1
+
+
+def test_two_workers_hear_of_the_same_two_receivers_that_they_are_no_more(now: datetime) -> None:
+    """In opposite orders: each would hold the one receiver that the other waits for."""
+    receivers = [make_destination(now=now).pk for _ in range(2)]
+    for _ in range(2):
+        tell(now=now)
+    claimed = sorted(delivery.claim(now=now, limit=9), key=lambda each: (each.delivery.event_id, each.delivery.pk))
+    gone = Verdict(failure=Failure.PERMANENT, hopeless=True, gone=True, http_status=410, detail="Gone (410).")
+    batches = [[(each, gone) for each in some] for some in (claimed[:2], claimed[:1:-1])]
+    with ThreadPoolExecutor(2) as pool:
+        with transaction.atomic():
+            assert (
+                list(Destination.objects.select_for_update().values_list("pk", flat=True).order_by("pk")) == receivers
+            )
+            marking = [pool.submit(closing, partial(delivery.mark_all, batch, now=now)) for batch in batches]
+            wait_until_waiting(2)
+        assert [each.result(timeout=10) for each in marking] == [["dead", "dead"]] * 2
+    assert not Destination.objects.filter(active=True).exists()
+
+
+def closing(work: Callable[[], T]) -> T:
+    """Run `work` in a thread of its own, with connections of its own."""
+    try:
+        return work()
+    finally:
+        connections.close_all()
+
+
+def wait_until_waiting(count: int) -> None:
+    """Wait until so many other connections wait for a lock."""
+    deadline = time.monotonic() + 5
+    with connection.cursor() as cursor:
+        while time.monotonic() < deadline:
+            cursor.execute("SELECT count(DISTINCT pid) FROM pg_locks WHERE NOT granted")
+            if cursor.fetchone()[0] >= count:
+                return
+            time.sleep(0.02)
+    raise AssertionError("nobody waits")

@@ -17,12 +17,15 @@ from psycopg.errors import DeadlockDetected, SerializationFailure
 
 from integrations.contract import Presentation, ProviderIds
 from integrations.models import OutboxEvent
+from orders import baskets
 from orders.models import Order
+from orders.operations import place_order
 from payments import checkout, inbox, settlement, working
 from payments.models import Capture, LedgerTransaction, PaymentAttempt, ProviderCall, ProviderEvent
 from payments.settlement import lock, look
 from tests.fake_forms import without_keys
 from tests.fake_provider import FakeProvider
+from tests.orders.factories import basket_of, product
 from tests.world import World
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -203,6 +206,24 @@ def test_attaching_an_event_and_settling_it_never_wait_in_a_circle(world: World)
         attaching.result(timeout=5)
     event.refresh_from_db()
     assert (event.state, event.attempt) == ("processed", attempt)
+
+
+def test_a_basket_that_is_just_being_ordered_is_not_forgotten(transactional_db: None, now: datetime) -> None:
+    basket = basket_of(product(), now=now)
+
+    def forget() -> int:
+        try:
+            return baskets.forget([basket.token])
+        finally:
+            connections.close_all()
+
+    with ThreadPoolExecutor(max_workers=1) as pool:
+        with transaction.atomic():
+            placed = place_order(basket_token=basket.token, email="ann@example.com", locale="en_US", now=now)
+            forgetting = pool.submit(forget)
+            wait_until_blocked()
+        assert forgetting.result(timeout=5) == 0
+    assert Order.objects.get(pk=placed.pk).basket == basket
 
 
 def wait_until_blocked() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from integrations.contract import Unavailable
 from orders.models import Order
-from payments import expected
+from payments import expected, sweeping
 from payments.models import PaymentAttempt, ProviderCall
 from payments.models.case import CaseKind
 from payments.monitoring import alerts
@@ -85,6 +85,42 @@ def test_a_payment_of_which_nothing_is_heard(shop: World, settings: Any) -> None
     assert expected.look_at_overdue(shop.now) == 0, "its next look has its own time"
     look(shop.attempt.pk, clock=shop.clock, actor="test")
     assert raised(shop.now) == []
+
+
+@pytest.mark.parametrize("fails", ["the provider", "we ourselves"])
+def test_a_payment_with_money_that_no_look_can_settle_is_told(shop: World, fails: str) -> None:
+    shop.press_pay()
+    payment = shop.provider.the_payment()
+    shop.provider.pay(payment)
+    look(shop.attempt.pk, clock=shop.clock, actor="test")
+    shop.provider.dispute(payment)
+    look(shop.attempt.pk, clock=shop.clock, actor="test")
+
+    def fail() -> None:
+        if fails == "the provider":
+            shop.provider.fail_next = [Unavailable("told a refund whose amount can be none")]
+            look(shop.attempt.pk, clock=shop.clock, actor="test")
+        else:
+            sweeping.put_off(shop.attempt.pk, at=shop.now, why="IntegrityError")
+
+    for _ in range(expected.FAILED_LOOKS - 1):
+        fail()
+    assert raised(shop.now) == []
+    fail()
+    assert raised(shop.now) == [("attempt", shop.attempt.pk)]
+    look(shop.attempt.pk, clock=shop.clock, actor="test")
+    assert raised(shop.now) == []
+
+
+def test_a_payment_under_way_is_told_once(shop: World, settings: Any) -> None:
+    settings.EXPECT_PENDING_SECONDS = 2700
+    shop.press_pay()
+    look(shop.attempt.pk, clock=shop.clock, actor="test")
+    shop.wait(hours=1)
+    for _ in range(expected.FAILED_LOOKS):
+        shop.provider.fail_next = [Unavailable("503")]
+        look(shop.attempt.pk, clock=shop.clock, actor="test")
+    assert raised(shop.now) == [("attempt", shop.attempt.pk)]
 
 
 def test_what_has_stopped_for_a_case_is_not_expected(shop: World) -> None:

@@ -12,11 +12,14 @@ from django.test import Client, RequestFactory
 from django.utils import timezone
 
 from integrations import flood
+from orders.models import Basket, Product
+from orders.operations import place_order
 from payments import visitors
 from payments.roles import Role
 from tests.backoffice.people import signed_in
 from tests.factories import make_order
 from tests.fake_provider import FakeProvider
+from tests.orders.factories import product
 
 pytestmark = pytest.mark.django_db
 
@@ -78,6 +81,25 @@ def test_sessions_that_are_over_are_forgotten(now: datetime) -> None:
         Session.objects.create(session_key=f"k{number}", session_data="x", expire_date=now + timedelta(days=days))
     assert visitors.forget(now) == 1
     assert Session.objects.get().session_key == "k1"
+
+
+def test_what_was_left_in_a_basket_is_forgotten_with_its_session() -> None:
+    mug, now = product(), timezone.now()
+    left, kept, ordered = (fill(Client(), mug) for _ in range(3))
+    place_order(basket_token=ordered.token, email="ann@example.com", locale="en_US", now=now)
+    Session.objects.filter(session_key__in=[session_of(left), session_of(ordered)]).update(expire_date=now)
+    assert visitors.forget(now) == 2
+    assert set(Basket.objects.all()) == {kept, ordered}
+
+
+def fill(visitor: Client, mug: Product) -> Basket:
+    assert visitor.post("/basket/add/", {"sku": mug.sku, "quantity": "1"}).status_code == 303
+    return Basket.objects.get(token=visitor.session["basket"])
+
+
+def session_of(basket: Basket) -> str:
+    [found] = [each for each in Session.objects.all() if each.get_decoded().get("basket") == basket.token]
+    return str(found.session_key)
 
 
 def test_a_shop_writes_so_often_for_one_address(settings: Any) -> None:

@@ -10,8 +10,8 @@ from urllib.parse import parse_qsl, urlencode
 from integrations import http
 from integrations.contract import ConfigurationError, InvalidRequest, RateLimited, Unavailable
 from integrations.guard import note_request
+from integrations.providers.api_bases import is_loopback
 from integrations.providers.nmi import errors, reports
-from integrations.providers.nmi.credentials import is_loopback
 from integrations.providers.nmi.reports import Transaction
 
 REQUEST_SECONDS = 10

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from integrations.contract import Mode, SettingProblem
+from integrations.providers.api_bases import is_loopback, is_usable
 
 LIVE_API_BASE = "https://secure.nmi.com"
 SANDBOX_API_BASE = "https://sandbox.nmi.com"
 PRODUCTION = "production"
-LOOPBACK = ("127.0.0.1", "::1", "localhost")
 
 _KEY = re.compile(r"[A-Za-z0-9_-]{16,128}")
 _MERCHANT = re.compile(r"[0-9A-Za-z_-]{1,32}")
@@ -31,14 +30,6 @@ def mode_of(api_base: str) -> Mode:
 def is_official(api_base: str) -> bool:
     """Return whether this is NMI's own live gateway, to the letter."""
     return api_base.removesuffix("/") == LIVE_API_BASE
-
-
-def is_loopback(api_base: str) -> bool:
-    """Return whether this names a stand-in on this machine."""
-    try:
-        return urlsplit(api_base).hostname in LOOPBACK
-    except ValueError:
-        return False
 
 
 def check_credentials(
@@ -82,8 +73,7 @@ def _check_base(environment: str, api_base: str) -> list[SettingProblem]:
             f"Set NMI_API_BASE to {SANDBOX_API_BASE} here."
         )
         return [SettingProblem(code="nmi.live_host_outside_production", remedy=remedy)]
-    plain = re.fullmatch(r"https?://[^/?#@]+/?", api_base)
-    if api_base.removesuffix("/") == SANDBOX_API_BASE or (plain and is_loopback(api_base)):
+    if api_base.removesuffix("/") == SANDBOX_API_BASE or (is_usable(api_base) and is_loopback(api_base)):
         return []
     remedy = f"NMI_API_BASE must be {SANDBOX_API_BASE} outside production, or http://127.0.0.1:port with nothing after."
     return [SettingProblem(code="nmi.host_shape", remedy=remedy)]

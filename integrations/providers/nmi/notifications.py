@@ -13,11 +13,9 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from integrations import strict_json
 from integrations.contract import Mode, Notification, NotificationRejected, ProviderIds, Unavailable
+from integrations.providers import event_reading
 from integrations.providers.nmi import reports
-
-MAX_BODY_BYTES = 1024 * 1024
 
 _HEADER = re.compile(r"t=([\x21-\x2b\x2d-\x7e]{1,255}),s=([0-9a-f]{64})")
 _RELEVANT = re.compile(r"transaction\.(sale|auth|capture|void|refund|credit|check\.status)\.[a-z]{1,40}")
@@ -43,8 +41,7 @@ def verify(
     `mode`: that of our host; an event of an account in test mode is of test mode everywhere. `seen_over_other_bytes`:
     told of each proved nonce; `on_match` which key it was. Raises NotificationRejected, nothing else.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise NotificationRejected("the body is larger than 1 MiB")
+    event_reading.check_size(body)
     nonce, signature = _signature(headers)
     matching = _prove(nonce, signature, body, signing_keys)
     if seen_over_other_bytes(nonce, body):
@@ -55,10 +52,7 @@ def verify(
 
 
 def _signature(headers: Mapping[str, str]) -> tuple[str, str]:
-    found = [value for name, value in headers.items() if name.lower() == "webhook-signature"]
-    if len(found) != 1:
-        raise NotificationRejected("exactly one Webhook-Signature header is needed")
-    match = _HEADER.fullmatch(found[0])
+    match = _HEADER.fullmatch(event_reading.only_header(headers, "Webhook-Signature"))
     if match is None:
         raise NotificationRejected("the Webhook-Signature header is malformed")
     return match[1], match[2]
@@ -74,16 +68,13 @@ def _prove(nonce: str, signature: str, body: bytes, keys: Sequence[str]) -> str:
 
 
 def _read(body: bytes, *, now: datetime, mode: Mode) -> Notification:
-    try:
-        event = strict_json.read_object(body)
-    except ValueError as error:
-        raise NotificationRejected("the body is no JSON we accept") from error
+    event = event_reading.parsed(body)
     told = _object(event, "event_body")
-    event_type = _matching(event, "event_type", _TYPE)
+    event_type = event_reading.matching(event, "event_type", _TYPE)
     order_id, transaction_id = _id_in(told, "order_id"), _id_in(told, "transaction_id")
     return Notification(
         provider="nmi",
-        event_id=_matching(event, "event_id", _EVENT_ID),
+        event_id=event_reading.matching(event, "event_id", _EVENT_ID),
         type=event_type,
         mode=Mode.TEST if _is_of_test_mode(told) else mode,
         account=_merchant(told),
@@ -127,13 +118,6 @@ def _object(event: Mapping[str, Any], key: str) -> dict[str, Any]:
     value = event.get(key)
     if not isinstance(value, dict):
         raise NotificationRejected(f"the event has no {key}")
-    return value
-
-
-def _matching(event: Mapping[str, Any], key: str, shape: re.Pattern[str]) -> str:
-    value = event.get(key)
-    if not isinstance(value, str) or not shape.fullmatch(value):
-        raise NotificationRejected(f"the event has no readable {key}")
     return value
 
 

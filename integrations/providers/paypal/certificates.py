@@ -27,7 +27,8 @@ from django.core.cache import cache
 from integrations import http
 from integrations.contract import NotificationRejected, Unavailable
 from integrations.http import OutboundFailed, OutboundRefused, OutboundTimeout
-from integrations.providers.paypal.credentials import LIVE_API_BASE, TEST_API_BASE, is_loopback
+from integrations.providers.api_bases import is_loopback
+from integrations.providers.paypal.credentials import LIVE_API_BASE, TEST_API_BASE
 
 MAX_CERTIFICATE_BYTES = 64 * 1024
 MAX_CERTIFICATES = 6

@@ -27,9 +27,9 @@ from integrations.contract import ConfigurationError, InvalidRequest, ProviderEr
 from integrations.guard import note_request
 from integrations.http import OutboundFailed, OutboundRefused, OutboundTimeout, TransactionOpen
 from integrations.http_session import GuardedSession
+from integrations.providers.api_bases import is_loopback
 from integrations.providers.paypal import errors
 from integrations.providers.paypal.answers import answers, parsed
-from integrations.providers.paypal.credentials import is_loopback
 from integrations.providers.paypal.tokens import SharedToken, Token
 
 RAW_DEADLINE_SECONDS = 10

@@ -6,9 +6,9 @@ PayPal's keys carry no mark of their mode: only the host they are used at tells 
 from __future__ import annotations
 
 import re
-from urllib.parse import urlsplit
 
 from integrations.contract import Mode, SettingProblem
+from integrations.providers.api_bases import is_usable
 
 LIVE_API_BASE = "https://api-m.paypal.com"
 TEST_API_BASE = "https://api-m.sandbox.paypal.com"
@@ -41,14 +41,6 @@ def check_credentials(
 def is_official(api_base: str) -> bool:
     """Return whether this is PayPal's own API, to the letter."""
     return api_base.removesuffix("/") in (LIVE_API_BASE, TEST_API_BASE)
-
-
-def is_loopback(api_base: str) -> bool:
-    """Return whether this names a stand-in on this machine."""
-    try:
-        return urlsplit(api_base).hostname in ("127.0.0.1", "::1", "localhost")
-    except ValueError:
-        return False
 
 
 def _problem(code: str, remedy: str) -> SettingProblem:
@@ -94,19 +86,10 @@ def _check_base(environment: str, api_base: str) -> list[SettingProblem]:
     if live:
         remedy = f"PAYPAL_API_BASE is PayPal's live host, for ENVIRONMENT=production only. Here it is {TEST_API_BASE}."
         return [_problem("live_host_outside_production", remedy)]
-    if is_official(api_base) or _is_usable(api_base):
+    if is_official(api_base) or is_usable(api_base):
         return []
     remedy = "PAYPAL_API_BASE must be https://host[:port], or http:// on 127.0.0.1, with nothing after it."
     return [_problem("host_shape", remedy)]
-
-
-def _is_usable(api_base: str) -> bool:
-    try:
-        parts = urlsplit(api_base)
-        plain = parts.hostname and not (parts.username or parts.query or parts.fragment or parts.path.strip("/"))
-    except ValueError:
-        return False
-    return bool(plain) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(api_base)))
 
 
 def _check_roots(environment: str, api_base: str, webhook_roots: str) -> list[SettingProblem]:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from integrations import strict_json
 from integrations.contract import (
     Mode,
     Notification,
@@ -26,6 +25,7 @@ from integrations.contract import (
     ProviderIds,
     Unavailable,
 )
+from integrations.providers import event_reading
 from integrations.providers.paypal import certificates, snapshots
 from integrations.providers.paypal.answers import mode_of
 from integrations.providers.paypal.certificates import NotProved, Rule
@@ -34,7 +34,6 @@ PAST_SECONDS = 4 * 86_400
 """PayPal repeats for three days, and nowhere says that a repeat is signed anew: a tighter window would lose events
 after a long outage of ours. A replay changes nothing: the inbox knows its id, and it only makes us look."""
 FUTURE_SECONDS = 300
-MAX_BODY_BYTES = 1024 * 1024
 ALGORITHM = "SHA256withRSA"
 HEADERS = (
     "paypal-transmission-id",
@@ -88,7 +87,7 @@ def verify(*, headers: Mapping[str, str], body: bytes, now: datetime, door: Door
     """
     proof = _proof(headers, body, now=now, door=door)
     chain = certificates.known(proof.certificate_url)
-    notification = read(parse(body), ours=door.mode)
+    notification = read(event_reading.parsed(body), ours=door.mode)
     if not chain:
         raise NotificationUnverified("PayPal's certificate is not known here yet", notification)
     try:
@@ -108,7 +107,7 @@ def prove(
     for (its chain lacks what our roots know). Raises NotificationRejected, Unavailable.
     """
     proof = _proof(headers, body, now=now, door=door)
-    notification = read(parse(body), ours=door.mode)
+    notification = read(event_reading.parsed(body), ours=door.mode)
     url = proof.certificate_url
     chain = certificates.known(url)
     try:
@@ -124,8 +123,7 @@ def prove(
 
 
 def _proof(headers: Mapping[str, str], body: bytes, *, now: datetime, door: Door) -> _Proof:
-    if len(body) > MAX_BODY_BYTES:
-        raise NotificationRejected("the body is larger than 1 MiB")
+    event_reading.check_size(body)
     transmission = _header(headers, "paypal-transmission-id", _TRANSMISSION)
     time = _header(headers, "paypal-transmission-time", _TIME)
     signature = _header(headers, "paypal-transmission-sig", _SIGNATURE)
@@ -146,10 +144,10 @@ def _proof(headers: Mapping[str, str], body: bytes, *, now: datetime, door: Door
 
 
 def _header(headers: Mapping[str, str], name: str, shape: re.Pattern[str]) -> str:
-    found = [value for each, value in headers.items() if each.lower() == name]
-    if len(found) != 1 or not shape.fullmatch(found[0]):
-        raise NotificationRejected(f"exactly one well-formed {name} header is needed")
-    return found[0]
+    found = event_reading.only_header(headers, name)
+    if not shape.fullmatch(found):
+        raise NotificationRejected(f"the {name} header is malformed")
+    return found
 
 
 def _moment(text: str) -> datetime:
@@ -195,24 +193,16 @@ def _ask_paypal(question: bytes, ask: Callable[[bytes], str]) -> None:
         raise Unavailable("PayPal's verification gave no answer that can be believed", code="verification")
 
 
-def parse(body: bytes) -> dict[str, Any]:
-    """Return the event as it stands in the body. Raises NotificationRejected."""
-    try:
-        return strict_json.read_object(body)
-    except ValueError as error:
-        raise NotificationRejected("the body is no JSON we accept") from error
-
-
 def read(event: Mapping[str, Any], *, ours: Mode) -> Notification:
     """Reduce an event to a hint. Raises NotificationRejected where it is none."""
-    kind = _matching(event, "event_type", _TYPE)
+    kind = event_reading.matching(event, "event_type", _TYPE)
     resource = event.get("resource")
     if not isinstance(resource, dict):
         raise NotificationRejected("the event has no resource")
     object_ids = _object_ids(kind, resource)
     return Notification(
         provider="paypal",
-        event_id=_matching(event, "id", _ID),
+        event_id=event_reading.matching(event, "id", _ID),
         type=kind,
         mode=_mode(event, resource, ours=ours),
         account="",
@@ -231,15 +221,8 @@ def _mode(event: Mapping[str, Any], resource: Mapping[str, Any], *, ours: Mode) 
     return next(iter(told - {ours}), ours)
 
 
-def _matching(event: Mapping[str, Any], key: str, shape: re.Pattern[str]) -> str:
-    value = event.get(key)
-    if not isinstance(value, str) or not shape.fullmatch(value):
-        raise NotificationRejected(f"the event has no readable {key}")
-    return value
-
-
 def _created(event: Mapping[str, Any]) -> datetime:
-    return _moment(_matching(event, "create_time", _TIME))
+    return _moment(event_reading.matching(event, "create_time", _TIME))
 
 
 def _version(event: Mapping[str, Any]) -> str:

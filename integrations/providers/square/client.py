@@ -23,8 +23,9 @@ from integrations.contract import ConfigurationError, InvalidRequest, Mode, Unav
 from integrations.guard import note_request
 from integrations.http_transport import GuardedTransport
 from integrations.providers.answer_reading import Answer
+from integrations.providers.api_bases import is_loopback
 from integrations.providers.square.answers import answers
-from integrations.providers.square.credentials import is_loopback, mode_of
+from integrations.providers.square.credentials import mode_of
 from integrations.providers.square.errors import translate
 
 # A payment with more disputes or refunds around it than this is read by a person.

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from integrations.contract import Mode, SettingProblem
+from integrations.providers.api_bases import is_usable
 from integrations.providers.square.money import CURRENCIES
 
 LIVE_API_BASE = "https://connect.squareup.com"
@@ -33,14 +33,6 @@ def mode_of(api_base: str) -> Mode:
 def is_official(api_base: str) -> bool:
     """Return whether this is one of Square's own two APIs, to the letter."""
     return api_base.removesuffix("/") in (LIVE_API_BASE, TEST_API_BASE)
-
-
-def is_loopback(api_base: str) -> bool:
-    """Return whether this names a stand-in on this machine."""
-    try:
-        return urlsplit(api_base).hostname in ("127.0.0.1", "::1", "localhost")
-    except ValueError:
-        return False
 
 
 def check_credentials(
@@ -97,21 +89,10 @@ def _check_base(environment: str, api_base: str) -> list[SettingProblem]:
     if mode is Mode.LIVE:
         remedy = f"SQUARE_API_BASE is Square's live host, for ENVIRONMENT=production only: use {TEST_API_BASE} here."
         return _problem("live_host_outside_production", remedy)
-    if is_official(api_base) or _usable(api_base):
+    if is_official(api_base) or is_usable(api_base):
         return []
     remedy = "SQUARE_API_BASE must be https://host[:port], or http:// on 127.0.0.1, with nothing after it."
     return _problem("host_shape", remedy)
-
-
-def _usable(address: str, *, with_path: bool = False) -> bool:
-    """Return whether this is https, or http on this machine, with nothing in it that does not belong there."""
-    try:
-        parts = urlsplit(address)
-        clean = not (parts.username or parts.query or parts.fragment or (parts.path.strip("/") and not with_path))
-        loopback = parts.scheme == "http" and is_loopback(address)
-        return bool(parts.hostname) and clean and (parts.scheme == "https" or loopback)
-    except ValueError:
-        return False
 
 
 def _check_application(environment: str, application_id: str, api_base: str) -> list[SettingProblem]:
@@ -134,7 +115,7 @@ def _check_application(environment: str, application_id: str, api_base: str) -> 
 
 def _check_webhook(keys: Sequence[str], url: str) -> list[SettingProblem]:
     problems = check_keys(keys)
-    if not _usable(url, with_path=True):
+    if not is_usable(url, with_path=True):
         remedy = (
             "Set SQUARE_WEBHOOK_URL to the notification URL exactly as the webhook subscription has it "
             "(https://…/webhooks/square/): it is part of what Square signs."

@@ -8,18 +8,14 @@ for nothing.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Mapping, Sequence
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from typing import Any
 
 from square.utils.webhooks_helper import verify_signature
 
 from integrations.contract import Mode, Notification, NotificationRejected, ProviderIds
-
-MAX_BODY_BYTES = 1024 * 1024
+from integrations.providers import event_reading
 
 # Types that can change what a look at a payment says. payment.updated brings the fee.
 RELEVANT_TYPES = frozenset(
@@ -40,7 +36,6 @@ _ID = re.compile(r"[A-Za-z0-9_-]{1,255}")
 _ACCOUNT = re.compile(r"[A-Za-z0-9_-]{1,64}")
 _TYPE = re.compile(r"[a-z0-9_.]{1,120}")
 _REFERENCE = re.compile(r"[A-Za-z0-9_-]{16,64}")
-_MAX_EXPONENT = 308  # beyond it other readers see infinity
 _MODES = {"production": Mode.LIVE, "sandbox": Mode.TEST}
 
 
@@ -59,9 +54,8 @@ def verify(
     `mode` is that of our settings; a square-environment header that says otherwise is what counts, so that the event
     becomes a case. Raises NotificationRejected, nothing else.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise NotificationRejected("the body is larger than 1 MiB")
-    signature = _only_header(headers, _HEADER)
+    event_reading.check_size(body)
+    signature = event_reading.only_header(headers, _HEADER)
     if not _SIGNATURE.fullmatch(signature):
         raise NotificationRejected(f"the {_HEADER} header is malformed")
     try:
@@ -69,16 +63,9 @@ def verify(
     except UnicodeDecodeError:
         raise NotificationRejected("the body is no UTF-8") from None
     matching = _check_signature(signature, text, keys, url)
-    notification = read(_parse(text), mode=_mode(headers, mode), location_id=location_id)
+    notification = read(event_reading.parsed(body), mode=_mode(headers, mode), location_id=location_id)
     on_match(matching)
     return notification
-
-
-def _only_header(headers: Mapping[str, str], name: str) -> str:
-    found = [value for key, value in headers.items() if key.lower() == name]
-    if len(found) != 1:
-        raise NotificationRejected(f"exactly one {name} header is needed")
-    return found[0]
 
 
 def _check_signature(signature: str, text: str, keys: Sequence[str], url: str) -> str:
@@ -96,46 +83,17 @@ def _mode(headers: Mapping[str, str], ours: Mode) -> Mode:
     return _MODES.get(told[0].strip().lower(), ours) if told else ours
 
 
-def _parse(text: str) -> dict[str, Any]:
-    """Read JSON in the narrow sense. What Python reads otherwise than other readers do is refused."""
-    try:
-        event = json.loads(text, object_pairs_hook=_unique, parse_constant=_refuse_constant, parse_float=_finite)
-    except (ValueError, InvalidOperation, RecursionError) as error:
-        raise NotificationRejected("the body is no JSON we accept") from error
-    if not isinstance(event, dict):
-        raise NotificationRejected("the body is no JSON object")
-    return event
-
-
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    read = dict(pairs)
-    if len(read) != len(pairs):
-        raise ValueError("a key stands twice")
-    return read
-
-
-def _refuse_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON")
-
-
-def _finite(digits: str) -> Decimal:
-    value = Decimal(digits)
-    if value.adjusted() > _MAX_EXPONENT:
-        raise ValueError("a number beyond all bounds")
-    return value
-
-
 def read(event: Mapping[str, Any], *, mode: Mode, location_id: str) -> Notification:
     """Reduce an event, of a webhook or of the search, to what it hints at. Raises NotificationRejected."""
     subject = _subject(event)
-    event_type = _matching(event, "type", _TYPE)
+    event_type = event_reading.matching(event, "type", _TYPE)
     return Notification(
         provider="square",
-        event_id=_matching(event, "event_id", _ID),
+        event_id=event_reading.matching(event, "event_id", _ID),
         type=event_type,
         mode=mode,
-        account=_matching(event, "merchant_id", _ACCOUNT) if event.get("merchant_id") is not None else "",
-        created_at=_created(event),
+        account=event_reading.matching_or_empty(event, "merchant_id", _ACCOUNT),
+        created_at=event_reading.moment(event, "created_at"),
         object_ids=_object_ids(event, subject),
         ids=ids_of(subject) if event_type.startswith("payment.") else ProviderIds(),
         reference=reference(subject) if event_type.startswith("payment.") else "",
@@ -182,24 +140,6 @@ def _subject(event: Mapping[str, Any]) -> dict[str, Any]:
     if not isinstance(inside, dict):
         raise NotificationRejected("the event has no data.object")
     return inside
-
-
-def _matching(event: Mapping[str, Any], key: str, shape: re.Pattern[str]) -> str:
-    value = event.get(key)
-    if not isinstance(value, str) or not shape.fullmatch(value):
-        raise NotificationRejected(f"the event has no readable {key}")
-    return value
-
-
-def _created(event: Mapping[str, Any]) -> datetime:
-    text = event.get("created_at")
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-        if moment is not None and moment.tzinfo is not None:
-            return moment.astimezone(UTC)
-    except (ValueError, OverflowError):
-        pass
-    raise NotificationRejected("the event has no readable created_at")
 
 
 def _object_ids(event: Mapping[str, Any], subject: Mapping[str, Any]) -> tuple[str, ...]:

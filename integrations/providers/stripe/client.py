@@ -13,8 +13,8 @@ from integrations.contract import InvalidRequest, Unavailable
 from integrations.guard import note_request
 from integrations.http_session import GuardedSession
 from integrations.providers.answer_reading import Answer
+from integrations.providers.api_bases import is_loopback
 from integrations.providers.stripe.answers import answers
-from integrations.providers.stripe.credentials import is_loopback
 from integrations.providers.stripe.errors import translate
 
 # Each try is a row of ours (ProviderCall) or a numbered look; a retry inside the SDK would be neither.

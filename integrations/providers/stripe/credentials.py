@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 from integrations.contract import Mode, SettingProblem
+from integrations.providers.api_bases import is_usable
 
 OFFICIAL_API_BASE = "https://api.stripe.com"
 PRODUCTION = "production"
@@ -72,27 +72,13 @@ def is_official(api_base: str) -> bool:
     return api_base.removesuffix("/") == OFFICIAL_API_BASE
 
 
-def is_loopback(api_base: str) -> bool:
-    """Return whether this names a stand-in on this machine."""
-    try:
-        return urlsplit(api_base).hostname in ("127.0.0.1", "::1", "localhost")
-    except ValueError:
-        return False
-
-
 def _check_base(environment: str, api_base: str) -> list[SettingProblem]:
     if is_official(api_base):
         return []
     if environment == PRODUCTION:
         remedy = f"STRIPE_API_BASE must be {OFFICIAL_API_BASE} in production: unset it."
         return [SettingProblem(code="stripe.unofficial_host_in_production", remedy=remedy)]
-    try:
-        parts = urlsplit(api_base)
-        plain = parts.hostname and not (parts.username or parts.query or parts.fragment or parts.path.strip("/"))
-        usable = bool(plain) and (parts.scheme == "https" or (parts.scheme == "http" and is_loopback(api_base)))
-    except ValueError:
-        usable = False
-    if usable:
+    if is_usable(api_base):
         return []
     remedy = "STRIPE_API_BASE must be https://host[:port], or http:// on 127.0.0.1, with nothing after it."
     return [SettingProblem(code="stripe.host_shape", remedy=remedy)]

@@ -13,12 +13,11 @@ from typing import Any
 
 import stripe
 
-from integrations import strict_json
 from integrations.contract import Mode, Notification, NotificationRejected, ProviderIds
+from integrations.providers import event_reading
 from integrations.providers.stripe.snapshots import REFERENCE_KEY
 
 TOLERANCE_SECONDS = 300
-MAX_BODY_BYTES = 1024 * 1024
 MAX_HEADER_LENGTH = 2048
 
 # Types that can change what a look at a payment says. charge.updated brings the fee.
@@ -62,21 +61,17 @@ def verify(
 
     Signed more than 300 s ago or 300 s ahead of `now` counts as a replay. Raises NotificationRejected, nothing else.
     """
-    if len(body) > MAX_BODY_BYTES:
-        raise NotificationRejected("the body is larger than 1 MiB")
+    event_reading.check_size(body)
     header = _signature_header(headers)
     _check_time(header, now)
     matching = _check_signature(header, body, secrets)
-    notification = read(_parse(body), provider=provider)
+    notification = read(event_reading.parsed(body), provider=provider)
     on_match(matching)
     return notification
 
 
 def _signature_header(headers: Mapping[str, str]) -> str:
-    found = [value for name, value in headers.items() if name.lower() == "stripe-signature"]
-    if len(found) != 1:
-        raise NotificationRejected("exactly one Stripe-Signature header is needed")
-    [header] = found
+    header = event_reading.only_header(headers, "Stripe-Signature")
     if len(header) > MAX_HEADER_LENGTH or not _HEADER.fullmatch(header):
         raise NotificationRejected("the Stripe-Signature header is malformed")
     if not _V1.search(header):
@@ -105,14 +100,6 @@ def _check_signature(header: str, body: bytes, secrets: Sequence[str]) -> str:
     raise NotificationRejected("no signature matches")
 
 
-def _parse(body: bytes) -> dict[str, Any]:
-    """Read JSON in the narrow sense (integrations/strict_json.py)."""
-    try:
-        return strict_json.read_object(body)
-    except ValueError as error:
-        raise NotificationRejected("the body is no JSON we accept") from error
-
-
 def read(event: Mapping[str, Any], *, provider: str = "stripe") -> Notification:
     """Reduce an event, of a webhook or of the list of events, to what it hints at. Raises NotificationRejected."""
     if event.get("object") == "v2.core.event" and event.get("type") in GENERATION_FAILED:
@@ -120,20 +107,20 @@ def read(event: Mapping[str, Any], *, provider: str = "stripe") -> Notification:
     if event.get("object") != "event":
         raise NotificationRejected("no snapshot event; let the endpoint send snapshot payloads")
     subject = _subject(event)
-    event_type = _matching(event, "type", _TYPE)
+    event_type = event_reading.matching(event, "type", _TYPE)
     return Notification(
         provider=provider,
-        event_id=_matching(event, "id", _ID),
+        event_id=event_reading.matching(event, "id", _ID),
         type=event_type,
         mode=_mode(event),
-        account=_matching(event, "account", _ACCOUNT) if event.get("account") is not None else "",
+        account=event_reading.matching_or_empty(event, "account", _ACCOUNT),
         created_at=_created(event),
         object_ids=_object_ids(subject),
         ids=_ids(subject),
         reference=_reference(subject),
         relevant=event_type in RELEVANT_TYPES,
         of_payouts=event_type.startswith("payout."),
-        api_version=_matching(event, "api_version", _VERSION) if event.get("api_version") is not None else "",
+        api_version=event_reading.matching_or_empty(event, "api_version", _VERSION),
     )
 
 
@@ -141,11 +128,11 @@ def _events_lost(event: Mapping[str, Any], provider: str) -> Notification:
     """Read the one thin event we take: it speaks of no payment, and of its fields only these are used."""
     return Notification(
         provider=provider,
-        event_id=_matching(event, "id", _ID),
-        type=_matching(event, "type", _TYPE),
+        event_id=event_reading.matching(event, "id", _ID),
+        type=event_reading.matching(event, "type", _TYPE),
         mode=_mode(event),
-        account=_matching(event, "context", _ACCOUNT) if event.get("context") is not None else "",
-        created_at=_created_in_words(event),
+        account=event_reading.matching_or_empty(event, "context", _ACCOUNT),
+        created_at=event_reading.moment(event, "created"),
         object_ids=(),
         ids=ProviderIds(),
         reference="",
@@ -169,30 +156,11 @@ def _subject(event: Mapping[str, Any]) -> dict[str, Any]:
     return subject
 
 
-def _matching(event: Mapping[str, Any], key: str, shape: re.Pattern[str]) -> str:
-    value = event.get(key)
-    if not isinstance(value, str) or not shape.fullmatch(value):
-        raise NotificationRejected(f"the event has no readable {key}")
-    return value
-
-
 def _created(event: Mapping[str, Any]) -> datetime:
     seconds = event.get("created")
     if type(seconds) is not int or not 0 < seconds <= _LAST_SECOND:
         raise NotificationRejected("the event has no readable created")
     return datetime.fromtimestamp(seconds, UTC)
-
-
-def _created_in_words(event: Mapping[str, Any]) -> datetime:
-    """Read the time of a thin event, which is written out (RFC 3339)."""
-    text = event.get("created")
-    try:
-        moment = datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
-        moment = None
-    if moment is None or moment.tzinfo is None:
-        raise NotificationRejected("the event has no readable created")
-    return moment.astimezone(UTC)
 
 
 def _object_ids(subject: Mapping[str, Any]) -> tuple[str, ...]:
