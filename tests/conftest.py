@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import gc
 import math
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -71,8 +73,26 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.argv[0] = "pytest"
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect without the garbage collector, and let it never walk through what is collected: that stays to the end.
+
+    It took a third of the time that collecting takes, and half a second of a test now and then.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
+
+
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Give every database test both connections, so that flushing goes through the owner."""
+    """Begin with the files that take longest, those with the most slow tests: at the end of a run nobody waits for one
+    that was begun last. Give every database test both connections, so that flushing goes through the owner."""
+    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
+    items.sort(key=lambda item: -slow[item.path])
     for item in items:
         if item.get_closest_marker("django_db") is None and "db" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.django_db)  # asked for by fixture; a run of such tests alone needs both too

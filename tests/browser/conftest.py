@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import signal
+from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -14,12 +15,25 @@ from config import postgres
 from tests.browser.whole import WholeShop
 from tests.demo.running import Running, copy_checkout, wait_until_none_runs
 
+SHOPS = 2
+"""How many whole shops run at a time, at most: each is two dozen processes."""
 
+
+@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this folder, so that nothing here runs in the quick part."""
-    for item in items:
-        if Path(__file__).parent in item.path.parents:
-            item.add_marker(pytest.mark.browser)
+    """Mark everything in this folder, so that nothing here runs in the quick part; share out what uses a whole shop."""
+    here = [item for item in items if Path(__file__).parent in item.path.parents]
+    for item in here:
+        item.add_marker(pytest.mark.browser)
+    in_shops = [item for item in here if "whole_shop" in getattr(item, "fixturenames", ())]
+    shares = [0] * SHOPS
+    for path, count in sorted(Counter(item.path for item in in_shops).items(), key=lambda file: (-file[1], file[0])):
+        chosen = shares.index(min(shares))
+        shares[chosen] += count
+        for item in in_shops:
+            if item.path == path:
+                item.add_marker(pytest.mark.xdist_group(f"shop {chosen}"))
+                item.add_marker(pytest.mark.slow)
 
 
 Visitor = Callable[..., Page]

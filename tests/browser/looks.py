@@ -19,15 +19,15 @@ PICTURES = os.environ.get("SCREENSHOTS")
 
 def check_looks(page: Page) -> None:
     """No finding of axe, no sideways scroll, one heading of the first level."""
-    page.wait_for_load_state()  # a click returns before the next page has its style
+    check_width(page)
     found = Axe().run(page, options=AXE)
     assert found.violations_count == 0, f"{page.url}: {found.generate_report()}"
-    check_width(page)
     assert page.locator("h1").count() == 1
 
 
 def check_width(page: Page) -> None:
     """No sideways scroll."""
+    page.wait_for_load_state()  # a click returns before the next page has its style
     width = page.viewport_size["width"] if page.viewport_size else 0
     assert page.evaluate("document.documentElement.scrollWidth") <= width, page.url
 

@@ -74,6 +74,7 @@ def _request_of_all() -> Any:
     return request
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("look", SHOWN)
 def test_each_screen(look: str, filled: Filled, everybody: dict[str, str], visitor: Visitor, live_server: Any) -> None:
     page = open_as(visitor, live_server, everybody["all"], look)

@@ -53,8 +53,9 @@ def invited(admin: Page, name: str) -> str:
     confirm(admin, "Invite a person")
     admin.get_by_role("link", name="Make the link of the invitation").click()
     admin.get_by_role("button", name="Link of the invitation").click()
+    link = admin.locator(".people-secret").inner_text()
     look_at(admin, "invitation link", known=set())
-    return admin.locator(".people-secret").inner_text()
+    return link
 
 
 def enrolled(page: Page, link: str) -> tuple[bytes, str]:

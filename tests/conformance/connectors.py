@@ -6,6 +6,7 @@ tells it one fact, spoils each of the connector's requests in each way, and look
 
 from __future__ import annotations
 
+import gc
 import threading
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
@@ -190,6 +191,7 @@ class ConnectorKit:
     @pytest.mark.parametrize("status", [200, 400, 500])
     @pytest.mark.parametrize("body", [b"[" * 200_000, b"null", b'"text"', b"\xff\xfe", b"[]", b'{"error": {}}'])
     def test_an_answer_that_means_nothing_stops_nobody(self, status: int, body: bytes) -> None:
+        gc.collect()  # a finalizer that runs where a reader ran out of depth breaks, and pytest blames this test
         with self._told() as (_, proxy, row):
             proxy.spoil(Fault(after=False, status=status, body=body), which=0)
             once(row)

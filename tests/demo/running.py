@@ -21,9 +21,13 @@ NOT_OURS = ("ENVIRONMENT", "DATABASE_URL", "DATABASE_OWNER_URL", "DJANGO_SETTING
 
 
 def copy_checkout(copy: Path) -> None:
-    """Copy what runs into `copy`, with nothing in var/ yet. Its path must be short: a socket's address holds it."""
+    """Copy what runs into `copy`, with nothing in var/ yet. Its path must be short: a socket's address holds it.
+
+    What Python has compiled goes along: a dozen processes begin at once, and each would compile it all.
+    """
     for part in PARTS:
-        shutil.copytree(ROOT / part, copy / part, ignore=shutil.ignore_patterns("__pycache__"))
+        half_written = shutil.ignore_patterns("*.pyc.*")
+        shutil.copytree(ROOT / part, copy / part, ignore=half_written)
     shutil.copy(ROOT / "manage.py", copy)
 
 

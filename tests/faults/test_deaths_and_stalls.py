@@ -18,14 +18,21 @@ from tests.processes import children_of
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(150)]
 
+CLUSTER_PROCESSES = 4
 RECLAIMED_SECONDS = times.LEASE_SECONDS + 15
 """The figure is lease + 5 s; a machine that does other work besides gets ten more."""
 
 
 def workers_of(world: World, cluster: str) -> list[int]:
-    """Return the ids of a cluster's two workers, then its monitor's, then its pusher's."""
-    (sentinel,) = children_of(world.pid_of(cluster))
-    return sorted(children_of(sentinel))
+    """Return the ids of a cluster's two workers, then its monitor's, then its pusher's; it may have to begin first."""
+
+    def begun() -> list[int]:
+        guard = children_of(world.pid_of(cluster))
+        found = sorted(children_of(guard[0])) if guard else []
+        return found if len(found) == CLUSTER_PROCESSES else []
+
+    found: list[int] = wait_until(begun, world)
+    return found
 
 
 def test_every_process_dies_at_once(world: World) -> None:

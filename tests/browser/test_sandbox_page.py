@@ -12,9 +12,10 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page
 
 from integrations.sandbox.control import SandboxControl
+from tests.sandbox.conftest import client, control, receiver, sandbox, shared_process
 from tests.sandbox.shop import DECLINED, THREE_D_SECURE, VISA, new_session
 
-pytestmark = pytest.mark.browser
+__all__ = ["client", "control", "receiver", "sandbox", "shared_process"]
 
 WCAG = {"runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]}
 
