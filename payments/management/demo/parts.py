@@ -9,10 +9,11 @@ import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from integrations.sandbox.loopback import HOST, free_port
+from integrations.sandbox.loopback import HOST
 from payments.management.demo import people
 from payments.management.demo.people import SignIn
 from payments.management.demo.place import Addresses, Place
+from payments.management.demo.ports import Ports
 from payments.management.demo.processes import Program
 from payments.management.demo.stand_ins import STAND_INS, Where
 
@@ -50,17 +51,17 @@ def secrets_of(place: Place) -> Secrets:
     )
 
 
-def choose_addresses() -> Addresses:
+def choose_addresses(ports: Ports) -> Addresses:
     """Return where the demo's servers shall listen: their usual ports, or free ones where those are taken."""
     return Addresses(
-        shop=_address(SHOP_PORT),
-        receiver=_address(RECEIVER_PORT),
-        sandboxes={provider: _address(stand_in.port) for provider, stand_in in STAND_INS.items()},
+        shop=_address(ports.choose(SHOP_PORT)),
+        receiver=_address(ports.choose(RECEIVER_PORT)),
+        sandboxes={provider: _address(ports.choose(stand_in.port)) for provider, stand_in in STAND_INS.items()},
     )
 
 
 def _address(port: int) -> str:
-    return f"http://{HOST}:{free_port(port)}"
+    return f"http://{HOST}:{port}"
 
 
 def shared_environment(place: Place, addresses: Addresses, known: Secrets, *, environment: str) -> dict[str, str]:

@@ -19,6 +19,7 @@ from payments.clock import Clock
 from payments.management.demo import parts, seed
 from payments.management.demo.parts import Secrets
 from payments.management.demo.place import Addresses, Place
+from payments.management.demo.ports import Ports
 from payments.management.demo.processes import Program, Supervisor
 
 READY_TIMEOUT_SECONDS = 60
@@ -66,12 +67,15 @@ def bring_up(place: Place, *, environment: str, clock: Clock, say: Say, stop_ask
         if inherited is None:
             return None
         undo.callback(os.close, inherited)
-        known, addresses = parts.secrets_of(place), parts.choose_addresses()
+        ports = Ports()
+        known, addresses = parts.secrets_of(place), parts.choose_addresses(ports)
         supervisor = Supervisor(directory=place.base_dir, logs=place.logs, inherited=(inherited,))
         demo = Demo(place, supervisor, addresses, known)
         undo.pop_all()
         demo.hold(lock)
         demo.hold(inherited)
+        for claim in ports.claims:
+            demo.hold(claim)
     try:
         if _come_up(demo, environment=environment, clock=clock, say=say, stop_asked=stop_asked):
             return demo
