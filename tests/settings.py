@@ -9,3 +9,5 @@ import os
 os.environ["ENVIRONMENT"] = "test"
 
 from config.settings import *  # noqa: F403
+
+WHITENOISE_AUTOREFRESH = True  # finds a file when it is asked for, not all of them whenever a test makes a client

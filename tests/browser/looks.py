@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from pathlib import Path
+from typing import Any
 
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, ViewportSize
@@ -14,16 +15,24 @@ AXE = {
     "runOnly": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
     "resultTypes": ["violations"],  # what is well needs no list of its places
 }
+OF_THE_LOOK = {
+    **AXE,
+    "runOnly": {
+        "type": "rule",
+        "values": ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size"],
+    },
+}
+"""What colours and widths can make wrong; all else is the same page as in the first look."""
 NARROW: ViewportSize = {"width": 390, "height": 844}
 WIDE: ViewportSize = {"width": 1280, "height": 900}
 PICTURES = os.environ.get("SCREENSHOTS")
 """A directory that gets a picture of each page the tests look at, at both widths."""
 
 
-def check_looks(page: Page) -> None:
+def check_looks(page: Page, *, rules: dict[str, Any] = AXE) -> None:
     """No finding of axe, no sideways scroll, one heading of the first level."""
     check_width(page)
-    found = Axe().run(page, options=AXE)
+    found = Axe().run(page, options=rules)
     assert found.violations_count == 0, f"{page.url}: {found.generate_report()}"
     assert page.locator("h1").count() == 1
 

@@ -20,7 +20,7 @@ from integrations.failure import Failure
 from payments import notes
 from payments.roles import Role
 from tests.browser.conftest import Visitor
-from tests.browser.looks import AXE, NARROW, WIDE, check_width, take_picture
+from tests.browser.looks import AXE, NARROW, PICTURES, WIDE, check_width, take_picture
 from tests.factories import make_order
 from tests.fake_provider import FakeProvider
 from tests.integrations.deliveries import make_destination, make_mailbox
@@ -93,7 +93,7 @@ def check(page: Page, name: str, look: dict[str, Any]) -> None:
     assert page.locator("h1").count() == 1
 
 
-@pytest.mark.parametrize("look", LOOKS)
+@pytest.mark.parametrize("look", LOOKS if PICTURES else LOOKS[::3])
 def test_the_page_the_search_and_the_attempt(
     look: dict[str, Any], story: World, visitor: Visitor, live_server: Any
 ) -> None:

@@ -11,7 +11,7 @@ from playwright.sync_api import Page, Route, expect
 from orders.models import Order
 from orders.seed import seed
 from tests.browser.conftest import Visitor
-from tests.browser.looks import check_looks, check_width, take_picture
+from tests.browser.looks import AXE, OF_THE_LOOK, check_looks, check_width, take_picture
 from tests.payments.shop_states import FORMS, STATES
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.urls("tests.payments.state_pages")]
@@ -48,7 +48,7 @@ def test_each_state_of_a_payment(look: dict[str, Any], visitor: Visitor, live_se
     page.route("**/status.json", lambda route: route.fulfill(status=304))
     for key in (*STATES, *FORMS, "form_away"):
         page.goto(f"{live_server.url}/states/{key}/")
-        check_looks(page)
+        check_looks(page, rules=AXE if look["color_scheme"] == "light" else OF_THE_LOOK)
         take_picture(page, f"state-{key}-{look['color_scheme']}")
 
 

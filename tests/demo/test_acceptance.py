@@ -131,7 +131,11 @@ def test_what_is_triggered_ends_as_it_should(running: Running, event: str, state
 @pytest.mark.parametrize("provider", [name for name in STAND_INS if name != "stripe"])
 @pytest.mark.parametrize(
     ("event", "state", "cases"),
-    [("paid", "paid", []), ("late", "expired", ["late_money"]), ("double_capture", "paid", ["double_payment"])],
+    [
+        ("paid", "paid", []),
+        pytest.param("late", "expired", ["late_money"], marks=pytest.mark.faults),
+        pytest.param("double_capture", "paid", ["double_payment"], marks=pytest.mark.faults),
+    ],
 )
 def test_at_the_other_providers_too(running: Running, provider: str, event: str, state: str, cases: list[str]) -> None:
     report = told(running.checkout, "trigger", event, "--order", "new", "--provider", provider, "--json")

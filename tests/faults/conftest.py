@@ -18,14 +18,13 @@ DEFECTS = ("event_failed", "sweep_failed", "call_crashed", "return_look_failed",
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """`make test` plays the first and the last case of each test here that does not say itself which, `make faults` all
-    of them."""
+    """`make test` plays the first case of each test here that does not say itself which, `make faults` all of them."""
     cases: dict[str, list[pytest.Item]] = {}
     for item in sorted(items, key=lambda item: item.nodeid):
         if item.path.is_relative_to(HERE) and item.get_closest_marker("faults") is None:
             cases.setdefault(item.nodeid.partition("[")[0], []).append(item)
     for of_one in cases.values():
-        for item in of_one[1:-1]:
+        for item in of_one[1:]:
             item.add_marker(pytest.mark.faults)
 
 

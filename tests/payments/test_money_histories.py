@@ -53,7 +53,7 @@ from tests.world import World
 
 pytestmark = pytest.mark.django_db
 
-MORE = int(os.environ.get("MONEY_HISTORIES", "60"))
+MORE = int(os.environ.get("MONEY_HISTORIES", "25"))
 """How many more histories the slow part plays; docs/faults.md says what a long run found."""
 
 UNFINISHED = (CallState.PREPARED, CallState.SENT, CallState.UNKNOWN)
