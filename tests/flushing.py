@@ -1,5 +1,6 @@
-"""Empties the tables after a test that committed: only those that have rows, and never what `migrate` made. A table that
-allows it is emptied by DELETE: TRUNCATE makes new files for it and for each of its indexes, which takes twice as long.
+"""Empties the tables after a test that committed: only those that have rows, and never what `migrate` made.
+
+A table that allows it is emptied by DELETE: TRUNCATE makes new files for it and its indexes, which takes longer.
 
 Django's own flush truncates every table and then sends post_migrate, which makes content types, permissions and groups
 again: about a second each time, of which nearly all is spent on tables that were empty.
