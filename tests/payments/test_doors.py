@@ -1,7 +1,7 @@
 """Every door that is open to anybody, with what nobody should send: never a 5xx, no money moves, no time is lost.
 
-More than 5,000 inputs are listed (each list times each place it can stand in); more are drawn from a seed. `make test`
-sends 3,000 of the listed ones and 300 of the drawn ones, `make faults` all and 100,000. What exactly is answered is
+More than 7,000 inputs are listed (each list times each place it can stand in); more are drawn from a seed. `make test`
+sends 5,000 of the listed ones and 300 of the drawn ones, `make faults` all and 100,000. What exactly is answered is
 held elsewhere (test_webhook.py, test_api_bad_input.py, tests/orders/test_storefront.py); here it is what must never be.
 """
 
