@@ -7,11 +7,15 @@ import os
 import time
 
 import pytest
+from django.db.models import Max, Min
 from django.test import Client
 
+from integrations.models import Delivery
+from orders.models import Transition
+from payments.models import ProviderEvent
 from payments.roles import Role
 from tests.benchmarks.figures import Figure, figure, missed, print_table
-from tests.benchmarks.filling import MILLION, fill
+from tests.benchmarks.filling import fill
 from tests.staff import make_staff, sign_in
 
 pytestmark = [pytest.mark.bench, pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
@@ -26,10 +30,10 @@ TRANSITIONS = "/admin/orders/transition/"
 # address → how many rows the page must show; None: as the data have it
 PAGES: dict[str, int | None] = {
     f"{INBOX}": 50,
-    f"{INBOX}?p=older-{MILLION // 2}": 50,
+    f"{INBOX}?p=older-MIDDLE": 50,
     f"{INBOX}?p=newer-0": 50,
     f"{INBOX}?state__exact=dead": 50,
-    f"{INBOX}?state__exact=processed&p=older-{MILLION // 2}": 50,
+    f"{INBOX}?state__exact=processed&p=older-MIDDLE": 50,
     f"{INBOX}?state__exact=failed": 0,
     f"{INBOX}?type=charge.succeeded": 50,
     f"{INBOX}?type=charge.dispute.created": None,  # the oldest hundred: found by looking further back
@@ -41,14 +45,14 @@ PAGES: dict[str, int | None] = {
     f"{INBOX}?q=nothing-like-this": 0,
     f"{INBOX}?q=pa_77&state__exact=processed": None,
     f"{DELIVERIES}": 50,
-    f"{DELIVERIES}?p=older-{MILLION // 2}": 50,
+    f"{DELIVERIES}?p=older-MIDDLE": 50,
     f"{DELIVERIES}?p=newer-0": 50,
     f"{DELIVERIES}?state__exact=dead": 50,
     f"{DELIVERIES}?state__exact=queued": 0,
     f"{DELIVERIES}?q=msg_12345": 1,
     f"{DELIVERIES}?q=nothing-like-this": 0,
     f"{TRANSITIONS}": 50,
-    f"{TRANSITIONS}?p=older-{MILLION // 2}": 50,
+    f"{TRANSITIONS}?p=older-MIDDLE": 50,
     f"{TRANSITIONS}?p=newer-0": 50,
     f"{TRANSITIONS}?subject_kind=order": 50,
     f"{TRANSITIONS}?forbidden__exact=1": None,
@@ -68,9 +72,18 @@ def staff(client: Client) -> Client:
 
 def test_lists_of_a_million_rows_come_within_300_ms(staff: Client) -> None:
     before = os.getloadavg()
-    figures = [_measure(staff, address, rows) for address, rows in PAGES.items()]
+    figures = [_measure(staff, _named(address), rows) for address, rows in PAGES.items()]
     print_table(figures, before=before)
     assert not missed(figures), f"missed: {'; '.join(missed(figures))}"
+
+
+def _named(address: str) -> str:
+    """Return the address with the id of the list's middle row, which depends on what ran before."""
+    model = {INBOX: ProviderEvent, DELIVERIES: Delivery, TRANSITIONS: Transition}.get(address.partition("?")[0])
+    if model is None or "MIDDLE" not in address:
+        return address
+    ids = model._default_manager.aggregate(first=Min("pk"), last=Max("pk"))
+    return address.replace("MIDDLE", str((ids["first"] + ids["last"]) // 2))
 
 
 def _measure(staff: Client, address: str, rows: int | None) -> Figure:
