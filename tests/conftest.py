@@ -5,9 +5,9 @@ from __future__ import annotations
 import gc
 import math
 import sys
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 import hypothesis
 import pytest
@@ -20,6 +20,7 @@ from tests.conformance.option import pytest_addoption, pytest_sessionstart, pyte
 from tests.factories import make_order
 from tests.fake_provider import FakeProvider
 from tests.flushing import Flusher
+from tests.side_by_side import Sharing, longest_first
 
 __all__ = ["chromium", "pytest_addoption", "pytest_sessionstart", "pytest_terminal_summary"]
 
@@ -73,6 +74,12 @@ def pytest_configure(config: pytest.Config) -> None:
         sys.argv[0] = "pytest"
 
 
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing | None:
+    """Share the tests of `make test` out; the browser's go by their groups."""
+    return Sharing(config, log) if config.getvalue("dist") == "loadfile" else None
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_collection() -> Iterator[None]:
     """Collect without the garbage collector, and let it never walk through what is collected: that stays to the end.
@@ -89,10 +96,8 @@ def pytest_collection() -> Iterator[None]:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Begin with the files that take longest, those with the most slow tests: at the end of a run nobody waits for one
-    that was begun last. Give every database test both connections, so that flushing goes through the owner."""
-    slow = Counter(item.path for item in items if item.get_closest_marker("slow"))
-    items.sort(key=lambda item: -slow[item.path])
+    """Give every database test both connections, so that flushing goes through the owner."""
+    longest_first(items)
     for item in items:
         if item.get_closest_marker("django_db") is None and "db" in getattr(item, "fixturenames", ()):
             item.add_marker(pytest.mark.django_db)  # asked for by fixture; a run of such tests alone needs both too

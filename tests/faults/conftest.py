@@ -1,4 +1,4 @@
-"""The worlds of the fault tests, each started once a session: to bring one up takes longer than a history."""
+"""The worlds of the fault tests, each started once: to bring one up takes longer than a history."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.faults)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The running service, paid at Stripe."""
     with _running(World(tmp_path_factory.mktemp("world"))) as world:
         yield world
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_world_of_others(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The running service, paid at each other provider as is usual for it."""
     with _running(World(tmp_path_factory.mktemp("others"), providers=("paypal", "square", "nmi"))) as world:
         yield world
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def shared_world_of_frames(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     """The running service, paid in Square's frame on a page of ours."""
     framed = World(tmp_path_factory.mktemp("frames"), providers=("square",), presentation="embedded")
