@@ -26,14 +26,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in here:
         item.add_marker(pytest.mark.browser)
     in_shops = [item for item in here if "whole_shop" in getattr(item, "fixturenames", ())]
-    shares = [0] * SHOPS
+    shares, share_of = [0] * SHOPS, {}
     for path, count in sorted(Counter(item.path for item in in_shops).items(), key=lambda file: (-file[1], file[0])):
-        chosen = shares.index(min(shares))
-        shares[chosen] += count
-        for item in in_shops:
-            if item.path == path:
-                item.add_marker(pytest.mark.xdist_group(f"shop {chosen}"))
-                item.add_marker(pytest.mark.slow)
+        share_of[path] = shares.index(min(shares))
+        shares[share_of[path]] += count
+    for item in in_shops:
+        item.add_marker(pytest.mark.xdist_group(f"shop {share_of[item.path]}"))
+        item.add_marker(pytest.mark.slow)
 
 
 Visitor = Callable[..., Page]

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from integrations.contract import PageLine, StartRequest
+from integrations.contract import StartRequest
 from integrations.providers.square.adapter import SquareProvider
+from tests.conformance.conftest import new_key as new_key
+from tests.conformance.conftest import start_request as any_start_request
 from tests.sandbox.process import SandboxProcess
 
 TOKEN = "EAAAsandbox-token-of-nobody"
@@ -53,24 +54,5 @@ def adapter(base: str, **changes: Any) -> SquareProvider:
 
 
 def start_request(**changes: Any) -> StartRequest:
-    """A request for 49.90 EUR in two lines."""
-    wanted: dict[str, Any] = {
-        "reference": "pa_" + os.urandom(18).hex(),
-        "amount_minor": 4990,
-        "currency": "EUR",
-        "order_number": "S-1001",
-        "lines": (
-            PageLine(name="Teapot", quantity=1, unit_amount_minor=3990),
-            PageLine(name="Cup", quantity=2, unit_amount_minor=500),
-        ),
-        "email": "shopper@example.org",
-        "return_url": "https://shop.example/pay/t/return/",
-        "cancel_url": "https://shop.example/pay/t/",
-        "expires_at": datetime.now(UTC).replace(microsecond=0) + timedelta(hours=1),
-    }
-    return StartRequest(**(wanted | changes))
-
-
-def new_key() -> str:
-    """An idempotency key as calls have them."""
-    return os.urandom(16).hex()
+    """As for every provider, under a reference that Square's 40 characters hold."""
+    return any_start_request(**({"reference": "pa_" + os.urandom(18).hex()} | changes))
