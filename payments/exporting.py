@@ -21,7 +21,7 @@ from decimal import Decimal
 from itertools import chain
 from typing import Any
 
-from django.http import StreamingHttpResponse
+from django.http import FileResponse, StreamingHttpResponse
 
 from integrations import redaction
 
@@ -60,6 +60,17 @@ def harmless(text: str) -> str:
     # Full-width and other forms of the signs count as the signs.
     first = unicodedata.normalize("NFKC", shown.lstrip(_SKIPPED)[:1])
     return f"'{shown}" if first in _FORMULA_SIGNS else shown
+
+
+def download_as(
+    form: str, name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]
+) -> StreamingHttpResponse | FileResponse:
+    """Return the table as `form` ("csv" or "xlsx"), saved under `name` and that ending."""
+    if form == "csv":
+        return download(f"{name}.csv", header, rows)
+    from payments import exporting_xlsx  # noqa: PLC0415 - its library would make every process start a tenth later
+
+    return exporting_xlsx.download(f"{name}.xlsx", header, rows)
 
 
 def download(name: str, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> StreamingHttpResponse:

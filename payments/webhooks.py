@@ -1,10 +1,9 @@
 """POST /webhooks/<provider>/: raw bytes → verify → one durable insert → 2xx. Nothing else happens inside the request.
 
 Threats: forged, mutated, replayed and foreign events (proved by the provider's scheme over the exact bytes, both
-secrets while
-rotating; an event only makes us look), floods (size cap before reading; after many bad signatures from one address 429,
-which a verified event never meets), and answers that lose events (2xx only after the commit; 503 when the database
-is away). What could not be proved yet is kept within limits and makes nobody look (payments/unverified.py).
+secrets while rotating; an event only makes us look), floods (size cap before reading; after many bad signatures from
+one address 429, which a verified event never meets), and answers that lose events (2xx only after the commit; 503 when
+the database is away). What could not be proved yet is kept within limits; nobody looks for it (payments/unverified.py).
 """
 
 from __future__ import annotations

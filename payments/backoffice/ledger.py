@@ -27,7 +27,7 @@ from django.utils.html import format_html
 from django.views.decorators.http import require_safe
 
 from integrations import providers
-from payments import exporting, exporting_xlsx
+from payments import exporting
 from payments.audit import recording as audit
 from payments.audit.events import Event
 from payments.backoffice.access import needs
@@ -254,8 +254,7 @@ def export(request: HttpRequest) -> HttpResponseBase:
     details = {"what": f"ledger {what}", "format": kind, **days}
     audit.record(Event.EXPORTED, actor=request.user, details=details, at=timezone.now())
     header, rows = _table(what, since=since, before=before)
-    name = f"{what}-{days['since']}-{days['until']}.{kind}"
-    return exporting.download(name, header, rows) if kind == "csv" else exporting_xlsx.download(name, header, rows)
+    return exporting.download_as(kind, f"{what}-{days['since']}-{days['until']}", header, rows)
 
 
 def _table(what: str, *, since: datetime, before: datetime) -> tuple[tuple[str, ...], Iterable[tuple[object, ...]]]:

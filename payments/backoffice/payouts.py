@@ -21,7 +21,7 @@ from django.views.decorators.http import require_safe
 from integrations.contract import EntryKind
 from orders.models import Transition
 from orders.money import Money
-from payments import exporting, exporting_xlsx
+from payments import exporting
 from payments.audit import recording as audit
 from payments.audit.events import Event
 from payments.backoffice.access import needs
@@ -147,10 +147,7 @@ def export(request: HttpRequest, payout_key: int, form: str) -> HttpResponseBase
         details={"what": "payout", "format": form},
         at=timezone.now(),
     )
-    name = f"payout-{payout.pk}.{form}"
-    if form == "csv":
-        return exporting.download(name, payout_export.HEADER, payout_export.rows(payout))
-    return exporting_xlsx.download(name, payout_export.HEADER, payout_export.rows(payout))
+    return exporting.download_as(form, f"payout-{payout.pk}", payout_export.HEADER, payout_export.rows(payout))
 
 
 def explained_word(payout: Payout) -> str:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import re
 import signal
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Route
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Frame, Page, Route, expect
 
 from config import postgres
 from tests.browser.whole import WholeShop
@@ -35,18 +35,40 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         item.add_marker(pytest.mark.slow)
 
 
+expect.set_options(timeout=15_000)  # whoever watches would wait as long on a machine that does other things as well
+
 Visitor = Callable[..., Page]
+_CONTEXTS = pytest.StashKey[list[BrowserContext]]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """With a failure, tell what its visitors saw: the words in each frame of their pages."""
+    report = yield
+    if report.when == "call" and report.failed:
+        for context in item.stash.get(_CONTEXTS, []):
+            report.sections += [
+                (f"Seen at {frame.url}", _words(frame)) for page in context.pages for frame in page.frames
+            ]
+    return report
+
+
+def _words(frame: Frame) -> str:
+    try:
+        return frame.locator("body").inner_text(timeout=1_000)
+    except Error as error:
+        return str(error)
 
 
 @pytest.fixture
-def visitor(chromium: Browser) -> Iterator[Visitor]:
+def visitor(chromium: Browser, request: pytest.FixtureRequest) -> Iterator[Visitor]:
     """Return a maker of visitors: a fresh profile each, at most our own servers within reach, errors gathered.
 
     Keyword arguments are Playwright's for a context: `color_scheme`, `viewport`, `java_script_enabled`, `locale` …
     A page that logged an error, a refusal of the content security policy among them, or that asked another host for
     anything, fails its test at the end.
     """
-    contexts: list[BrowserContext] = []
+    contexts = request.node.stash.setdefault(_CONTEXTS, [])
     troubles: list[str] = []
 
     def own_servers_only(route: Route) -> None:

@@ -79,6 +79,7 @@ def test_the_first_orders_show_what_can_become_of_one(running: Running) -> None:
         deadline = time.monotonic() + PATIENCE_SECONDS
         while (found := state_of(running.checkout, number)) != (state, []):
             assert time.monotonic() < deadline, (number, found)
+            time.sleep(1)
 
 
 def test_one_order_goes_through_the_running_demo(running: Running) -> None:
@@ -162,6 +163,7 @@ def test_dead_letters_are_redelivered_under_their_old_key(running: Running) -> N
     deadline = time.monotonic() + PATIENCE_SECONDS
     while not (queued := told(running.checkout, "redeliver", "--all", "--dry-run", "--json")["queued"]):
         assert time.monotonic() < deadline
+        time.sleep(1)
     told(running.checkout, "trigger", "receiver_up", "--json")
     messages = len(receiver.report()["messages"])
     assert set(queued) <= set(told(running.checkout, "redeliver", "--all", "--json")["queued"])
