@@ -13,15 +13,8 @@ from tools.chromium import find
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-ARGUMENTS = [
-    "--no-sandbox",  # the tests may run as root in a container; they open our own pages only
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-]
+ARGUMENTS = ["--disable-gpu", "--disable-quic"]
+"""Beside Playwright's own, `--no-sandbox` among them: tests may run as root in a container, and open our pages only."""
 
 
 @pytest.fixture(scope="session")
@@ -31,7 +24,7 @@ def chromium() -> Iterator[Browser]:
 
     program = find()
     if program is None:
-        pytest.skip("there is no Chromium here: apt install chromium")
+        pytest.skip("there is no Chromium here: apt install chromium-headless-shell")
     # Playwright's loop runs in this thread, where Django would take each query for one from a coroutine.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:

@@ -11,6 +11,7 @@ from typing import Any
 
 import hypothesis
 import pytest
+import pytest_django
 from django.db import connections
 
 from integrations import credentials_in_use, decryptions
@@ -30,13 +31,18 @@ hypothesis.settings.load_profile("shop")
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_modify_db_settings_parallel_suffix: None) -> None:
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: pytest_django.DjangoDbBlocker
+) -> None:
     """Start the embedded server, where DATABASE_URL names none, before the test database is made: one a worker."""
     from django.conf import settings
 
     from config.postgres import ensure_running
+    from tests import template_database
 
     ensure_running(settings.BASE_DIR)
+    with django_db_blocker.unblock():
+        connections["owner"].settings_dict["TEST"]["TEMPLATE"] = template_database.ready()
 
 
 @pytest.fixture(scope="session")

@@ -3,7 +3,9 @@
 import shutil
 import sys
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+HEADLESS = "chromium-headless-shell"
+"""Debian's Chromium without windows: the same engine for a third less of the processor's time."""
+NAMES = (HEADLESS, "chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 MACOS = "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome"
 
 
@@ -22,7 +24,8 @@ def main() -> int:
         return 0
     print(
         "\nThe browser tests were SKIPPED: there is no Chromium here. To run them too, on Debian, as root:\n"
-        "    apt install chromium\n",
+        f"    apt install {HEADLESS}\n"
+        "or, where there is no such package: apt install chromium\n",
         file=sys.stderr,
     )
     return 1

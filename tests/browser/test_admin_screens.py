@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
+from typing import Any, Literal, NamedTuple
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -17,24 +17,32 @@ from django.contrib import admin
 from django.test import Client
 from django.urls import reverse
 from django.utils import timezone
-from playwright.sync_api import Page
+from playwright.sync_api import Page, ViewportSize
 
 from payments import staff_operations
 from payments.roles import Role
 from tests.backoffice.filled import Filled, fill
 from tests.browser.conftest import Visitor
-from tests.browser.looks import AXE, OF_THE_LOOK, PICTURES, take_picture
+from tests.browser.looks import AXE, NARROW, OF_THE_LOOK, PICTURES, WIDE, take_picture
 from tests.fake_provider import FakeProvider
 from tests.staff import make_staff, sign_in
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.timeout(900)]
 
+
+class Look(NamedTuple):
+    """How a page is looked at."""
+
+    scheme: Literal["light", "dark"]
+    size: ViewportSize
+
+
 DJANGOS = {
     "label-title-only",  # the search box's label is a picture, in Django's own template
 }
-LOOKS = {
-    f"{scheme}-{width}": {"color_scheme": scheme, "viewport": {"width": width, "height": height}}
-    for scheme, width, height in (("light", 1280, 900), ("dark", 390, 844), ("dark", 1280, 900), ("light", 390, 844))
+LOOKS: dict[str, Look] = {
+    f"{look.scheme}-{look.size['width']}": look
+    for look in (Look("light", WIDE), Look("dark", NARROW), Look("dark", WIDE), Look("light", NARROW))
 }
 SHOWN = list(LOOKS) if PICTURES else list(LOOKS)[:2]
 
@@ -75,41 +83,43 @@ def _request_of_all() -> Any:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("look", SHOWN)
-def test_each_screen(look: str, filled: Filled, everybody: dict[str, str], visitor: Visitor, live_server: Any) -> None:
-    page = open_as(visitor, live_server, everybody["all"], look)
+def test_each_screen(filled: Filled, everybody: dict[str, str], visitor: Visitor, live_server: Any) -> None:
+    page = open_as(visitor, live_server, everybody["all"])
     found: list[str] = []
     for name, path in screens(filled):
         answer = page.goto(f"{live_server.url}{path}")
         if answer is None or answer.status != 200:
             found.append(f"{path}: {answer and answer.status}")
             continue
-        found += look_at(page, f"admin-{name}-{look}", rules=rules_of(look))
+        found += look_at_all(page, f"admin-{name}")
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("look", SHOWN)
-def test_the_home_of_each_role(
-    look: str, filled: Filled, everybody: dict[str, str], visitor: Visitor, live_server: Any
-) -> None:
+def test_the_home_of_each_role(filled: Filled, everybody: dict[str, str], visitor: Visitor, live_server: Any) -> None:
     for name, session in everybody.items():
-        page = open_as(visitor, live_server, session, look)
+        page = open_as(visitor, live_server, session)
         page.goto(f"{live_server.url}/admin/")
-        assert not look_at(page, f"admin-home-{name}-{look}", rules=rules_of(look))
+        assert not look_at_all(page, f"admin-home-{name}")
 
 
-def open_as(visitor: Visitor, live_server: Any, session: str, look: str) -> Page:
-    page = visitor(**LOOKS[look])
+def open_as(visitor: Visitor, live_server: Any, session: str) -> Page:
+    page = visitor()
     page.context.add_cookies([{"name": "session", "value": session, "url": live_server.url}])
     return page
 
 
-def rules_of(look: str) -> dict[str, Any]:
-    """Return axe's rules for a look: all in the first."""
-    return AXE if look == SHOWN[0] else OF_THE_LOOK
+def look_at_all(page: Page, name: str) -> list[str]:
+    """Return what is wrong in each look. The page is asked for once: scheme and width are for its style alone."""
+    found = []
+    for look in SHOWN:
+        page.emulate_media(color_scheme=LOOKS[look].scheme)
+        page.set_viewport_size(LOOKS[look].size)
+        page.evaluate("document.getAnimations().forEach(fading => fading.finish())")
+        found += look_at(page, f"{name}-{look}", rules=AXE if look == SHOWN[0] else OF_THE_LOOK)
+    return found
 
 
-def look_at(page: Page, name: str, *, rules: dict[str, Any] = AXE) -> list[str]:
+def look_at(page: Page, name: str, *, rules: dict[str, Any]) -> list[str]:
     """Return what is wrong: findings of axe, sideways scroll, not one heading; keep a picture where they are kept."""
     found = [
         f"{page.url}: {finding['id']}: {[node['html'][:160] for node in finding['nodes'][:3]]}"
