@@ -12,15 +12,16 @@ from django.core.wsgi import get_wsgi_application
 from django.db import connections
 
 from config import boot
+from config.starting import kept_for_good
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "config.settings")
 
-boot.start_embedded_database()
-application = get_wsgi_application()
-
-# `manage.py` runs them before a command; nothing but this line runs them before gunicorn serves.
-if refused := [finding for finding in checks.run_checks() if finding.is_serious() and not finding.is_silenced()]:
-    raise ImproperlyConfigured("\n".join(str(finding) for finding in refused))
+with kept_for_good():
+    boot.start_embedded_database()
+    application = get_wsgi_application()
+    # `manage.py` runs them before a command; nothing but this line runs them before gunicorn serves.
+    if refused := [finding for finding in checks.run_checks() if finding.is_serious() and not finding.is_silenced()]:
+        raise ImproperlyConfigured("\n".join(str(finding) for finding in refused))
 
 
 def _refuse_integration_keys() -> None:
