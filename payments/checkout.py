@@ -142,13 +142,13 @@ def pay_with_token(
 
 @made_again
 def _write_payment_down(order_id: int, *, reference: str, token: str, proof: str, at: datetime) -> ProviderCall:
-    """Commit the prepared call, or return the one that stands."""
+    """Commit the prepared call, or return the one that stands: a capture of what was approved takes the money as well."""
     with transaction.atomic(durable=True):
         order = Order.objects.select_for_update(no_key=True).get(pk=order_id)
         attempt = PaymentAttempt.objects.select_for_update(no_key=True).filter(order=order, reference=reference).first()
         if attempt is None:
             raise CannotPay("unknown_attempt", "This is no payment of this order.", http_status=400)
-        earlier = attempt.calls.filter(operation=Operation.PAY).first()
+        earlier = attempt.calls.filter(operation=Operation.PAY).first() or money_calls.standing(attempt).first()
         if earlier is not None:
             return earlier
         _refuse_unless_placed(order)

@@ -80,6 +80,11 @@ def of(attempt: PaymentAttempt) -> QuerySet[ProviderCall]:
     return ProviderCall.objects.filter(attempt=attempt, operation__in=OPERATIONS)
 
 
+def standing(attempt: PaymentAttempt) -> QuerySet[ProviderCall]:
+    """Return those that have taken money, may take it yet, or were refused: not the ones that were never sent."""
+    return of(attempt).exclude(state=CallState.ABANDONED).order_by("pk")
+
+
 def may_go(order: Order, attempt: PaymentAttempt) -> bool:
     """Say whether money may still be taken by this attempt. Needs the locks of both."""
     return order.state == OrderState.PLACED and attempt.is_live
@@ -117,7 +122,7 @@ def undone(
     would have seen money moved by other ways. Lost: open_calls.is_lost(). One that nobody sends again, and that the
     look shows as done, is no more unknown.
     """
-    for call in of(attempt).exclude(state=CallState.ABANDONED).select_related("attempt").order_by("pk"):
+    for call in standing(attempt).select_related("attempt"):
         shows_it = snapshot is not None and _is_shown(call, snapshot)
         heard_again = attempt.is_live and not open_calls.key_is_forgotten(call, at=at)  # it is sent under its key
         if call.state == CallState.UNKNOWN and shows_it and not heard_again:

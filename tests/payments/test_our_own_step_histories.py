@@ -137,6 +137,7 @@ def histories() -> st.SearchStrategy[list[str]]:
 @pytest.mark.parametrize("kind", KINDS)
 @given(steps=histories())
 @example(steps=["press", "away for a verb", "post the form", "press", "lose an answer", "approve"])
+@example(steps=["press other", "lose an answer", "approve", "press", "away for a verb", "post the form", "a minute"])
 @settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_any_history(db: None, now: datetime, kind: str, steps: list[str]) -> None:
     changes, tells_of_unpaid = KINDS[kind]
