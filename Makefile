@@ -5,9 +5,9 @@ MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 BIN := .venv/bin
 N ?= 300
-# A test database and a set of processes for each core and one more, since many tests wait; up to four. The tests of one
-# file stay together, in the browser those that share a shop; which begin is for tests/conftest.py to say.
-SIDE_BY_SIDE := -n $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1))) --maxprocesses 4 --no-loadscope-reorder
+# A test database and a set of processes for each core and one more, since many tests wait; up to four. Which tests stay
+# together, and which begin, is for tests/side_by_side.py to say.
+SIDE_BY_SIDE := -n $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1))) --maxprocesses 4 --no-loadscope-reorder --dist loadfile
 
 .PHONY: help demo test check faults bench erp screenshots lock clean-data runtime development find-python \
 	check-lint check-types check-layers check-security check-secrets check-templates check-django check-migrations
@@ -32,10 +32,10 @@ demo: runtime  ## set up and run everything: shop, admin, workers, sandbox provi
 	@exec $(PY) manage.py demo
 
 test: development  ## set up and run the tests, those in the browser last
-	$(BIN)/pytest $(SIDE_BY_SIDE) --dist loadfile -m "not (browser or faults or bench or erp)"
+	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not (browser or faults or bench or erp)"
 	@if $(PY) tools/chromium.py; then \
-		echo '$(BIN)/pytest $(SIDE_BY_SIDE) --dist loadgroup -m browser tests/browser'; \
-		exec $(BIN)/pytest $(SIDE_BY_SIDE) --dist loadgroup -m browser tests/browser; \
+		echo '$(BIN)/pytest $(SIDE_BY_SIDE) -m browser tests/browser'; \
+		exec $(BIN)/pytest $(SIDE_BY_SIDE) -m browser tests/browser; \
 	fi
 
 faults: development  ## random histories with kills; N=10000 for the full run

@@ -142,7 +142,7 @@ def pay_with_token(
 
 @made_again
 def _write_payment_down(order_id: int, *, reference: str, token: str, proof: str, at: datetime) -> ProviderCall:
-    """Commit the prepared call, or return the one that stands: a capture of what was approved takes the money as well."""
+    """Commit the prepared call, or return the one that stands: a capture takes the money as well."""
     with transaction.atomic(durable=True):
         order = Order.objects.select_for_update(no_key=True).get(pk=order_id)
         attempt = PaymentAttempt.objects.select_for_update(no_key=True).filter(order=order, reference=reference).first()

@@ -82,7 +82,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Sharing | None:
-    """Share the tests of `make test` out; the browser's go by their groups."""
+    """Share the tests of `make test` out."""
     return Sharing(config, log) if config.getvalue("dist") == "loadfile" else None
 
 

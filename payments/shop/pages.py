@@ -29,7 +29,10 @@ ACTION_ANOTHER = "another"
 
 __all__ = ["AttemptView", "Button", "MoneyBack", "OrderView", "Page", "masked_email", "page_for", "receipt_for", "when"]
 
-_POLLED = frozenset({"not_started", "open", "pending", "long_pending", "action_needed", "failed", "unreachable"})
+_POLLED = frozenset(
+    {"not_started", "open", "pending", "long_pending", "action_needed", "failed", "unreachable", "expired", "cancelled"}
+)
+"""Money may come late to what has expired or was cancelled; then nobody shall read on that none was taken."""
 _WITH_RECEIPT = frozenset({"paid", "paid_elsewhere", "refunded", "partially_refunded", "disputed"})
 _TONES = {
     "paid": "good",

@@ -1,38 +1,20 @@
-"""Visitors with a real Chromium, and the whole shop as its processes."""
+"""Visitors with a real Chromium."""
 
 from __future__ import annotations
 
 import re
-import signal
-from collections import Counter
 from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Error, Frame, Page, Route, expect
 
-from config import postgres
-from tests.browser.whole import WholeShop
-from tests.demo.running import Running, copy_checkout, wait_until_none_runs
 
-SHOPS = 2
-"""How many whole shops run at a time, at most: each is two dozen processes."""
-
-
-@pytest.hookimpl(tryfirst=True)  # before pytest-xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark everything in this folder, so that nothing here runs in the quick part; share out what uses a whole shop."""
-    here = [item for item in items if Path(__file__).parent in item.path.parents]
-    for item in here:
-        item.add_marker(pytest.mark.browser)
-    in_shops = [item for item in here if "whole_shop" in getattr(item, "fixturenames", ())]
-    shares, share_of = [0] * SHOPS, {}
-    for path, count in sorted(Counter(item.path for item in in_shops).items(), key=lambda file: (-file[1], file[0])):
-        share_of[path] = shares.index(min(shares))
-        shares[share_of[path]] += count
-    for item in in_shops:
-        item.add_marker(pytest.mark.xdist_group(f"shop {share_of[item.path]}"))
-        item.add_marker(pytest.mark.slow)
+    """Mark everything in this folder, so that nothing here runs in the quick part."""
+    for item in items:
+        if Path(__file__).parent in item.path.parents:
+            item.add_marker(pytest.mark.browser)
 
 
 expect.set_options(timeout=15_000)  # whoever watches would wait as long on a machine that does other things as well
@@ -103,31 +85,3 @@ def _is_declined_at_the_provider(message: ConsoleMessage) -> bool:
     Stripe's is /c/pay/<id>, Square's /pay/<id>; our own addresses end with a slash.
     """
     return "status of 402" in message.text and re.search(r"/pay/[^/]+$", message.location.get("url", "")) is not None
-
-
-@pytest.fixture(scope="session")
-def whole_shop(chromium: Browser, tmp_path_factory: pytest.TempPathFactory) -> Iterator[WholeShop]:
-    """The demo in a copy of the checkout: web server, three clusters, tick, sandbox, receiver, a database of its own.
-
-    All tests share it; each makes an order of its own.
-    """
-    copy = tmp_path_factory.mktemp("shop")
-    copy_checkout(copy)
-    try:
-        running = Running(copy)
-        try:
-            yield WholeShop(running)
-        finally:
-            code = running.end(signal.SIGINT)
-        assert code == 0, running.said()
-        wait_until_none_runs(copy)
-    finally:
-        postgres.remove(copy)
-
-
-@pytest.fixture
-def shop(whole_shop: WholeShop) -> Iterator[WholeShop]:
-    """The whole shop, with the provider well and its webhooks on their way, before and after."""
-    yield whole_shop
-    whole_shop.provider.clear_faults()
-    whole_shop.provider.clear_webhook_rules()

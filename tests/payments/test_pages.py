@@ -150,8 +150,6 @@ def test_a_page_that_may_change_asks_and_the_others_are_still(key: str) -> None:
     still = {
         "paid",
         "paid_elsewhere",
-        "expired",
-        "cancelled",
         "refunded",
         "partially_refunded",
         "disputed",

@@ -8,8 +8,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.looks import AXE, NARROW, WIDE, check_width, take_picture
-from tests.browser.staff_sign_in import sign_in_by_form
-from tests.browser.whole import WholeShop
+from tests.browser.whole_shop.staff_sign_in import sign_in_by_form
+from tests.browser.whole_shop.whole import WholeShop
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.looks import NARROW, WIDE, check_both_looks
-from tests.browser.whole import CHALLENGED_CARD, NO_FUNDS_CARD, WholeShop, expect_heading
+from tests.browser.whole_shop.whole import CHALLENGED_CARD, NO_FUNDS_CARD, WholeShop, expect_heading
 
 pytestmark = pytest.mark.timeout(300)  # the first test waits for the processes
 

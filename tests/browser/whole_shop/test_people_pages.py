@@ -12,9 +12,9 @@ from playwright.sync_api import Page, expect
 from payments.people import mfa
 from tests.browser.conftest import Visitor
 from tests.browser.looks import WIDE
-from tests.browser.staff_sign_in import sign_in
-from tests.browser.test_staff_pages import look_at
-from tests.browser.whole import WholeShop
+from tests.browser.whole_shop.staff_sign_in import sign_in
+from tests.browser.whole_shop.test_staff_pages import look_at
+from tests.browser.whole_shop.whole import WholeShop
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -17,10 +17,10 @@ from integrations.sandbox.nmi_control import NmiControl
 from integrations.sandbox.square_control import SquareControl
 from tests.browser.conftest import Visitor
 from tests.browser.looks import WIDE, check_both_looks
-from tests.browser.staff_sign_in import sign_in
-from tests.browser.test_back_office import executed, reason
 from tests.browser.test_nmi_form import type_card
-from tests.browser.whole import NEWS_MS, NO_FUNDS_CARD, Placed, WholeShop, expect_heading
+from tests.browser.whole_shop.staff_sign_in import sign_in
+from tests.browser.whole_shop.test_back_office import executed, reason
+from tests.browser.whole_shop.whole import NEWS_MS, NO_FUNDS_CARD, Placed, WholeShop, expect_heading
 
 pytestmark = pytest.mark.timeout(300)
 

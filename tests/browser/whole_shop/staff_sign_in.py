@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.whole import WholeShop
+from tests.browser.whole_shop.whole import WholeShop
 
 
 def sign_in(page: Page, shop: WholeShop, name: str) -> None:

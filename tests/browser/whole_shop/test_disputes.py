@@ -9,10 +9,10 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Visitor
 from tests.browser.looks import WIDE
-from tests.browser.staff_sign_in import sign_in, step_up
-from tests.browser.test_back_office import executed, new_order, reason
-from tests.browser.test_staff_pages import DJANGOS, look_at
-from tests.browser.whole import NEWS_MS, Placed, WholeShop
+from tests.browser.whole_shop.staff_sign_in import sign_in, step_up
+from tests.browser.whole_shop.test_back_office import executed, new_order, reason
+from tests.browser.whole_shop.test_staff_pages import DJANGOS, look_at
+from tests.browser.whole_shop.whole import NEWS_MS, Placed, WholeShop
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -41,7 +41,7 @@ class WholeShop:
         self.sandboxes = running.addresses.sandboxes
         """Where each provider's stand-in answers, by provider."""
         self.staff_cookies: dict[str, list[SetCookieParam]] = {}
-        """Of sessions of staff that stand open, by name (tests/browser/staff_sign_in.py)."""
+        """Of sessions of staff that stand open, by name (tests/browser/whole_shop/staff_sign_in.py)."""
 
     def staff_password(self, name: str) -> str:
         """Return the password of one of the demo's people: support, lead, finance, integrations, auditor, admin."""
