@@ -34,7 +34,6 @@ FORWARDED_MARK = "shop.forwarded"
 
 _NO_ADDRESS = "0.0.0.0"  # nosec B104
 _UNREMARKABLE = ("/static/", "/livez", "/readyz", "/metrics")
-_WITHOUT_PERSON = (*_UNREMARKABLE, "/webhooks/")
 
 _log = structlog.get_logger("shop.request")
 
@@ -146,11 +145,9 @@ class AuditMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponseBase:
         if request.path_info.startswith(_UNREMARKABLE):
             return self.get_response(request)
-        impersonal = request.path_info.startswith(_WITHOUT_PERSON)
-        client = request.META.get("REMOTE_ADDR", "")
-        with audit.acting(actor="webhook" if impersonal else lambda: _person(request), client=client):
+        with audit.acting(actor=lambda: _person(request), client=request.META.get("REMOTE_ADDR", "")):
             response = self.get_response(request)
-            if response.status_code == HTTPStatus.FORBIDDEN and not impersonal:
+            if response.status_code == HTTPStatus.FORBIDDEN:
                 _record_refusal(request)
         return response
 
