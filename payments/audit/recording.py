@@ -19,6 +19,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, replace
 from datetime import datetime
+from functools import cache
 from ipaddress import ip_address
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,7 @@ def worker_actor() -> str:
     return f"worker:{cluster}" if cluster else ""
 
 
+@cache
 def command_actor() -> str:
     """Return the actor of a command: `command:` and the operating system's user."""
     try:
