@@ -9,7 +9,7 @@ N ?= 300
 # together, and which begin, is for tests/side_by_side.py to say.
 SIDE_BY_SIDE := -n $(shell echo $$(($$(nproc 2>/dev/null || echo 2) + 1))) --maxprocesses 4 --no-loadscope-reorder --dist loadfile
 
-.PHONY: help demo test check faults bench erp screenshots lock clean-data runtime development find-python \
+.PHONY: help demo quick test check faults bench erp screenshots lock clean-data runtime development find-python \
 	check-lint check-types check-layers check-security check-secrets check-templates check-django check-migrations
 
 help:  ## this list
@@ -30,6 +30,9 @@ runtime development:
 
 demo: runtime  ## set up and run everything: shop, admin, workers, sandbox providers, receivers; Ctrl-C stops
 	@exec $(PY) manage.py demo
+
+quick: development  ## the tests to run all day: what takes long or needs a browser is left to `make test`
+	$(BIN)/pytest $(SIDE_BY_SIDE)
 
 test: development  ## set up and run the tests, those in the browser last
 	$(BIN)/pytest $(SIDE_BY_SIDE) -m "not (browser or faults or bench or erp)"

@@ -16,7 +16,7 @@ from tests.backoffice.filled import fill
 from tests.backoffice.people import signed_in
 from tests.fake_provider import FakeProvider
 
-pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("recent_step_up")]
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("recent_step_up"), pytest.mark.slow]
 
 GARBAGE = ("", "\x00", "9" * 400, "-1", "NaN", "1e999", "٣", "[]", "' OR 1=1", "\u202e=cmd|", "2026-02-30")
 

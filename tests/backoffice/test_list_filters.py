@@ -41,6 +41,7 @@ def test_no_address_tells_letter_by_letter_what_a_list_masks(fake: FakeProvider,
     assert (right.status_code, wrong.status_code) == (400, 400)
 
 
+@pytest.mark.slow
 def test_nothing_but_the_filters_of_the_page_is_asked(fake: FakeProvider, now: datetime) -> None:
     fill(fake, now=now)
     client = signed_in(*Role)

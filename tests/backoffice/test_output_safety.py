@@ -59,6 +59,7 @@ def addresses() -> list[str]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_no_page_of_the_back_office_holds_it_as_markup(fake: FakeProvider, now: datetime) -> None:
     filled = fill(fake, now=now)

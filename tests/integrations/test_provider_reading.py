@@ -33,6 +33,7 @@ def test_a_time_is_told_in_utc(read: Callable[..., datetime]) -> None:
     assert read({"at": "2026-11-26T11:00:00+01:00"}, "at") == datetime(2026, 11, 26, 10, tzinfo=UTC)
 
 
+@pytest.mark.slow
 @READERS
 @pytest.mark.parametrize("told", [None, "", 1, "a\x00b", "\ud800", {}, []])
 def test_a_text_that_is_none_is_no_answer(reader: AnswerReader, told: Any) -> None:

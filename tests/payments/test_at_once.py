@@ -28,7 +28,7 @@ from tests.fake_provider import FakeProvider
 from tests.orders.factories import basket_of, product
 from tests.world import World
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 AT_ONCE = 32
 

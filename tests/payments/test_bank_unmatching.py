@@ -260,6 +260,7 @@ def agree() -> None:
     assert set(bank_matching.unmatched().values_list("pk", flat=True)) == open_lines
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_people_say_and_undo_the_ledger_is_what_stands(fake: FakeProvider, now: datetime, seed: int) -> None:
     desk = Desk(fake, now, seed)
@@ -269,6 +270,7 @@ def test_whatever_people_say_and_undo_the_ledger_is_what_stands(fake: FakeProvid
     assert min(desk.did[f"{name}_bank_line executed"] for name in ("match", "set_aside", "unmatch")) > 2, desk.did
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_whatever_they_say_at_once(fake: FakeProvider, now: datetime) -> None:
     desks = [Desk.__new__(Desk) for _ in range(4)]

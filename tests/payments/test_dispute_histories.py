@@ -94,6 +94,7 @@ def _tell(world: World, payment: Payment, events: list[str]) -> None:
         world.work()
 
 
+@pytest.mark.slow
 @FLOW
 @pytest.mark.django_db
 def test_events_in_any_order_doubled_and_lost_end_the_same(world: World, flow: str) -> None:
@@ -116,6 +117,7 @@ def histories(steps: int) -> Iterator[Callable[[int], list[str]]]:
         yield lambda step, drawn=drawn: drawn[step]  # type: ignore[misc]
 
 
+@pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
 def test_32_looks_write_a_dispute_once(fake: FakeProvider, now: Any) -> None:
     desk = open_desk(fake, now)

@@ -31,7 +31,7 @@ from tests.factories import make_order, make_product
 from tests.payments.api_client import NO_LIMITS, new_key, order_of
 from tests.payments.hostile import TEXTS, Dice, latin, quoted
 
-pytestmark = [pytest.mark.django_db]
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 SECRET = "whsec_" + "d" * 32
 MOST_SECONDS = 1.0
@@ -209,7 +209,6 @@ def bodies() -> dict[str, bytes]:
     return found
 
 
-@pytest.mark.slow
 def test_pages_with_hostile_tokens_and_queries(doors: Doors) -> None:
     for page in PAGES:
         for text in TEXTS.values():
@@ -217,7 +216,6 @@ def test_pages_with_hostile_tokens_and_queries(doors: Doors) -> None:
     assert doors.answers.total() >= 1_400
 
 
-@pytest.mark.slow
 @EACH
 def test_pages_with_hostile_headers(doors: Doors, each: int) -> None:
     texts = list(TEXTS.values())
@@ -230,7 +228,6 @@ def test_pages_with_hostile_headers(doors: Doors, each: int) -> None:
     assert doors.answers.total() >= 2_000 // each
 
 
-@pytest.mark.slow
 @EACH
 def test_forms_with_hostile_fields(doors: Doors, each: int) -> None:
     places = [(path, fields, name) for path, fields in FIELDS.items() for name in fields]
@@ -242,7 +239,6 @@ def test_forms_with_hostile_fields(doors: Doors, each: int) -> None:
     assert doors.answers.total() >= 1_000 // each
 
 
-@pytest.mark.slow
 def test_the_webhook_with_every_wrong_signature(doors: Doors) -> None:
     now, known = int(timezone.now().timestamp()), events()
     for body in list(bodies().values())[::30]:

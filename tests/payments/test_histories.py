@@ -24,7 +24,7 @@ from tests.fake_provider import FakeProvider
 from tests.payments.flows import FLOWS, Flow, Told, payment
 from tests.world import World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 BY_NAME = pytest.mark.parametrize("flow", FLOWS, ids=lambda flow: flow.name)
 
@@ -180,7 +180,6 @@ def test_random_moments(flow: Flow, fake: FakeProvider, order: Order, now: datet
         assert end == whole, f"seed {seed}"
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(600)
 @BY_NAME
 def test_every_order_and_each_subset_lost(

@@ -51,7 +51,7 @@ from tests.payments.test_histories import undone
 from tests.staff import make_staff
 from tests.world import World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 MORE = int(os.environ.get("MONEY_HISTORIES", "25"))
 """How many more histories the slow part plays; docs/faults.md says what a long run found."""
@@ -391,7 +391,6 @@ def test_any_money_history_ends_right(fake: FakeProvider, now: datetime, death: 
     assert DisputeMovement.objects.count() == 0, "each history is undone"
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(7200)
 def test_many_money_histories_end_right(fake: FakeProvider, now: datetime, death: Death, lead: Any) -> None:
     for seed in range(1000, 1000 + MORE):

@@ -23,7 +23,7 @@ from tests.fake_forms import without_keys
 from tests.fake_provider import FakeProvider
 from tests.world import World
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 SENDING = ("call.before_send", "call.after_send", "call.before_store", "call.after_store")
 LOOKING = ("look.before_fetch", "look.after_fetch", "capture.before_posting", "settle.before_commit")

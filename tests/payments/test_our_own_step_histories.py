@@ -30,7 +30,7 @@ from tests.fake_provider import FakeProvider, Payment
 from tests.payments.test_histories import undone
 from tests.world import World
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 BOTH = frozenset({Presentation.HOSTED, Presentation.EMBEDDED})
 

@@ -26,7 +26,7 @@ from tests.world import World
 MORE = int(os.environ.get("REFUND_HISTORIES", "40"))
 """How many more random histories the slow part plays; 200 were played when this was written."""
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 STEPS = (
     *("call.before_send", "call.after_send", "call.before_store", "call.after_store"),
@@ -182,7 +182,6 @@ def test_in_any_company_all_agree_in_the_end(world: World, seed: int) -> None:
     _play(world, seed)
 
 
-@pytest.mark.slow
 @pytest.mark.timeout(1200)
 @pytest.mark.parametrize("seed", range(100, 100 + MORE))
 def test_in_much_more_company(world: World, seed: int) -> None:

@@ -122,6 +122,7 @@ def test_state_survives_sigkill(own_process: SandboxProcess) -> None:
     assert client.v1.accounts.retrieve_current().id == account
 
 
+@pytest.mark.slow
 def test_unsent_webhooks_survive_sigkill(own_process: SandboxProcess, receiver: Receiver) -> None:
     own_process.control.webhook_rule("delay", seconds=1.5)
     own_process.control.pay(new_session(own_process.client()).id)

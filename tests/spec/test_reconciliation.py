@@ -40,6 +40,7 @@ def _is_paid(order_id: int) -> bool:
     return Order.objects.filter(pk=order_id, state="paid").exists()
 
 
+@pytest.mark.slow
 def test_every_webhook_of_an_hour_is_lost_and_each_order_is_right_within_fifteen_minutes(world: World) -> None:
     """Nobody does anything: the sweeper looks."""
     paid_at = {}

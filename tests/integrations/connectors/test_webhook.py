@@ -309,6 +309,7 @@ def test_secrets_that_cannot_be_read_are_a_configuration_failure(row: Delivery) 
     assert state(row) == (DeliveryState.QUEUED, Failure.CONFIGURATION, None)
 
 
+@pytest.mark.slow
 def test_a_receiver_that_hangs_does_not_hold_up_the_others(receiver: DemoReceiver, tmp_path: Path) -> None:
     now = datetime.now(tz=UTC)
     make_destination(now=now, name="hangs", address=receiver.url)
