@@ -1,4 +1,4 @@
-"""People of the back office for tests: made through the roles table, as `sync_roles` makes the groups."""
+"""People of the back office for tests, in the groups that `migrate` made of the roles table."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from django.utils import timezone
 from django_otp import DEVICE_ID_SESSION_KEY
 
 from payments.models import TotpDevice
-from payments.people import mfa, role_groups
+from payments.people import mfa
 from payments.roles import Role
 
 PASSWORD = "correct horse battery"
@@ -23,11 +23,10 @@ _numbers = itertools.count(1)
 
 def make_staff(*roles: Role, name: str = "") -> Any:
     """Return a person with these roles; their password is PASSWORD."""
-    role_groups.sync()
     user = get_user_model().objects.create_user(
         username=name or f"person-{next(_numbers)}", password=PASSWORD, is_staff=True
     )
-    user.groups.set(Group.objects.filter(name__in=list(roles)))
+    user.groups.set(Group.objects.get(name=role) for role in roles)
     return user
 
 
