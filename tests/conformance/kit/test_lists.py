@@ -86,6 +86,7 @@ def captures_of(shop: Shop, since: datetime, until: datetime) -> set[str]:
     return {line.capture_id for line in listed}
 
 
+@pytest.mark.slow
 @pytest.mark.needs(Feature.PAYMENT_LISTS)
 def test_more_than_one_page_of_payments_each_once_and_newest_first(shop: Shop, stand: Stand) -> None:
     payment, capture = shop.paid()
@@ -100,6 +101,7 @@ def test_more_than_one_page_of_payments_each_once_and_newest_first(shop: Shop, s
     assert moments == sorted(moments, reverse=True)
 
 
+@pytest.mark.slow
 @pytest.mark.needs(Feature.PAYMENT_LISTS, Feature.REFUND_AT_PROVIDER)
 def test_more_than_one_page_of_refunds_each_once(shop: Shop, stand: Stand) -> None:
     payment, _ = shop.paid()

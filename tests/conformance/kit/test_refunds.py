@@ -138,6 +138,7 @@ def test_a_refund_through_its_states(shop: Shop, stand: Stand, status: str) -> N
     assert bool(seen.failure_reason) == (status == "failed")
 
 
+@pytest.mark.slow
 @pytest.mark.needs(Feature.REFUND_AT_PROVIDER)
 def test_more_refunds_than_stand_on_one_page_are_all_seen(shop: Shop, stand: Stand) -> None:
     payment, _ = shop.paid()
