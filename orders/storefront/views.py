@@ -5,6 +5,7 @@ A refusal shows the page again with its sentence, as 4xx. Only these views read 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -246,8 +247,12 @@ def _status(refused: OrderRefused) -> int:
 
 
 def _own_page(path: str) -> str:
-    """Return `path` if it is a page of this shop, else the first page; nobody may send a visitor elsewhere with it."""
-    own = path.startswith("/") and url_has_allowed_host_and_scheme(path, allowed_hosts=None, require_https=False)
+    """Return `path` if it is a page of this shop, else the first page; nobody may send a visitor elsewhere with it.
+
+    Ours are printable ASCII (RFC 3986, 2); of other characters no Location can be made.
+    """
+    ascii_path = re.fullmatch(r"/[!-~]*", path) is not None
+    own = ascii_path and url_has_allowed_host_and_scheme(path, allowed_hosts=None, require_https=False)
     return path if own else reverse("storefront:products")
 
 

@@ -115,7 +115,15 @@ class TestBasket:
         assert Basket.objects.get().currency == "USD"
 
     @pytest.mark.parametrize(
-        "target", ["//evil.example/", "https://evil.example/", "/\\evil.example", "javascript:alert(1)"]
+        "target",
+        [
+            "//evil.example/",
+            "https://evil.example/",
+            "/\\evil.example",
+            "javascript:alert(1)",
+            "/ＧＪ.example",
+            "/\u0416\rj",
+        ],
     )
     def test_nobody_is_sent_elsewhere(self, target: str, shop: Client) -> None:
         assert post(shop, "/currency/", currency="EUR", next=target)["Location"] == "/"

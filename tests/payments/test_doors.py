@@ -285,10 +285,13 @@ def throw(doors: Doors, dice: Dice) -> None:
     kind = draw.randrange(10)
     if kind < 3:
         body = dice.json(EVENT)
+        good = signed(body)
         header = draw.choice(
-            (signed(b"another body"), latin(dice.text()), dice.mutated(signed(body).encode()).decode("latin-1"))
+            (signed(b"another body"), latin(dice.text()), dice.mutated(good.encode()).decode("latin-1"))
         )
-        assert doors.webhook(body, header.replace("\n", " ")).status_code in (400, 413, 429)
+        # A mutation may leave time and signature as they were.
+        allowed = (200,) if all(part in header for part in good.split(",")) else ()
+        assert doors.webhook(body, header.replace("\n", " ")).status_code in (*allowed, 400, 413, 429)
     elif kind < 5:
         body = dice.json(EVENT)
         assert doors.webhook(body, signed(body)).status_code in (200, 400, 429)
