@@ -3,7 +3,8 @@
 Threats: forged, mutated, replayed and foreign events (proved by the provider's scheme over the exact bytes, both
 secrets while rotating; an event only makes us look), floods (size cap before reading; after many bad signatures from
 one address 429, which a verified event never meets), and answers that lose events (2xx only after the commit; 503 when
-the database is away). What could not be proved yet is kept within limits; nobody looks for it (payments/unverified.py).
+the database is away). What could not be proved yet is kept within limits and makes nobody look
+(payments/unverified.py).
 """
 
 from __future__ import annotations

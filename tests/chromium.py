@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from tools.chromium import find
+from tools.chromium import HEADLESS, find
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
@@ -24,7 +24,7 @@ def chromium() -> Iterator[Browser]:
 
     program = find()
     if program is None:
-        pytest.skip("there is no Chromium here: apt install chromium-headless-shell")
+        pytest.skip(f"there is no Chromium here: apt install {HEADLESS}")
     # Playwright's loop runs in this thread, where Django would take each query for one from a coroutine.
     os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
     with sync_playwright() as playwright:

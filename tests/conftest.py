@@ -34,7 +34,8 @@ hypothesis.settings.load_profile("shop")
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: pytest_django.DjangoDbBlocker
 ) -> None:
-    """Start the embedded server, where DATABASE_URL names none, before the test database is made: one a worker."""
+    """Start the embedded server, where DATABASE_URL names none, before the test database is made: one a worker, each a
+    copy of one that is migrated once (tests/template_database.py)."""
     from django.conf import settings
 
     from config.postgres import ensure_running
@@ -46,14 +47,16 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: object) -> Iterator[None]:
+def django_db_setup(
+    request: pytest.FixtureRequest, django_db_setup: None, django_db_blocker: pytest_django.DjangoDbBlocker
+) -> Iterator[None]:
     """Let the owner empty append-only tables between tests; nobody else ever can (orders/migrations/0002)."""
     owner = connections["owner"]
     owner.settings_dict["OPTIONS"] = {
         **owner.settings_dict.get("OPTIONS", {}),
         "options": "-c shop.allow_truncate=on",
     }
-    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+    with django_db_blocker.unblock():
         if "bench" not in request.config.getoption("markexpr").split():
             _let_commits_not_wait_for_the_disk()
         owner.close()
@@ -61,7 +64,7 @@ def django_db_setup(request: pytest.FixtureRequest, django_db_setup: None, djang
     with flusher.in_place_of_djangos():
         yield
     # pytest-django leaves the mirror's connection open, and the owner could not drop the database under it.
-    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+    with django_db_blocker.unblock():
         connections.close_all()
 
 

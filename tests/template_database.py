@@ -22,6 +22,7 @@ def ready() -> str:
     owner = connections["owner"]
     name = f"{PREFIX}{_digest(Path(settings.BASE_DIR))}"
     with owner._nodb_cursor() as cursor:
+        cursor.execute("SET lock_timeout = 0")  # the owner's is shorter than a migration on a busy machine
         cursor.execute("SELECT pg_advisory_lock(%s)", [_LOCK])  # until this connection ends
         cursor.execute("SELECT datname FROM pg_database WHERE starts_with(datname, %s)", [PREFIX])
         there = {found for (found,) in cursor.fetchall()}

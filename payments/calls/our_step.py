@@ -36,7 +36,7 @@ def follow(
         _end(order, attempt, undone, actor=actor, at=at)
         _give_back(attempt, holds=holds, at=at)
     elif snapshot.next_step is NextStep.CAPTURE and attempt.is_live:
-        captured = attempt.calls.filter(operation=Operation.CAPTURE).exclude(state=CallState.ABANDONED).exists()
+        captured = money_calls.standing(attempt).filter(operation=Operation.CAPTURE).exists()
         if captured or money_calls.is_out(attempt):  # a payment by token that is out may move the money yet
             return
         if order.state == OrderState.PLACED:
